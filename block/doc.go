@@ -1,0 +1,8 @@
+// Package block holds the contracts that every other package of guestkit
+// stands on: bytes at an offset ([Reader]), which runs of them are data, zeros
+// or holes ([Device], [Extent]), how one image names another file ([Ref],
+// [Opener]), and the errors of the module ([Error] and the sentinels).
+//
+// All offsets and lengths are in bytes. Package block imports nothing but the
+// standard library, and nothing in it opens a file.
+package block

@@ -1,0 +1,297 @@
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Limits of one path resolution.
+const (
+	maxLinks    = 40
+	maxElements = 4096
+)
+
+// New makes an FS of a driver's inodes.
+func New(d Driver) (FS, error) {
+	root, err := d.Root()
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: root, drivers: []Driver{d}}, nil
+}
+
+// A Mount lays a filesystem over a directory of a tree.
+type Mount struct {
+	Path string // "." or "boot/efi", in the form of io/fs
+	FS   FS     // made by New
+}
+
+// Join makes one tree of several filesystems that New made: mounts[0].Path is
+// "." and the others lie over directories of those before them. A mount point
+// that does not exist as a directory hides nothing: its filesystem is left
+// out, with a problem that says so.
+func Join(mounts []Mount) (FS, error) {
+	if len(mounts) == 0 || mounts[0].Path != "." {
+		return nil, errors.New("vfs: Join needs a mount at \".\" first")
+	}
+	base, ok := mounts[0].FS.(*tree)
+	if !ok {
+		return nil, errForeign
+	}
+	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), mounts: map[string]Inode{}}
+	rest := slices.Clone(mounts[1:])
+	slices.SortStableFunc(rest, func(a, b Mount) int { return strings.Count(a.Path, "/") - strings.Count(b.Path, "/") })
+	for _, m := range rest {
+		over, ok := m.FS.(*tree)
+		if !ok {
+			return nil, errForeign
+		}
+		place, err := t.resolve("mount", m.Path, true)
+		if err == nil && !place.at().Stat().Mode.IsDir() {
+			err = &fs.PathError{Op: "mount", Path: m.Path, Err: errNotDir}
+		}
+		if err != nil {
+			t.problems = append(t.problems, err)
+			continue
+		}
+		t.drivers = append(t.drivers, over.drivers...)
+		t.mounts[place.name()] = over.root
+	}
+	return t, nil
+}
+
+var (
+	errNotDir = errors.New("not a directory")
+	errIsDir  = errors.New("is a directory")
+
+	errForeign = errors.New("vfs: Join takes filesystems that New made")
+)
+
+// tree implements FS over inodes.
+type tree struct {
+	root     Inode
+	mounts   map[string]Inode // raw path to what lies over it
+	drivers  []Driver
+	problems []error // met while joining
+}
+
+func (t *tree) Info() Info { return t.drivers[0].Info() }
+
+func (t *tree) Problems() []error {
+	out := slices.Clone(t.problems)
+	for _, d := range t.drivers {
+		out = append(out, d.Problems()...)
+	}
+	return out
+}
+
+// A trail is the way from the root to an inode: what ".." goes back along.
+type trail struct {
+	inodes []Inode
+	names  []string // raw; one less than inodes
+}
+
+func (w *trail) at() Inode    { return w.inodes[len(w.inodes)-1] }
+func (w *trail) name() string { return strings.Join(w.names, "/") }
+
+func (w *trail) up() {
+	if len(w.names) > 0 {
+		w.names = w.names[:len(w.names)-1]
+		w.inodes = w.inodes[:len(w.inodes)-1]
+	}
+}
+
+func (w *trail) toRoot() { w.inodes, w.names = w.inodes[:1], w.names[:0] }
+
+// over replaces the inode that the trail has just reached by what is mounted
+// there.
+func (t *tree) over(w *trail) {
+	if len(t.mounts) == 0 {
+		return
+	}
+	if m, ok := t.mounts[w.name()]; ok {
+		w.inodes[len(w.inodes)-1] = m
+	}
+}
+
+// resolve walks a path of io/fs. Links in the middle are followed always, one
+// in the last element if follow is true.
+func (t *tree) resolve(op, name string, follow bool) (*trail, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	w := &trail{inodes: []Inode{t.root}}
+	if name == "." {
+		return w, nil
+	}
+	if err := t.walk(w, elements(name), follow); err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return w, nil
+}
+
+func elements(name string) []string {
+	parts := strings.Split(name, "/")
+	for i, p := range parts {
+		parts[i] = Unescape(p)
+	}
+	return parts
+}
+
+// walk takes w along raw path elements.
+func (t *tree) walk(w *trail, todo []string, follow bool) error {
+	links, steps := 0, 0
+	for len(todo) > 0 {
+		if steps++; steps > maxElements {
+			return &block.Error{What: "path", Off: -1, Err: block.ErrLimit}
+		}
+		name := todo[0]
+		todo = todo[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			w.up()
+			continue
+		}
+		dir := w.at()
+		if !dir.Stat().Mode.IsDir() {
+			return errNotDir
+		}
+		child, err := dir.Lookup(name)
+		if err != nil {
+			return err
+		}
+		if child.Stat().Mode&fs.ModeSymlink != 0 && (follow || len(todo) > 0) {
+			if links++; links > maxLinks {
+				return &block.Error{What: "symbolic links", Off: -1, Err: block.ErrLoop}
+			}
+			target, err := child.ReadLink()
+			if err != nil {
+				return err
+			}
+			if target == "" {
+				return fs.ErrNotExist
+			}
+			if target[0] == '/' {
+				w.toRoot()
+			}
+			todo = append(strings.Split(target, "/"), todo...)
+			continue
+		}
+		w.inodes = append(w.inodes, child)
+		w.names = append(w.names, name)
+		t.over(w)
+	}
+	return nil
+}
+
+func (t *tree) inode(op, name string, follow bool) (Inode, error) {
+	w, err := t.resolve(op, name, follow)
+	if err != nil {
+		return nil, err
+	}
+	return w.at(), nil
+}
+
+func (t *tree) Stat(name string) (fs.FileInfo, error)  { return t.stat("stat", name, true) }
+func (t *tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", name, false) }
+
+func (t *tree) stat(op, name string, follow bool) (fs.FileInfo, error) {
+	n, err := t.inode(op, name, follow)
+	if err != nil {
+		return nil, err
+	}
+	return info{path.Base(name), n.Stat()}, nil
+}
+
+func (t *tree) ReadLink(name string) (string, error) {
+	raw, err := t.ReadLinkRaw(name)
+	return EscapeTarget(raw), err
+}
+
+func (t *tree) ReadLinkRaw(name string) (string, error) {
+	n, err := t.inode("readlink", name, false)
+	if err != nil {
+		return "", err
+	}
+	if n.Stat().Mode&fs.ModeSymlink == 0 {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	target, err := n.ReadLink()
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
+	}
+	return target, nil
+}
+
+func (t *tree) Xattrs(name string) ([]Xattr, error) {
+	n, err := t.inode("xattrs", name, false)
+	if err != nil {
+		return nil, err
+	}
+	xs, err := n.Xattrs()
+	slices.SortFunc(xs, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	if err != nil {
+		return xs, &fs.PathError{Op: "xattrs", Path: name, Err: err}
+	}
+	return xs, nil
+}
+
+func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
+	w, err := t.resolve("readdir", name, true)
+	if err != nil {
+		return nil, err
+	}
+	return t.list(w, name)
+}
+
+// list reads the directory at the end of w, sorted by name.
+func (t *tree) list(w *trail, name string) ([]fs.DirEntry, error) {
+	dir := w.at()
+	if !dir.Stat().Mode.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
+	}
+	es, err := dir.ReadDir()
+	ents := make([]entry, len(es))
+	out := make([]fs.DirEntry, len(es))
+	for i, e := range es {
+		ents[i] = entry{dir: dir, name: Escape(e.Name), e: e}
+		if len(t.mounts) > 0 {
+			ents[i].over = t.mounts[path.Join(w.name(), e.Name)]
+		}
+	}
+	slices.SortFunc(ents, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	for i := range ents {
+		out[i] = &ents[i]
+	}
+	if err != nil {
+		return out, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return out, nil
+}
+
+func (t *tree) Open(name string) (fs.File, error) {
+	w, err := t.resolve("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	n := w.at()
+	fi := info{path.Base(name), n.Stat()}
+	switch mode := fi.Mode(); {
+	case mode.IsDir():
+		return &dirFile{info: fi, path: name, list: func() ([]fs.DirEntry, error) { return t.list(w, name) }}, nil
+	case mode.IsRegular():
+		d, err := n.Content()
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return &File{info: fi, path: name, d: d}, nil
+	}
+	return &File{info: fi, path: name, d: block.Plain(strings.NewReader(""))}, nil
+}

@@ -1,0 +1,114 @@
+// Package peers finds the tools that judge guestkit in tests: qemu-img,
+// e2fsprogs, kernel mounts and others. A test that needs one skips with its
+// name where it is absent, and fails where GUESTKIT_PEERS=require is set.
+package peers
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Required reports whether a missing peer is a failure.
+func Required() bool { return os.Getenv("GUESTKIT_PEERS") == "require" }
+
+// missing skips the test, or fails it where peers are required.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if Required() {
+		t.Fatalf("peer %s is missing, and GUESTKIT_PEERS=require", what)
+	}
+	t.Skipf("needs %s", what)
+}
+
+// Need ends the test unless every one of the named tools is installed.
+func Need(t testing.TB, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if find(tool) == "" {
+			missing(t, tool)
+		}
+	}
+}
+
+// find looks a tool up in PATH and in the folders of system tools, which a
+// user's PATH may lack.
+func find(tool string) string {
+	if p, err := exec.LookPath(tool); err == nil {
+		return p
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+		if p, err := exec.LookPath(filepath.Join(dir, tool)); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// Command is exec.Command for a peer, in the C locale and UTC. It ends the
+// test if the tool is not installed.
+func Command(t testing.TB, tool string, args ...string) *exec.Cmd {
+	t.Helper()
+	Need(t, tool)
+	cmd := exec.Command(find(tool), args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC", "MTOOLS_SKIP_CHECK=1")
+	return cmd
+}
+
+// Run runs a peer and returns its standard output; a failure fails the test
+// with what it said.
+func Run(t testing.TB, tool string, args ...string) string {
+	t.Helper()
+	return RunCmd(t, Command(t, tool, args...))
+}
+
+// RunCmd is Run for a prepared command.
+func RunCmd(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out.String(), errs.String())
+	}
+	return out.String()
+}
+
+// NeedRoot ends the test unless it runs as root on Linux.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "root")
+	}
+}
+
+// Mount mounts an image through a loop device for the length of the test and
+// returns the folder. It needs root. Options are those of mount -o.
+func Mount(t testing.TB, image, fstype string, options ...string) string {
+	t.Helper()
+	NeedRoot(t)
+	dir := t.TempDir()
+	opts := strings.Join(append([]string{"loop"}, options...), ",")
+	cmd := Command(t, "mount", "-t", fstype, "-o", opts, image, dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("a kernel mount of %s (-o %s): %v: %s", fstype, opts, err, bytes.TrimSpace(out)))
+	}
+	t.Cleanup(func() { Unmount(t, dir) })
+	return dir
+}
+
+// Unmount ends a Mount early. A folder that is not mounted any more is left
+// alone.
+func Unmount(t testing.TB, dir string) {
+	t.Helper()
+	if exec.Command(find("mountpoint"), "-q", dir).Run() != nil {
+		return
+	}
+	if out, err := exec.Command(find("umount"), dir).CombinedOutput(); err != nil {
+		t.Errorf("umount %s: %v: %s", dir, err, out)
+		exec.Command(find("umount"), "-l", dir).Run()
+	}
+}

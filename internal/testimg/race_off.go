@@ -1,0 +1,6 @@
+//go:build !race
+
+package testimg
+
+// raceEnabled says that the race detector slows this run and inflates memory.
+const raceEnabled = false
