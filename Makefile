@@ -1,0 +1,27 @@
+# The targets are what people type; .ci/run is what decides.
+
+VERSION ?= $(shell cat VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo devel)
+OUT     ?= guestkit
+
+# These flags make the same bytes from the same source in any folder.
+BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
+
+.PHONY: build test check release fixtures clean
+
+build: ## one static binary, ./guestkit
+	$(BUILD) -o $(OUT) ./cmd/guestkit
+
+test: ## needs nothing but Go
+	go test ./...
+
+check: ## all that CI does; installs the peer tools (Debian, root)
+	bash .ci/run
+
+release: ## dist/: six binaries, the vendored source, SHA256SUMS
+	bash .ci/release dist
+
+fixtures: ## makes the images under testdata again; needs the peer tools
+	bash testdata/make.sh
+
+clean:
+	rm -rf dist guestkit guestkit.exe
