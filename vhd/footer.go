@@ -1,0 +1,175 @@
+package vhd
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+const (
+	format     = "vhd"
+	footerSize = 512
+	// Virtual PC before 2004 wrote footers of 511 bytes.
+	oldFooterSize = 511
+	sectorSize    = 512
+	cookie        = "conectix"
+	version1      = 0x00010000
+
+	// MaxSize is the largest disk in bytes: 2,040 GiB, the limit of the
+	// format as Virtual PC, Hyper-V and qemu keep it.
+	MaxSize = 2040 << 30
+)
+
+// Disk types.
+const (
+	typeFixed        = 2
+	typeDynamic      = 3
+	typeDifferencing = 4
+)
+
+// epoch is where the format's timestamps start.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// footer is the hard disk footer.
+type footer struct {
+	cookie         [8]byte   // 0x00 "conectix"
+	features       uint32    // 0x08 2 is always set, 1 is temporary
+	version        uint32    // 0x0c
+	dataOffset     uint64    // 0x10 of the dynamic header, all ones if fixed
+	timestamp      uint32    // 0x18 seconds since 2000-01-01
+	creatorApp     [4]byte   // 0x1c
+	creatorVersion uint32    // 0x20
+	creatorHost    [4]byte   // 0x24
+	originalSize   uint64    // 0x28
+	currentSize    uint64    // 0x30
+	cylinders      uint16    // 0x38
+	heads          uint8     // 0x3a
+	sectors        uint8     // 0x3b per track
+	diskType       uint32    // 0x3c
+	checksum       uint32    // 0x40
+	uniqueID       [16]byte  // 0x44
+	savedState     uint8     // 0x54
+	reserved       [427]byte // 0x55
+}
+
+func (f *footer) decode(b []byte) {
+	be := binary.BigEndian
+	copy(f.cookie[:], b[0x00:])
+	f.features = be.Uint32(b[0x08:])
+	f.version = be.Uint32(b[0x0c:])
+	f.dataOffset = be.Uint64(b[0x10:])
+	f.timestamp = be.Uint32(b[0x18:])
+	copy(f.creatorApp[:], b[0x1c:])
+	f.creatorVersion = be.Uint32(b[0x20:])
+	copy(f.creatorHost[:], b[0x24:])
+	f.originalSize = be.Uint64(b[0x28:])
+	f.currentSize = be.Uint64(b[0x30:])
+	f.cylinders = be.Uint16(b[0x38:])
+	f.heads = b[0x3a]
+	f.sectors = b[0x3b]
+	f.diskType = be.Uint32(b[0x3c:])
+	f.checksum = be.Uint32(b[0x40:])
+	copy(f.uniqueID[:], b[0x44:])
+	f.savedState = b[0x54]
+	copy(f.reserved[:], b[0x55:])
+}
+
+// encode writes the footer with its checksum.
+func (f *footer) encode() []byte {
+	b := make([]byte, footerSize)
+	be := binary.BigEndian
+	copy(b[0x00:], f.cookie[:])
+	be.PutUint32(b[0x08:], f.features)
+	be.PutUint32(b[0x0c:], f.version)
+	be.PutUint64(b[0x10:], f.dataOffset)
+	be.PutUint32(b[0x18:], f.timestamp)
+	copy(b[0x1c:], f.creatorApp[:])
+	be.PutUint32(b[0x20:], f.creatorVersion)
+	copy(b[0x24:], f.creatorHost[:])
+	be.PutUint64(b[0x28:], f.originalSize)
+	be.PutUint64(b[0x30:], f.currentSize)
+	be.PutUint16(b[0x38:], f.cylinders)
+	b[0x3a] = f.heads
+	b[0x3b] = f.sectors
+	be.PutUint32(b[0x3c:], f.diskType)
+	copy(b[0x44:], f.uniqueID[:])
+	b[0x54] = f.savedState
+	copy(b[0x55:], f.reserved[:])
+	be.PutUint32(b[0x40:], checksum(b, 0x40))
+	return b
+}
+
+// checksum is the ones' complement of the sum of all bytes but the four of the
+// checksum itself, which lie at skip.
+func checksum(b []byte, skip int) uint32 {
+	sum := uint32(0)
+	for i, c := range b {
+		if i < skip || i >= skip+4 {
+			sum += uint32(c)
+		}
+	}
+	return ^sum
+}
+
+// validate holds the rules that need nothing but the footer, which lies at
+// off.
+func (f *footer) validate(off int64) error {
+	fault := func(at int64, class error, detail string, args ...any) error {
+		return block.Errorf(format, "footer", off+at, class, detail, args...)
+	}
+	switch {
+	case f.version != version1:
+		return fault(0x0c, block.ErrUnsupported, "version %d.%d, only 1.0 is read", f.version>>16, f.version&0xffff)
+	case f.diskType != typeFixed && f.diskType != typeDynamic && f.diskType != typeDifferencing:
+		return fault(0x3c, block.ErrUnsupported, "disk type %d", f.diskType)
+	case f.currentSize > MaxSize:
+		return fault(0x30, block.ErrLimit, "a disk of %d bytes, at most %d are valid", f.currentSize, int64(MaxSize))
+	case f.currentSize%sectorSize != 0:
+		return fault(0x30, block.ErrCorrupt, "a disk of %d bytes is no number of sectors", f.currentSize)
+	}
+	return nil
+}
+
+// A SizeRule says which of the two sizes in a footer is the disk's.
+type SizeRule int
+
+const (
+	// SizeByCreator trusts the bytes (currentSize) of the programs that are
+	// known to present them, and of any whose geometry is at its maximum,
+	// which means that the disk is larger than a geometry can say; all others
+	// present the geometry, as Virtual PC does.
+	SizeByCreator SizeRule = iota
+	SizeCurrent            // always the bytes
+	SizeGeometry           // always the geometry
+)
+
+// presentsCurrentSize lists the creator applications that present currentSize:
+// Hyper-V and Windows, qemu with force_size, disk2vhd, Citrix XenServer, its
+// tap driver, VirtualBox, and Azure.
+var presentsCurrentSize = map[string]bool{
+	"win ": true, "qem2": true, "d2v ": true, "CTXS": true, "tap\x00": true, "vbox": true, "wa\x00\x00": true,
+}
+
+// maxGeometry is the largest disk that a geometry can say, in sectors.
+const maxGeometry = 65535 * 16 * 255
+
+// size returns the disk's size in bytes.
+func (f *footer) size(rule SizeRule) int64 {
+	sectors := int64(f.cylinders) * int64(f.heads) * int64(f.sectors)
+	current := int64(f.currentSize)
+	switch {
+	case rule == SizeCurrent, rule == SizeByCreator && (presentsCurrentSize[string(f.creatorApp[:])] || sectors >= maxGeometry):
+		return current
+	case sectors == 0:
+		return current // no geometry at all
+	}
+	return sectors * sectorSize
+}
+
+// uuid formats a unique ID, which is big-endian throughout.
+func uuid(u [16]byte) string {
+	s := hex.EncodeToString(u[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}

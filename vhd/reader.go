@@ -1,0 +1,389 @@
+package vhd
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/paged"
+	"github.com/guestkit/guestkit/internal/problem"
+)
+
+// Options says how an image is opened. The zero value suits hostile input.
+type Options struct {
+	// Opener gives the parent of a differencing image; nil refuses, and such
+	// an image is then block.ErrParent.
+	Opener block.Opener
+	Size   SizeRule
+	// CacheBytes bounds the memory for the BAT and the bitmaps; 0 means 2 MiB.
+	CacheBytes int64
+}
+
+// Info describes an image.
+type Info struct {
+	Size         int64  // of the disk as it is presented, bytes
+	CurrentSize  int64  // as the footer says in bytes
+	GeometrySize int64  // as its geometry says
+	Type         string // "fixed", "dynamic" or "differencing"
+	BlockSize    int64  // bytes, 0 if fixed
+	Creator      string // application code, four characters
+	Created      time.Time
+	UUID         string
+	ParentUUID   string
+	ParentNames  []string // as stored, may be hostile
+	SavedState   bool
+}
+
+// An Image is an open VHD. It is a [block.Device].
+type Image struct {
+	r        block.Reader
+	f        footer
+	h        dynamicHeader
+	size     int64
+	dataEnd  int64        // where blocks must end: the last footer
+	table    *paged.Cache // nil if fixed
+	names    []string
+	parent   block.Device
+	problems problem.List
+	closed   atomic.Bool
+}
+
+// Open reads the footers of r. The errors wrap block.ErrFormat if r is no VHD,
+// block.ErrParent for a differencing image without its parent, or another
+// class of package block.
+func Open(r block.Reader, opts *Options) (*Image, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im := &Image{r: r}
+	off, err := im.readFooter()
+	if err != nil {
+		return nil, err
+	}
+	if err := im.f.validate(off); err != nil {
+		return nil, err
+	}
+	im.size = im.f.size(opts.Size)
+	if im.size > MaxSize {
+		return nil, block.Errorf(format, "footer", off+0x38, block.ErrLimit, "a geometry of %d bytes", im.size)
+	}
+	if im.f.diskType == typeFixed {
+		if im.size > im.dataEnd {
+			if int64(im.f.currentSize) > im.dataEnd {
+				return nil, block.Errorf(format, "disk", im.dataEnd, block.ErrTruncated, "the footer says %d bytes, %d are there", im.size, im.dataEnd)
+			}
+			im.size = im.dataEnd // the geometry rounds up past what is stored
+		}
+		return im, nil
+	}
+	if err := im.openDynamic(opts); err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// readFooter finds the footer that counts: the copy at the beginning of a
+// dynamic image, or the one at the end.
+func (im *Image) readFooter() (off int64, err error) {
+	size := im.r.Size()
+	if size < oldFooterSize {
+		return 0, block.Errorf(format, "footer", 0, block.ErrFormat, "a file of %d bytes", size)
+	}
+	var head, tail footer
+	headErr := im.footerAt(&head, 0, min(size, footerSize))
+	tailOff := size - min(size, footerSize)
+	tailErr := im.footerAt(&tail, tailOff, min(size, footerSize))
+	if errors.Is(tailErr, block.ErrFormat) {
+		if e := im.footerAt(&tail, size-oldFooterSize, oldFooterSize); !errors.Is(e, block.ErrFormat) {
+			tailOff, tailErr = size-oldFooterSize, e
+		}
+	}
+	im.dataEnd = tailOff
+	switch {
+	case headErr == nil && tailErr == nil && head.diskType != typeFixed:
+		if !head.agrees(&tail) {
+			if err := head.validate(0); err != nil {
+				return 0, err
+			}
+			return 0, block.Errorf(format, "footer", tailOff, block.ErrCorrupt, "it and its copy at the beginning are both intact and disagree")
+		}
+		im.f = head
+		return 0, nil
+	case tailErr == nil:
+		im.f = tail
+		if tail.diskType != typeFixed {
+			im.problems.Add(block.Errorf(format, "footer copy", 0, block.ErrCorrupt, "it is bad (%v); the one at the end is used", headErr))
+		}
+		return tailOff, nil
+	case headErr == nil && head.diskType != typeFixed:
+		im.f, im.dataEnd = head, size
+		im.problems.Add(block.Errorf(format, "footer", tailOff, block.ErrCorrupt, "it is bad (%v); its copy at the beginning is used", tailErr))
+		return 0, nil
+	case !errors.Is(headErr, block.ErrFormat) && headErr != nil:
+		return 0, headErr
+	}
+	return 0, tailErr
+}
+
+// footerAt reads the n bytes of a footer at off and checks that they are one.
+func (im *Image) footerAt(f *footer, off, n int64) error {
+	b := make([]byte, footerSize)
+	if err := block.ReadFull(im.r, b[:n], off); err != nil {
+		return block.Locate(format, "footer", off, err)
+	}
+	f.decode(b)
+	if string(f.cookie[:]) != cookie {
+		return block.Errorf(format, "footer", off, block.ErrFormat, "")
+	}
+	if sum := checksum(b, 0x40); sum != f.checksum {
+		return block.Errorf(format, "footer", off+0x40, block.ErrCorrupt, "checksum %#08x, computed %#08x", f.checksum, sum)
+	}
+	return nil
+}
+
+// agrees compares what a reader depends on; the rest may lag behind in a copy.
+func (f *footer) agrees(g *footer) bool {
+	return f.version == g.version && f.dataOffset == g.dataOffset && f.currentSize == g.currentSize && f.diskType == g.diskType &&
+		f.cylinders == g.cylinders && f.heads == g.heads && f.sectors == g.sectors && f.uniqueID == g.uniqueID && f.creatorApp == g.creatorApp
+}
+
+func (im *Image) openDynamic(opts *Options) error {
+	off := im.f.dataOffset
+	if off%sectorSize != 0 || off < footerSize || off > uint64(im.r.Size()) {
+		return block.Errorf(format, "footer", 0x10, block.ErrCorrupt, "dynamic header at offset %#x", off)
+	}
+	b, err := block.ReadBytes(im.r, int64(off), dynamicSize, dynamicSize)
+	if err != nil {
+		return block.Locate(format, "dynamic header", int64(off), err)
+	}
+	im.h.decode(b)
+	if sum := checksum(b, 0x24); string(im.h.cookie[:]) == dynamicCookie && sum != im.h.checksum {
+		return block.Errorf(format, "dynamic header", int64(off)+0x24, block.ErrCorrupt, "checksum %#08x, computed %#08x", im.h.checksum, sum)
+	}
+	if im.f.size(opts.Size) > int64(im.f.currentSize) && im.size > int64(im.h.maxTableEntries)*int64(im.h.blockSize) {
+		im.size = int64(im.f.currentSize) // the geometry rounds up past the table
+	}
+	if err := im.h.validate(int64(off), im.size, im.r.Size()); err != nil {
+		return err
+	}
+	budget := opts.CacheBytes
+	if budget == 0 {
+		budget = 2 << 20
+	}
+	im.table = paged.New(im.r, 4096, budget)
+	if im.f.diskType == typeDifferencing {
+		return im.openParent(opts.Opener)
+	}
+	return nil
+}
+
+func (im *Image) openParent(opener block.Opener) error {
+	names, err := im.h.parentNames(im.r)
+	if err != nil {
+		return err
+	}
+	im.names = names
+	at := int64(im.f.dataOffset) + 0x28
+	quoted := strings.Join(quoteAll(names), " or ")
+	if opener == nil {
+		return block.Errorf(format, "dynamic header", at, fmt.Errorf("%w and %w", block.ErrParent, block.ErrRefused), "the image holds only the changes to %s", quoted)
+	}
+	errs := []error{block.ErrParent}
+	for _, name := range names {
+		parent, err := opener(block.Ref{Kind: "parent", Name: slashed(name), Format: format, From: im.r})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if p, ok := parent.(interface{ UUID() string }); ok && p.UUID() != uuid(im.h.parentID) {
+			block.Close(parent)
+			errs = append(errs, fmt.Errorf("%q has the unique ID %s, not %s", name, p.UUID(), uuid(im.h.parentID)))
+			continue
+		}
+		im.parent = parent
+		return nil
+	}
+	return block.Errorf(format, "dynamic header", at, joinErrors(errs), "")
+}
+
+// joinErrors is errors.Join on one line.
+func joinErrors(errs []error) error {
+	err := errs[0]
+	for _, e := range errs[1:] {
+		err = fmt.Errorf("%w: %w", err, e)
+	}
+	return err
+}
+
+func quoteAll(names []string) []string {
+	if len(names) == 0 {
+		return []string{"a parent that it does not name"}
+	}
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = fmt.Sprintf("%q", n)
+	}
+	return out
+}
+
+// UUID returns the unique ID of the image: what a child is checked against.
+func (im *Image) UUID() string { return uuid(im.f.uniqueID) }
+
+// Info describes the image.
+func (im *Image) Info() Info {
+	i := Info{Size: im.size, CurrentSize: int64(im.f.currentSize), GeometrySize: im.f.size(SizeGeometry), BlockSize: int64(im.h.blockSize),
+		Creator: string(bytes.TrimRight(im.f.creatorApp[:], "\x00 ")), Created: epoch.Add(time.Duration(im.f.timestamp) * time.Second),
+		UUID: im.UUID(), ParentNames: im.names, SavedState: im.f.savedState != 0}
+	i.Type = map[uint32]string{typeFixed: "fixed", typeDynamic: "dynamic", typeDifferencing: "differencing"}[im.f.diskType]
+	if im.f.diskType == typeDifferencing {
+		i.ParentUUID = uuid(im.h.parentID)
+	}
+	return i
+}
+
+// Problems lists what is odd about the image and does not keep it from being
+// read.
+func (im *Image) Problems() []error { return im.problems.All() }
+
+// Size is the size of the disk in bytes.
+func (im *Image) Size() int64 { return im.size }
+
+// Close closes what the Opener returned. The Reader that Open was given stays
+// open.
+func (im *Image) Close() error {
+	if im.closed.Swap(true) {
+		return nil
+	}
+	return block.Close(im.parent)
+}
+
+// A run is a part of the disk that one place holds.
+type run struct {
+	n       int64 // bytes
+	stored  bool  // at hostOff
+	hostOff int64
+}
+
+// runAt returns the run that starts at off, which lies inside the disk.
+func (im *Image) runAt(off int64) (run, error) {
+	if im.table == nil {
+		return run{im.size - off, true, off}, nil
+	}
+	bs := int64(im.h.blockSize)
+	i, in := off/bs, off%bs
+	n := min(bs-in, im.size-off)
+	at := int64(im.h.tableOffset) + 4*i
+	b, err := im.table.View(at, 4)
+	if err != nil {
+		return run{}, block.Locate(format, "BAT", at, err)
+	}
+	e := binary.BigEndian.Uint32(b)
+	if e == unused {
+		return run{n: n}, nil
+	}
+	bitmap := int64(e) * sectorSize
+	data := bitmap + im.h.bitmapSize()
+	need := data + min(bs, im.size-i*bs)
+	if need > im.dataEnd {
+		return run{}, block.Errorf(format, "BAT", at, block.ErrTruncated, "block %d ends at %#x, the data at %#x", i, need, im.dataEnd)
+	}
+	tableEnd := int64(im.h.tableOffset) + 4*int64(im.h.maxTableEntries)
+	headerEnd := int64(im.f.dataOffset) + dynamicSize
+	if bitmap < footerSize || bitmap < headerEnd && need > int64(im.f.dataOffset) || bitmap < tableEnd && need > int64(im.h.tableOffset) {
+		return run{}, block.Errorf(format, "BAT", at, block.ErrCorrupt, "block %d at %#x lies over the headers or the BAT", i, bitmap)
+	}
+	stored, sectors, err := im.bitRun(bitmap, in/sectorSize, (in+n+sectorSize-1)/sectorSize)
+	if err != nil {
+		return run{}, err
+	}
+	return run{min(n, sectors*sectorSize-in%sectorSize), stored, data + in}, nil
+}
+
+// bitRun looks at the bits of a block's bitmap from bit on, at most up to end,
+// and returns the first one and how many that equal it follow in the part of
+// the bitmap that one view shows.
+func (im *Image) bitRun(bitmap, bit, end int64) (set bool, n int64, err error) {
+	const part = 512 // bytes of bitmap, 2 MiB of disk
+	first := bit / 8 / part * part
+	end = min(end, (first+part)*8)
+	b, err := im.table.View(bitmap+first, part)
+	if err != nil {
+		return false, 0, block.Locate(format, "block bitmap", bitmap, err)
+	}
+	test := func(bit int64) bool { return b[bit/8-first]&(0x80>>(bit%8)) != 0 }
+	set = test(bit)
+	same := byte(0)
+	if set {
+		same = 0xff
+	}
+	for n = 1; bit+n < end; {
+		if at := bit + n; at%8 == 0 && at+8 <= end && b[at/8-first] == same {
+			n += 8
+		} else if test(at) == set {
+			n++
+		} else {
+			break
+		}
+	}
+	return set, n, nil
+}
+
+// ReadAt implements [io.ReaderAt].
+func (im *Image) ReadAt(p []byte, off int64) (int, error) {
+	if im.closed.Load() {
+		return 0, os.ErrClosed
+	}
+	q, eof := block.Clip(p, off, im.size)
+	for done := 0; done < len(q); {
+		pos := off + int64(done)
+		x, err := im.runAt(pos)
+		if err != nil {
+			return done, err
+		}
+		part := q[done:min(int64(len(q)), int64(done)+x.n)]
+		switch {
+		case x.stored:
+			err = block.Locate(format, "block", x.hostOff, block.ReadFull(im.r, part, x.hostOff))
+		case im.parent != nil:
+			err = block.ReadParent(im.parent, part, pos)
+		default:
+			clear(part)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += len(part)
+	}
+	return len(q), eof
+}
+
+// Extent implements [block.Device].
+func (im *Image) Extent(off int64) (block.Extent, error) {
+	if im.closed.Load() {
+		return block.Extent{}, os.ErrClosed
+	}
+	if off < 0 || off >= im.size {
+		return block.Extent{}, io.EOF
+	}
+	x, err := im.runAt(off)
+	if err != nil {
+		return block.Extent{}, err
+	}
+	e := block.Extent{Off: off, Len: x.n}
+	switch {
+	case x.stored:
+		e.Host, e.HostOff = im.r, x.hostOff
+	case im.parent != nil:
+		return block.ParentExtent(im.parent, e)
+	default:
+		e.Zero, e.Unset = true, true
+	}
+	return e, nil
+}
