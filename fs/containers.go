@@ -1,0 +1,179 @@
+package fs
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// probeMD looks for the superblock of Linux software RAID, which lies at the
+// start, 4 KiB in, or near the end.
+func probeMD(v *view) (Found, bool) {
+	const magic = 0xA92B4EFC
+	size := v.r.Size()
+	for _, at := range []struct {
+		off     int64
+		version string
+	}{{0, "1.1"}, {4096, "1.2"}, {(size/512 - 16) &^ 7 * 512, "1.0"}} {
+		// The place that a superblock states tells it from one that was left
+		// behind by another layout.
+		if v.le32(at.off) == magic && v.le32(at.off+4) == 1 && v.le64(at.off+128) == uint64(at.off/512) {
+			return Found{Type: "linux_raid_member", Kind: Member, Version: at.version, Off: at.off,
+				UUID: v.uuid(at.off + 16), Label: v.text(at.off+32, 32)}, true
+		}
+	}
+	off := size&^0xFFFF - 0x10000
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		if b := v.at(off, 64); b != nil && order.Uint32(b) == magic && order.Uint32(b[4:]) == 0 {
+			u := make([]byte, 16)
+			binary.BigEndian.PutUint32(u, order.Uint32(b[20:]))
+			for i := range 3 {
+				binary.BigEndian.PutUint32(u[4+4*i:], order.Uint32(b[52+4*i:]))
+			}
+			return Found{Type: "linux_raid_member", Kind: Member, Off: off,
+				Version: fmt.Sprintf("0.%d.%d", order.Uint32(b[8:]), order.Uint32(b[12:])),
+				UUID:    fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])}, true
+		}
+	}
+	return Found{}, false
+}
+
+// probeLVM looks for the label of a physical volume in the first four sectors.
+func probeLVM(v *view) (Found, bool) {
+	for sector := range int64(4) {
+		off := sector * 512
+		if !v.has(off, "LABELONE") || v.le64(off+8) != uint64(sector) {
+			continue
+		}
+		typ := strings.ToUpper(v.text(off+24, 4)) + "_member" // "LVM2 001"
+		f := Found{Type: typ, Kind: Member, Version: v.text(off+24, 8), Off: off}
+		if id := v.text(off+int64(v.le32(off+20)), 32); len(id) == 32 {
+			f.UUID = strings.Join([]string{id[:6], id[6:10], id[10:14], id[14:18], id[18:22], id[22:26], id[26:]}, "-")
+		}
+		return f, typ == "LVM2_member"
+	}
+	return Found{}, false
+}
+
+func probeLUKS(v *view) (Found, bool) {
+	luks := func(off int64) Found {
+		f := Found{Type: "crypto_LUKS", Kind: Encrypted, Off: off, UUID: v.text(off+168, 40)}
+		f.Version = fmt.Sprint(v.be32(off+4) & 0xFFFF)
+		if f.Version == "2" {
+			f.Label = v.text(off+24, 48)
+		}
+		return f
+	}
+	if v.has(0, "LUKS\xBA\xBE") {
+		return luks(0), true
+	}
+	// The second header of LUKS2, where the first is gone.
+	for off := int64(16 << 10); off <= 4<<20; off *= 2 {
+		if v.has(off, "SKUL\xBA\xBE") && v.be32(off+4)&0xFFFF == 2 {
+			return luks(off), true
+		}
+	}
+	return Found{}, false
+}
+
+func probeBitLocker(v *view) (Found, bool) {
+	const guid = "\x3B\xD6\x67\x49\x29\x2E\xD8\x4A\x83\x99\xF6\xA3\x39\xE3\xD0\x01"
+	f := Found{Type: "BitLocker", Kind: Encrypted, Off: 3}
+	return f, v.has(3, "-FVE-FS-") || v.has(3, "MSWIN4.1") && v.has(0x1A8, guid)
+}
+
+// members are parts of larger things that a magic alone tells. A negative
+// offset counts from the end.
+var members = [...]struct {
+	typ   string
+	kind  Kind
+	off   int64
+	magic string
+}{
+	{"VMFS_volume_member", Member, 1 << 20, "\x0D\xD0\x01\xC0"},
+	{"oracleasm", Member, 32, "ORCLDISK"},
+	{"stratis", Member, 512 + 4, "!Stra0tis\x86\xFF\x02^\x41rh"},
+	{"vdo", Member, 0, "dmvdo001"},
+	{"ceph_bluestore", Member, 0, "bluestore block device"},
+	{"DM_integrity", Member, 0, "integrt\x00"},
+	{"DM_verity_hash", Member, 0, "verity\x00\x00"},
+	{"DM_snapshot_cow", Member, 0, "SnAp"},
+	{"ubi", Member, 0, "UBI#"},
+	{"isw_raid_member", Member, -1024, "Intel Raid ISM Cfg Sig. "},
+	{"ddf_raid_member", Member, -512, "\xDE\x11\xDE\x11"},
+}
+
+func probeMembers(v *view) (Found, bool) {
+	for _, m := range members {
+		off := m.off
+		if off < 0 {
+			off += v.r.Size()
+		}
+		if v.has(off, m.magic) {
+			f := Found{Type: m.typ, Kind: m.kind, Off: off}
+			if m.typ == "oracleasm" {
+				f.Label = v.text(40, 24)
+			}
+			return f, true
+		}
+	}
+	return Found{}, false
+}
+
+// probeDRBD looks for internal metadata in the last 4 KiB.
+func probeDRBD(v *view) (Found, bool) {
+	off := v.r.Size()&^4095 - 4096
+	version := map[uint32]string{0x8374026B: "v08", 0x8374026C: "v08", 0x8374026D: "v09"}[v.be32(off+60)]
+	return Found{Type: "drbd", Kind: Member, Version: version, Off: off + 60}, version != ""
+}
+
+// probeZFS looks for uberblocks in the first label and the second.
+func probeZFS(v *view) (Found, bool) {
+	const label, ring, slot = 256 << 10, 128 << 10, 1 << 10
+	for start := int64(0); start <= label; start += label {
+		b := v.at(start+ring, label-ring)
+		count := 0
+		for i := 0; i+8 <= len(b); i += slot {
+			if binary.LittleEndian.Uint64(b[i:]) == 0x00BAB10C || binary.BigEndian.Uint64(b[i:]) == 0x00BAB10C {
+				count++
+			}
+		}
+		if count >= 4 { // as many as blkid wants
+			return Found{Type: "zfs_member", Kind: Member, Off: start + ring}, true
+		}
+	}
+	return Found{}, false
+}
+
+func probeBcache(v *view) (Found, bool) {
+	const sb = 4096
+	f := Found{Type: "bcache", Kind: Member, Off: sb + 24, UUID: v.uuid(sb + 40)}
+	return f, v.has(sb+24, "\xC6\x85\x73\xF6\x4E\x1A\x45\xCA\x82\x65\xF5\x7F\x48\xBA\x6D\x81")
+}
+
+// probeSwap looks at the end of the first page, whose size is that of the
+// machine that made it.
+func probeSwap(v *view) (Found, bool) {
+	const header = 1024
+	for _, page := range []int64{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10} {
+		f := Found{Type: "swap", Kind: Swap, Off: page - 10}
+		magic := string(v.at(page-10, 10))
+		switch {
+		case magic == "SWAP-SPACE":
+			f.Version = "0"
+		case magic == "SWAPSPACE2":
+			if v.le32(header) != 1 && v.be32(header) != 1 {
+				continue
+			}
+			f.Version, f.UUID, f.Label = "1", v.uuid(header+12), v.text(header+28, 16)
+		case magic == "LINHIB0001", strings.HasPrefix(magic, "S1SUSPEND"), strings.HasPrefix(magic, "S2SUSPEND"), strings.HasPrefix(magic, "ULSUSPEND"),
+			strings.HasPrefix(magic, "\xED\xC3\x02\xE9\x98\x56\xE5\x0C"):
+			f.Type, f.UUID, f.Label = "swsuspend", v.uuid(header+12), v.text(header+28, 16)
+			f.Reason = "swsuspend holds a hibernated system and no files"
+		default:
+			continue
+		}
+		return f, true
+	}
+	return Found{}, false
+}

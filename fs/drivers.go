@@ -1,0 +1,26 @@
+package fs
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
+)
+
+// A driver reads the filesystems of some types.
+type driver struct {
+	types []string
+	open  func(r block.Reader, o *Options) (vfs.FS, error)
+}
+
+// drivers are all that this package can open.
+var drivers = [...]driver{}
+
+func driverOf(typ string) *driver {
+	for i := range drivers {
+		for _, t := range drivers[i].types {
+			if t == typ {
+				return &drivers[i]
+			}
+		}
+	}
+	return nil
+}

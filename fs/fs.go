@@ -1,0 +1,59 @@
+package fs
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
+)
+
+// Options says how a filesystem is opened. The zero value, or nil, is safe.
+type Options struct {
+	// Type is a type as Probe names it, "" to probe. What is there and is of
+	// another type is an error that wraps block.ErrFormat.
+	Type string
+	// Cache bounds the memory for metadata in bytes; 0 leaves it to the
+	// driver.
+	Cache int64
+}
+
+// Open opens the filesystem on r. What is known and has no driver wraps
+// block.ErrUnsupported and names the type; what is encrypted wraps
+// ErrEncrypted; several filesystems at once wrap ErrAmbiguous; nothing that is
+// known wraps ErrFormat.
+func Open(r block.Reader, opts *Options) (vfs.FS, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	typ := opts.Type
+	if typ == "" {
+		f, err := Probe(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.refusal(); err != nil {
+			return nil, err
+		}
+		typ = f.Type
+	}
+	d := driverOf(typ)
+	if d == nil {
+		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s", typ)
+	}
+	return d.open(r, opts)
+}
+
+// refusal says why Open does not open what was found.
+func (f *Found) refusal() error {
+	class := block.ErrFormat
+	switch f.Kind {
+	case Encrypted:
+		class = block.ErrEncrypted
+	case Ambiguous:
+		class = block.ErrAmbiguous
+	case Filesystem, Swap, Member:
+		if f.Supported {
+			return nil
+		}
+		class = block.ErrUnsupported
+	}
+	return block.Errorf(f.Type, "volume", f.Off, class, "%s", f.Reason)
+}
