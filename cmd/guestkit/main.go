@@ -1,0 +1,19 @@
+// Guestkit reads, inspects and converts the disk images of virtual machines.
+// It opens the files that it is given and no others, never writes to a source,
+// and needs neither root nor any other program.
+//
+// "guestkit help" lists the commands; docs/cli.md in the source has the exit
+// codes, docs/json.md the documents that --json prints.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, signals))
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// streams are what a run reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// app is one run of the command line: what every command is given.
+type app struct {
+	ctx   context.Context // ends at the first signal
+	start time.Time
+
+	raw *bufio.Writer     // standard output, for bytes of a guest and JSON
+	out *terminal.Printer // standard output, for people
+	err *terminal.Printer // standard error
+
+	outTerminal bool // a person is watching
+
+	verbose, quiet bool
+	json           bool // of the commands that have it
+
+	// tidies is set by a command that must clean up after a signal; the
+	// others end at once.
+	tidies bool
+}
+
+// run is the whole program: it returns the exit code. A signal ends it.
+func run(args []string, s streams, signals <-chan os.Signal) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	raw := bufio.NewWriterSize(s.out, 64<<10)
+	outColor, outTerminal := colors(s.out)
+	errColor, _ := colors(s.err)
+	a := &app{ctx: ctx, start: time.Now(), raw: raw, outTerminal: outTerminal,
+		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
+
+	done := make(chan int, 1)
+	go func() { done <- a.execute(args, s) }()
+	select {
+	case code := <-done:
+		return code
+	case sig := <-signals:
+		cancel()
+		if a.tidies {
+			select {
+			case <-done:
+			case <-signals: // asked twice
+			}
+		}
+		return signalCode(sig)
+	}
+}
+
+// execute runs one command to its end and turns its error into a code and one
+// line on standard error.
+func (a *app) execute(args []string, s streams) (code int) {
+	defer func() {
+		if x := recover(); x != nil {
+			a.err.Printf("guestkit: internal error: %s\n", fmt.Sprint(x))
+			if a.verbose {
+				for _, line := range splitLines(string(debug.Stack())) {
+					a.err.Printf("  %s\n", line)
+				}
+			} else {
+				a.err.Printf("%s\n", "This is a bug; please report it with the output of the same command and --verbose.")
+			}
+			code = exitFailed
+		}
+	}()
+	root := newRoot(a, s)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	if werr := a.finish(); err == nil {
+		err = werr
+	}
+	return a.report(err, cmd.CommandPath())
+}
+
+// finish writes out what is buffered.
+func (a *app) finish() error {
+	if err := a.out.Err(); err != nil {
+		return err
+	}
+	return a.raw.Flush()
+}
+
+// report prints the error of a command, if there is one to print, and gives
+// its code.
+func (a *app) report(err error, command string) int {
+	if err == nil {
+		return exitDone
+	}
+	if brokenPipe(err) {
+		return exitFailed
+	}
+	code := exitFailed
+	var e *exitError
+	if errors.As(err, &e) {
+		if code = e.code; e.err == nil {
+			return code
+		}
+	}
+	a.err.Printf("%s %s\n", terminal.Red.In("guestkit:"), err)
+	if code == exitUsage {
+		a.err.Printf("Try '%s --help'.\n", command)
+	}
+	return code
+}
+
+// newRoot makes the tree of commands. Each command is a file of its own and a
+// line here.
+func newRoot(a *app, s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "guestkit",
+		Short: "Look into the disk images of virtual machines",
+		Long: `Guestkit looks into the disk images of virtual machines: without root, without
+mounting them, and without changing a byte of them.`,
+		Example: `  guestkit inspect disk.qcow2              which system is in there?
+  guestkit ls -l disk.qcow2 /etc           its files
+  guestkit cat disk.qcow2 /etc/os-release`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			help(cmd, cmd.ErrOrStderr())
+			return exit(exitUsage)
+		},
+	}
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say what is opened, read and skipped, and how long it took")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors")
+	root.AddCommand(
+		newVersion(a),
+	)
+	root.SetOut(a.raw)
+	root.SetErr(s.err)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout()) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	if s := root.SuggestionsFor(name); len(s) > 0 {
+		return usagef("there is no command %q; did you mean %q?", name, s[0])
+	}
+	return usagef("there is no command %q", name)
+}

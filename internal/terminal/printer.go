@@ -1,0 +1,81 @@
+package terminal
+
+import (
+	"fmt"
+	"io"
+)
+
+// A Printer writes text for people. Whatever is printed through it is escaped;
+// the format alone is trusted.
+type Printer struct {
+	w     io.Writer
+	color bool
+	err   error
+}
+
+// NewPrinter makes a Printer; color says whether styles have an effect.
+func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color: color} }
+
+// Err returns the first error of writing.
+func (p *Printer) Err() error { return p.err }
+
+// A Style is how a piece of text looks on a terminal.
+type Style string
+
+// The styles, as SGR parameters.
+const (
+	Plain  Style = ""
+	Bold   Style = "1"
+	Dim    Style = "2"
+	Red    Style = "31"
+	Green  Style = "32"
+	Yellow Style = "33"
+	Blue   Style = "34"
+	Cyan   Style = "36"
+)
+
+// A Styled is text with a style.
+type Styled struct {
+	Text  string
+	Style Style
+}
+
+// In gives a value a style.
+func (s Style) In(v any) Styled { return Styled{fmt.Sprint(v), s} }
+
+// Printf formats like fmt.Printf. Numbers and booleans are formatted as they
+// are; every other argument is turned into escaped text first.
+func (p *Printer) Printf(format string, args ...any) {
+	safe := make([]any, len(args))
+	for i, a := range args {
+		switch a.(type) {
+		case int, int32, int64, uint, uint8, uint16, uint32, uint64, float64, bool:
+			safe[i] = a
+		default:
+			safe[i] = p.text(a)
+		}
+	}
+	p.write(fmt.Sprintf(format, safe...))
+}
+
+// text is the escaped and coloured form of any value.
+func (p *Printer) text(v any) string {
+	s, ok := v.(Styled)
+	if !ok {
+		return Escape(fmt.Sprint(v))
+	}
+	return p.paint(s.Style, Escape(s.Text))
+}
+
+func (p *Printer) paint(style Style, safe string) string {
+	if !p.color || style == Plain || safe == "" {
+		return safe
+	}
+	return "\x1b[" + string(style) + "m" + safe + "\x1b[0m"
+}
+
+func (p *Printer) write(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s)
+	}
+}
