@@ -1,0 +1,219 @@
+package format
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+// Options says how to open an image. The zero value suits hostile input: the
+// format is probed, and no file that the image names is opened.
+type Options struct {
+	// Format states the format and turns probing off.
+	Format string
+	// Snapshot opens the disk as it was in the internal snapshot of that id,
+	// or else of that name.
+	Snapshot string
+
+	// FollowOwnDir lets an image name regular files in its own directory and
+	// below: that of the file itself, where the path of the image is a
+	// symbolic link. It concerns OpenFile, which knows that directory.
+	FollowOwnDir bool
+	// AllowDirs lets images name regular files in these directories and below,
+	// too, by relative or absolute names.
+	AllowDirs []string
+	// Opener replaces these rules.
+	Opener block.Opener
+	// MaxDepth is how many images may lie behind the first one; 0 means
+	// DefaultMaxDepth.
+	MaxDepth int
+	// RawBacking takes a backing file whose format its image does not state as
+	// raw. Otherwise it is refused; it is never probed.
+	RawBacking bool
+
+	// Qcow2 bounds what qcow2 images may ask for. Its caches are those of the
+	// whole chain.
+	Qcow2 qcow2.Limits
+}
+
+// DefaultMaxDepth is how many images may lie behind the first one.
+const DefaultMaxDepth = 32
+
+// An Image is an open disk image of any format: the virtual disk that it holds.
+// It is immutable and safe for concurrent use, and closes the files that it
+// opened itself.
+type Image interface {
+	block.Device
+	io.Closer
+	// Info returns what the image says about itself. The caller must not
+	// change it.
+	Info() *Info
+	// Problems returns what is odd about it and the images behind it.
+	Problems() []error
+}
+
+// image is what Open returns.
+type image struct {
+	opened
+	info   *Info
+	behind []Image   // those that an Opener of ours gave to it
+	file   io.Closer // what OpenFile opened, nil otherwise
+}
+
+func (im *image) Info() *Info { return im.info }
+
+// SectorSize returns the logical sector size that the format states, or 0.
+func (im *image) SectorSize() int { return block.SectorSize(im.opened) }
+
+// Unwrap returns the image of the driver, such as a *qcow2.Image.
+func (im *image) Unwrap() block.Device { return im.opened }
+
+func (im *image) Problems() []error {
+	all := slices.Clone(im.opened.Problems())
+	for _, b := range im.behind {
+		all = append(all, b.Problems()...)
+	}
+	return all
+}
+
+func (im *image) Close() error {
+	err := im.opened.Close()
+	if im.file != nil {
+		if err2 := im.file.Close(); err == nil {
+			err = err2
+		}
+	}
+	return err
+}
+
+// Open opens the image in r: of the format that opts state, or else of the one
+// that Probe finds. The Reader stays open when the image is closed.
+func Open(r block.Reader, opts *Options) (Image, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts, "")
+	if err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// open opens the image of the name given, which is for the Info alone.
+func open(r block.Reader, o *Options, name string) (*image, error) {
+	d, err := choose(r, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Snapshot != "" && d.describe == nil {
+		return nil, block.Errorf(d.name, "snapshot", -1, block.ErrUnsupported, "the format has no internal snapshots")
+	}
+	im, info, err := d.open(r, o)
+	if err != nil {
+		return nil, err
+	}
+	fill(info, d.name, r, o, name)
+	return &image{opened: im, info: info}, nil
+}
+
+// choose finds the driver for r.
+func choose(r block.Reader, o *Options) (driver, error) {
+	name := o.Format
+	if name == "" {
+		found, err := Probe(r)
+		if err != nil {
+			return driver{}, err
+		}
+		name = found.Format
+	}
+	d, ok := find(name)
+	if !ok {
+		return driver{}, block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read", name)
+	}
+	return d, nil
+}
+
+// fill sets what every Info has.
+func fill(info *Info, format string, r block.Reader, o *Options, name string) {
+	info.Name = name
+	info.Format = format
+	info.Stated = o.Format != ""
+	info.FileSize = r.Size()
+	info.Allocated = -1
+	if h, ok := r.(*HostFile); ok {
+		info.Allocated = h.Allocated()
+	}
+}
+
+// Describe returns what the image in r says about itself, and what is odd about
+// it. It opens no file that the image names, so that it describes a lone
+// overlay, and it describes images that cannot be read, such as encrypted ones.
+func Describe(r block.Reader, opts *Options) (*Info, []error, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	return describe(r, opts, "")
+}
+
+func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
+	d, err := choose(r, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.describe == nil {
+		im, err := open(r, o, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer im.Close()
+		return im.info, im.Problems(), nil
+	}
+	info, problems, err := d.describe(r, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	fill(info, d.name, r, o, name)
+	return info, problems, nil
+}
+
+// OpenFile opens the image at path, which is a regular file or a block device,
+// for reading. Files that it names are opened as opts allow: with nil options
+// none.
+func OpenFile(path string, opts *Options) (Image, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	c, err := newChain(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	f, err := OpenHostFile(path)
+	if err != nil {
+		return nil, err
+	}
+	im, err := c.open(f, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return im, nil
+}
+
+// DescribeFile is Describe for the file or block device at path.
+func DescribeFile(path string, opts *Options) (*Info, []error, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	f, err := OpenHostFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, problems, err := describe(f, opts, path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return info, problems, nil
+}
