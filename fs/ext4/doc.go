@@ -1,0 +1,2 @@
+// Package ext4 reads ext2, ext3 and ext4.
+package ext4
