@@ -1,0 +1,107 @@
+package xfs_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/fs/xfs"
+	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+// newImage makes an empty XFS of the given size with mkfs.xfs.
+func newImage(t testing.TB, size int64, args ...string) string {
+	t.Helper()
+	img := filepath.Join(t.TempDir(), "xfs.img")
+	if err := os.WriteFile(img, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(img, size); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "mkfs.xfs", append(append([]string{"-q", "-f"}, args...), img)...)
+	return img
+}
+
+// openImage opens an image file.
+func openImage(t testing.TB, img string, o *xfs.Options) vfs.FS {
+	t.Helper()
+	f, err := os.Open(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys, err := xfs.Open(sized{f, fi.Size()}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys
+}
+
+type sized struct {
+	*os.File
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
+
+// fill fills a mounted filesystem with the hard cases.
+func fill(t testing.TB, dir string, args ...string) {
+	t.Helper()
+	script, err := filepath.Abs("testdata/fill.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers.Need(t, "setfattr", "setfacl", "xfs_io", "bash")
+	peers.Run(t, "bash", append([]string{script, dir}, args...)...)
+}
+
+// compareWithKernel compares an unmounted image with the kernel's view of it.
+func compareWithKernel(t *testing.T, img string, o *xfs.Options, mountOptions ...string) {
+	t.Helper()
+	fsys := openImage(t, img, o)
+	to := testimg.TreeOptions{}
+	got, err := testimg.ReadTree(fsys, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range fsys.Problems() {
+		t.Errorf("problem: %v", p)
+	}
+	dir := peers.Mount(t, img, "xfs", append([]string{"ro", "noatime"}, mountOptions...)...)
+	want, err := testimg.HostTree(dir, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers.Unmount(t, dir)
+	testimg.CompareTrees(t, got, want, to)
+	t.Logf("%d paths", len(want))
+}
+
+func TestKernelVariants(t *testing.T) {
+	for _, v := range []struct {
+		name string
+		args string
+	}{
+		{"default", ""},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			img := newImage(t, 400<<20, strings.Fields(v.args)...)
+			dir := peers.Mount(t, img, "xfs")
+			fill(t, dir)
+			peers.Unmount(t, dir)
+			compareWithKernel(t, img, nil)
+			fsys := openImage(t, img, nil)
+			_ = fstest.TestFS
+			_ = fsys
+		})
+	}
+}
