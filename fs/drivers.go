@@ -3,6 +3,7 @@ package fs
 import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/fs/xfs"
 )
 
 // A driver reads the filesystems of some types.
@@ -12,7 +13,11 @@ type driver struct {
 }
 
 // drivers are all that this package can open.
-var drivers = [...]driver{}
+var drivers = [...]driver{
+	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return xfs.Open(r, &xfs.Options{CacheBytes: o.Cache})
+	}},
+}
 
 func driverOf(typ string) *driver {
 	for i := range drivers {
