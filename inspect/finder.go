@@ -1,0 +1,199 @@
+package inspect
+
+import (
+	"path"
+	"strings"
+)
+
+// A place is a directory of a volume that an operating system has as its root.
+type place struct {
+	dir    string // "." if the volume is the root
+	typ    Type
+	marker string // the file that gave it away
+}
+
+// A finder knows the roots of one kind of operating system by their files. It
+// sees one volume, before anything is mounted: what lies on a volume of its
+// own (/usr, /var) is missing, and links into it lead nowhere.
+type finder struct {
+	name string
+	find func(t *tree) []place
+	// identify says what is known of a system, once its mounts are merged.
+	identify func(r *root) error
+}
+
+// finders are in order: the first that finds something in a volume is right.
+var finders = [...]finder{
+	{"windows", findWindows, (*root).identifyWindows},
+	{"freebsd", findBSD, (*root).identifyBSD},
+	{"ostree", findOSTree, (*root).identifyLinux},
+	{"linux", findLinux, (*root).identifyLinux},
+	{"dos", findDOS, (*root).identifyDOS},
+}
+
+// findLinux takes a volume as a root if it has the folders of one and a file
+// that only a root has. The files may be links to a /usr that is not here.
+func findLinux(t *tree) []place {
+	if isInstaller(t) != "" {
+		return nil
+	}
+	if t.isThere("nix/store") && t.isThere("nix/var/nix/profiles/system") {
+		return []place{{".", TypeLinux, "nix/var/nix/profiles/system"}}
+	}
+	if !t.isDir("etc") || !t.isDir("usr") {
+		return nil
+	}
+	if !t.isThere("bin") && !t.isThere("sbin") && !t.isDir("usr/bin") {
+		return nil
+	}
+	for _, name := range []string{"etc/os-release", "usr/lib/os-release", "etc/fstab", "etc/passwd", "etc/hosts"} {
+		if t.isThere(name) {
+			return []place{{".", TypeLinux, name}}
+		}
+	}
+	return nil
+}
+
+// findOSTree finds the deployments of ostree: roots of their own in
+// /ostree/deploy/NAME/deploy/CHECKSUM.N.
+func findOSTree(t *tree) []place {
+	var out []place
+	for _, osname := range t.list("ostree/deploy") {
+		dir := path.Join("ostree/deploy", osname.Name(), "deploy")
+		for _, e := range t.list(dir) {
+			at := path.Join(dir, e.Name())
+			if e.IsDir() && (t.isThere(at+"/usr/lib/os-release") || t.isThere(at+"/usr/etc/os-release") || t.isThere(at+"/etc/os-release")) {
+				out = append(out, place{at, TypeLinux, at})
+			}
+		}
+	}
+	return out
+}
+
+// findBSD knows the BSDs by the files that their base systems install.
+func findBSD(t *tree) []place {
+	if !t.isDir("etc") || !t.isDir("bin") {
+		return nil
+	}
+	for _, m := range [...]struct {
+		name string
+		typ  Type
+	}{{"bin/freebsd-version", TypeFreeBSD}, {"etc/freebsd-update.conf", TypeFreeBSD}, {"netbsd", TypeNetBSD}, {"bsd", TypeOpenBSD}} {
+		if t.isFile(m.name) {
+			return []place{{".", m.typ, m.name}}
+		}
+	}
+	return nil
+}
+
+// identifyBSD reads what the BSDs have in common with each other.
+func (r *root) identifyBSD() error {
+	if b, ok := r.text("bin/freebsd-version"); ok {
+		for _, a := range assignments(b) {
+			if a.name == "USERLAND_VERSION" {
+				r.set(&r.sys.Version, "version", a.value, "bin/freebsd-version", a.line)
+			}
+		}
+	}
+	r.findArch()
+	r.findHostname()
+	return r.findPackages()
+}
+
+// findDOS knows FreeDOS and MS-DOS by the folder of their shell.
+func findDOS(t *tree) []place {
+	for _, name := range []string{"FDOS/FREEDOS.BSS", "DOS/COMMAND.COM"} {
+		if at := t.fold(name); at != "" {
+			return []place{{".", TypeDOS, at}}
+		}
+	}
+	return nil
+}
+
+func (r *root) identifyDOS() error {
+	r.sys.Packages = Packages{Status: PackagesNone}
+	return nil
+}
+
+// systemRoots are the folders that Windows was installed to over time.
+var systemRoots = [...]string{"Windows", "WINNT", "WIN32", "WIN", "ReactOS"}
+
+// findWindows finds the folder of Windows by what must be in it. The files
+// are taken by name: their content may be compressed or on another volume.
+func findWindows(t *tree) []place {
+	if systemRoot(t) == "" {
+		return nil
+	}
+	return []place{{".", TypeWindows, systemRoot(t)}}
+}
+
+func systemRoot(t *tree) string {
+	for _, dir := range systemRoots {
+		at := t.fold(dir + "/System32")
+		if at != "" && t.fold(at+"/config") != "" && t.fold(at+"/cmd.exe") != "" {
+			return path.Dir(at)
+		}
+	}
+	return ""
+}
+
+// identifyWindows says where Windows is and what it runs on. All else is in
+// the registry.
+func (r *root) identifyWindows() error {
+	s := r.sys
+	dir := systemRoot(&r.tree)
+	s.SystemRoot = shown(dir)
+	r.because("system_root", dir, 0, "")
+	shell := r.fold(dir + "/System32/cmd.exe")
+	if arch := peArch(r.head(shell, 4096)); arch != "" {
+		r.setArch(arch, shell, "PE header")
+	}
+	s.Packages = Packages{Status: PackagesNotRead, Format: "windows", Reason: "the registry is not read by this version",
+		Database: shown(path.Join(dir, "System32/config/SOFTWARE"))}
+	return nil
+}
+
+// installers are files that only installation and live media have.
+var installers = [...]string{
+	".disk/info", ".treeinfo", ".discinfo", "media.1/media", "casper", "live/filesystem.squashfs", "LiveOS/squashfs.img",
+	"LiveOS/rootfs.img", "arch/version", "sources/install.wim", "sources/install.esd", "images/install.img",
+}
+
+// isInstaller returns the file that makes a volume an installation medium, or
+// "".
+func isInstaller(t *tree) string {
+	for _, name := range installers {
+		if t.isThere(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// role says what a volume without a root is for, by its content.
+func role(t *tree, v *Volume) Role {
+	switch {
+	case v.Content == "vfat" && (v.isESP() || t.fold("EFI/BOOT") != ""):
+		return RoleESP
+	case isInstaller(t) != "":
+		return RoleInstaller
+	case t.isDir("grub") || t.isDir("grub2") || t.isDir("loader/entries") || t.isDir("extlinux") || hasKernel(t):
+		return RoleBoot
+	case t.isDir("lib") && t.isDir("bin") && t.isDir("share"):
+		return RoleUsr
+	case t.isDir("lib") && t.isDir("log") && (t.isDir("cache") || t.isDir("spool")):
+		return RoleVar
+	case t.fold("System Volume Information") != "":
+		return RoleWindowsData
+	}
+	return RoleUnknown
+}
+
+func hasKernel(t *tree) bool {
+	for _, e := range t.list(".") {
+		if strings.HasPrefix(e.Name(), "vmlinuz-") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+package inspect
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// readPacman reads /var/lib/pacman/local: a directory for each package with a
+// file "desc" of "%FIELD%" lines, each followed by its values and a blank line.
+func (r *root) readPacman(p *Packages, name string) error {
+	for _, e := range r.list(name) {
+		if !e.IsDir() {
+			continue
+		}
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		if len(p.Items) >= r.o.maxPackages() {
+			return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", r.o.maxPackages())
+		}
+		desc := path.Join(name, e.Name(), "desc")
+		b, ok := r.text(desc)
+		if !ok {
+			r.flaw(p, desc, block.Errorf("", "package", -1, block.ErrCorrupt, "it has no readable desc"))
+			continue
+		}
+		item, err := pacmanPackage(b)
+		if err != nil {
+			r.flaw(p, desc, block.Errorf("", "package", -1, block.ErrCorrupt, "%v", err))
+			continue
+		}
+		p.Items = append(p.Items, item)
+	}
+	return nil
+}
+
+func pacmanPackage(b []byte) (Package, error) {
+	f := map[string]string{}
+	field := ""
+	for _, line := range lines(b) {
+		switch {
+		case len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
+			field = line[1 : len(line)-1]
+		case line == "":
+			field = ""
+		case field != "" && f[field] == "" && len(line) <= maxValue:
+			f[field] = line
+		}
+	}
+	p := Package{Name: f["NAME"], Version: f["VERSION"], Arch: f["ARCH"], Source: f["BASE"], Maintainer: f["PACKAGER"], Summary: f["DESC"]}
+	if p.Name == "" || p.Version == "" {
+		return p, fmt.Errorf("the package %q has no name or version", p.Name)
+	}
+	v := p.Version
+	if e, rest, ok := strings.Cut(v, ":"); ok {
+		if n, err := strconv.ParseInt(e, 10, 32); err == nil && n >= 0 {
+			p.Epoch, v = int(n), rest
+		}
+	}
+	p.Upstream = v
+	if i := strings.LastIndexByte(v, '-'); i >= 0 {
+		p.Upstream, p.Revision = v[:i], v[i+1:]
+	}
+	if p.Source != "" {
+		p.SourceVersion = p.Version
+	}
+	return clean(p), nil
+}

@@ -1,0 +1,77 @@
+package inspect
+
+import (
+	"errors"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
+	"github.com/guestkit/guestkit/volume"
+)
+
+// A Report is what the disks of one guest hold.
+type Report struct {
+	Volumes []*Volume `json:"volumes"` // parents before what they are divided into, disk by disk
+	Systems []*System `json:"systems"`
+
+	tree     *volume.Tree
+	problems problem.List
+}
+
+// problem records a fault of a volume or a system.
+func (r *Report) problem(where string, err error) { r.problems.Add(named(where, err)) }
+
+// named says in which volume a fault is.
+func named(where string, err error) error {
+	var e *block.Error
+	if errors.As(err, &e) {
+		what := *e
+		what.What = where + ": " + e.What
+		if e.Format != "" {
+			what.What, what.Format = where+": "+e.Format+": "+e.What, ""
+		}
+		return &what
+	}
+	return &block.Error{What: where, Off: -1, Err: err}
+}
+
+// Problems lists what was found wrong and what could not be read, each with
+// its place. It grows while Volume.FS and System.FS are read.
+func (r *Report) Problems() []error {
+	out := r.problems.All()
+	for _, v := range r.Volumes {
+		if v.fsys == nil {
+			continue
+		}
+		for _, err := range v.fsys.Problems() {
+			out = append(out, named(v.Name, err))
+		}
+	}
+	return out
+}
+
+// Complete reports whether every volume was read, or holds nothing to read.
+func (r *Report) Complete() bool { return len(r.Unread()) == 0 }
+
+// Unread lists the volumes that were not read; each says why.
+func (r *Report) Unread() []*Volume {
+	var out []*Volume
+	for _, v := range r.Volumes {
+		if !v.Status.Done() {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Volume returns the volume of that name; it takes all names that
+// [volume.Tree.Lookup] takes.
+func (r *Report) Volume(name string) (*Volume, bool) {
+	if vol, ok := r.tree.Lookup(name); ok {
+		for _, v := range r.Volumes {
+			if v.vol == vol {
+				return v, true
+			}
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,96 @@
+package inspect
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/volume"
+)
+
+// A Status says what became of a volume.
+type Status string
+
+// Every volume has one of these.
+const (
+	StatusRead        Status = "read"        // a filesystem that can be read
+	StatusSwap        Status = "swap"        // swap space, nothing to read
+	StatusEmpty       Status = "empty"       // zeros where a filesystem would be
+	StatusContainer   Status = "container"   // divided into volumes that are listed themselves
+	StatusReserved    Status = "reserved"    // its partition type says that it holds no filesystem
+	StatusEncrypted   Status = "encrypted"   // a key is needed
+	StatusUnsupported Status = "unsupported" // known by name, and not readable by this version
+	StatusDamaged     Status = "damaged"     // a filesystem that does not open
+	StatusUnknown     Status = "unknown"     // nothing that is known
+)
+
+// Done reports whether nothing of such a volume is left unread.
+func (s Status) Done() bool {
+	switch s {
+	case StatusRead, StatusSwap, StatusEmpty, StatusContainer, StatusReserved:
+		return true
+	}
+	return false
+}
+
+// A Role is what a readable volume is for, as its content says.
+type Role string
+
+// RoleUnknown is an ordinary volume of data. A root is listed in
+// Report.Systems as well.
+const (
+	RoleUnknown     Role = "unknown"
+	RoleRoot        Role = "root"
+	RoleBoot        Role = "boot"
+	RoleESP         Role = "esp"
+	RoleUsr         Role = "usr"
+	RoleVar         Role = "var"
+	RoleWindowsData Role = "windows data"
+	RoleInstaller   Role = "installer" // installation or live media: no installed system
+)
+
+// A Volume is one place of the guest's disks that can hold a filesystem, and
+// what was found there.
+type Volume struct {
+	Name   string `json:"name"`             // "disk", "gpt2", "mbr5": unique in the guest
+	Parent string `json:"parent,omitempty"` // the name of the volume that it is a part of
+	Kind   string `json:"kind"`             // "disk", "table", "partition", "extended"
+	Disk   int    `json:"disk"`             // which disk it is on, from 0
+	Offset int64  `json:"offset"`           // on the disk, in bytes
+	Size   int64  `json:"size"`             // in bytes
+
+	Content string `json:"content"`           // "ext4", "vfat", "swap", "crypto_LUKS" …, as blkid names it; "gpt", "mbr"; Unknown
+	Version string `json:"version,omitempty"` // of that format: "FAT32", "2"
+	Label   string `json:"label,omitempty"`
+	UUID    string `json:"uuid,omitempty"` // as blkid prints it; of a partition table too
+
+	Status Status `json:"status"`
+	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead
+	Role   Role   `json:"role"`
+
+	// Partition is its entry in the partition table, nil if it has none.
+	Partition *partition.Partition `json:"-"`
+
+	vol  *volume.Volume
+	fsys vfs.FS
+	err  error // why there is no fsys
+}
+
+// FS returns the filesystem of a volume whose status is StatusRead. For others
+// the error says why there is none.
+func (v *Volume) FS() (vfs.FS, error) {
+	if v.fsys != nil {
+		return v.fsys, nil
+	}
+	return nil, &block.Error{What: "volume " + v.Name, Off: -1, Err: v.err}
+}
+
+// Device returns the bytes of the volume.
+func (v *Volume) Device() block.Device { return v.vol.Device }
+
+// partType is the type of the partition that the volume is, "" if it is none.
+func (v *Volume) partType() string {
+	if v.Partition == nil {
+		return ""
+	}
+	return v.Partition.Type
+}
