@@ -1,0 +1,85 @@
+package guestkit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/inspect"
+)
+
+// Options says how a guest's disks are opened and inspected. Nil, and nil in
+// a field, are safe with hostile disks.
+type Options struct {
+	Format  *format.Options // of every disk
+	Inspect *inspect.Options
+}
+
+// A Guest is the open disks of one virtual machine. It is immutable and safe
+// for concurrent use; after Close nothing that came from it may be used.
+type Guest struct {
+	images []format.Image
+	o      *inspect.Options
+}
+
+// Open opens a guest of one disk: an image file of any format, or a block
+// device. It is read only.
+func Open(path string, o *Options) (*Guest, error) { return OpenDisks([]string{path}, o) }
+
+// OpenDisks opens a guest of several disks, in the order in which it sees
+// them.
+func OpenDisks(paths []string, o *Options) (*Guest, error) {
+	return open(paths, o, format.OpenFile)
+}
+
+// OpenReaders opens a guest whose disk images are not files of this machine,
+// in the order in which it sees them. They stay open when the guest is closed.
+func OpenReaders(readers []block.Reader, o *Options) (*Guest, error) {
+	return open(readers, o, format.Open)
+}
+
+func open[T any](disks []T, o *Options, open func(T, *format.Options) (format.Image, error)) (*Guest, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	g := &Guest{o: o.Inspect}
+	for _, d := range disks {
+		img, err := open(d, o.Format)
+		if err != nil {
+			return nil, errors.Join(err, g.Close())
+		}
+		g.images = append(g.images, img)
+	}
+	return g, nil
+}
+
+// Images returns the open disk images, in order.
+func (g *Guest) Images() []format.Image { return append([]format.Image(nil), g.images...) }
+
+// Volumes lists what the disks are divided into, and what each volume holds.
+func (g *Guest) Volumes(ctx context.Context) (*inspect.Report, error) {
+	return inspect.Volumes(ctx, g.disks(), g.o)
+}
+
+// Inspect lists the volumes and finds the operating systems on them.
+func (g *Guest) Inspect(ctx context.Context) (*inspect.Report, error) {
+	return inspect.Run(ctx, g.disks(), g.o)
+}
+
+func (g *Guest) disks() []block.Device {
+	out := make([]block.Device, len(g.images))
+	for i, img := range g.images {
+		out[i] = img
+	}
+	return out
+}
+
+// Close closes the disks.
+func (g *Guest) Close() error {
+	var errs []error
+	for _, img := range g.images {
+		errs = append(errs, img.Close())
+	}
+	return errors.Join(errs...)
+}
