@@ -2,6 +2,8 @@ package fs
 
 import (
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/ext4"
+	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 )
@@ -14,8 +16,14 @@ type driver struct {
 
 // drivers are all that this package can open.
 var drivers = [...]driver{
+	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
+	}},
+	{[]string{"vfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})
+	}},
 	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return xfs.Open(r, &xfs.Options{CacheBytes: o.Cache})
+		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay})
 	}},
 }
 

@@ -23,8 +23,9 @@ type Found struct {
 	// format keeps them at a fixed place.
 	Label, UUID string
 	Off         int64 // of the signature, in bytes
-	// Supported says that Open can read it; Reason says why not, or what
-	// makes the volume empty or ambiguous.
+	// Supported says that there is a driver for it; Reason says why not, what
+	// makes the volume empty or ambiguous, or what is wrong with it as far as
+	// a first look shows.
 	Supported bool
 	Reason    string
 }

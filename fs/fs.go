@@ -10,9 +10,11 @@ type Options struct {
 	// Type is a type as Probe names it, "" to probe. What is there and is of
 	// another type is an error that wraps block.ErrFormat.
 	Type string
-	// Cache bounds the memory for metadata in bytes; 0 leaves it to the
-	// driver.
-	Cache int64
+	// CacheBytes bounds the memory for metadata; 0 leaves it to the driver.
+	CacheBytes int64
+	// NoReplay reads the filesystem as it lies on the disk, without the
+	// changes that wait in its journal or log.
+	NoReplay bool
 }
 
 // Open opens the filesystem on r. What is known and has no driver wraps

@@ -8,12 +8,12 @@ import (
 // probeNTFS also reads the label, which is the content of a file: attribute
 // 0x60 of MFT record 3.
 func probeNTFS(v *view) (Found, bool) {
-	sector, cluster := int64(v.le16(11)), int64(0)
-	if !v.has(3, "NTFS    ") || sector < 256 || sector > 4096 || sector&(sector-1) != 0 {
-		return Found{}, false
-	}
 	f := filesystem("ntfs", 3)
+	if !v.has(3, "NTFS    ") {
+		return f, false
+	}
 	f.UUID = fmt.Sprintf("%016X", v.le64(0x48))
+	sector, cluster := int64(v.le16(11)), int64(0)
 	switch spc := v.u8(13); {
 	case spc > 0 && spc <= 128:
 		cluster = sector * int64(spc)

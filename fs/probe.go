@@ -149,10 +149,14 @@ func (v *view) read(off, n int64) []byte {
 	if err == nil {
 		return b
 	}
+	v.fail(err)
+	return nil
+}
+
+func (v *view) fail(err error) {
 	if v.err == nil {
 		v.err = err
 	}
-	return nil
 }
 
 // has reports whether magic lies at off.

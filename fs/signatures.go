@@ -25,14 +25,15 @@ func probeExt(v *view) (Found, bool) {
 	const (
 		sb = 1024
 		// what ext3 and ext2 understand
-		roCompat    = 0x1 | 0x2 | 0x4 // sparse_super, large_file, btree_dir
-		incompat2   = 0x2 | 0x10      // filetype, meta_bg
-		recover     = 0x4
-		journalDev  = 0x8
-		hasJournal  = 0x4
-		maxLogBlock = 6
+		roCompat   = 0x1 | 0x2 | 0x4 // sparse_super, large_file, btree_dir
+		incompat2  = 0x2 | 0x10      // filetype, meta_bg
+		recover    = 0x4
+		journalDev = 0x8
+		hasJournal = 0x4
 	)
-	if v.le16(sb+0x38) != 0xEF53 || v.le32(sb+0x18) > maxLogBlock || v.le32(sb+0x28) == 0 {
+	// Two bytes of magic are few: the state and the revision must be known
+	// too. Sizes are left to the driver, which says what is wrong with them.
+	if v.le16(sb+0x38) != 0xEF53 || v.le16(sb+0x3A) > 7 || v.le32(sb+0x4C) > 1 {
 		return Found{}, false
 	}
 	compat, incompat, ro := v.le32(sb+0x5C), v.le32(sb+0x60), v.le32(sb+0x64)
@@ -50,12 +51,9 @@ func probeExt(v *view) (Found, bool) {
 }
 
 func probeXFS(v *view) (Found, bool) {
-	if bs := v.be32(4); !v.has(0, "XFSB") || bs < 512 || bs > 65536 || bs&(bs-1) != 0 {
-		return Found{}, false
-	}
 	f := filesystem("xfs", 0)
 	f.UUID, f.Label = v.uuid(32), v.text(108, 12)
-	return f, true
+	return f, v.has(0, "XFSB")
 }
 
 func probeBtrfs(v *view) (Found, bool) {
