@@ -1,6 +1,56 @@
 package block
 
-import "io"
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// OpenParent opens the parent of a differencing image by the first of its
+// names that open gives a Device for which accept has no error. ref is the Ref
+// of all but the name; names may be Windows paths, which reach the Opener with
+// slashes and without a leading "./". The error wraps ErrParent and all that
+// was tried, and ErrRefused if open is nil.
+func OpenParent(open Opener, ref Ref, names []string, accept func(Device) error) (Device, error) {
+	if open == nil {
+		return nil, fmt.Errorf("%w and %w: the image holds only the changes to %s", ErrParent, ErrRefused, quoted(names))
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: the image names none", ErrParent)
+	}
+	all := ErrParent
+	for _, name := range names {
+		ref.Name = slashed(name)
+		d, err := open(ref)
+		if err == nil {
+			if err = accept(d); err == nil {
+				return d, nil
+			}
+			Close(d)
+		}
+		all = fmt.Errorf("%w: %q: %w", all, name, err)
+	}
+	return nil, all
+}
+
+func slashed(name string) string {
+	name = strings.ReplaceAll(name, `\`, "/")
+	for strings.HasPrefix(name, "./") {
+		name = strings.TrimPrefix(name, "./")
+	}
+	return name
+}
+
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "a parent that it does not name"
+	}
+	q := make([]string, len(names))
+	for i, n := range names {
+		q[i] = fmt.Sprintf("%q", n)
+	}
+	return strings.Join(q, " or ")
+}
 
 // Close closes d if it can be closed: what an Opener returned. A nil Device is
 // closed already.

@@ -2,9 +2,9 @@ package vdi
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/guid"
 )
 
 const (
@@ -57,10 +57,10 @@ type header struct {
 	cbBlockExtra    uint32    // 0x17c
 	blocks          uint32    // 0x180 entries of the block map
 	blocksAllocated uint32    // 0x184
-	uuidCreate      [16]byte  // 0x188
-	uuidModify      [16]byte  // 0x198
-	uuidLinkage     [16]byte  // 0x1a8 of the parent, for a differencing image
-	uuidParent      [16]byte  // 0x1b8 uuidModify of the parent
+	uuidCreate      guid.GUID // 0x188
+	uuidModify      guid.GUID // 0x198
+	uuidLinkage     guid.GUID // 0x1a8 of the parent, for a differencing image
+	uuidParent      guid.GUID // 0x1b8 uuidModify of the parent
 }
 
 func (h *header) decode(b []byte) {
@@ -159,13 +159,5 @@ func (h *header) validate() error {
 // differencing reports whether the image is only the changes to a parent. The
 // type says so; a link to a parent without the type is as incomplete.
 func (h *header) differencing() bool {
-	return h.imageType == typeDiff || h.uuidParent != [16]byte{} || h.uuidLinkage != [16]byte{}
-}
-
-// uuid formats a UUID of the header, in which the first three fields are
-// little-endian.
-func uuid(u [16]byte) string {
-	b := []byte{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6]}
-	s := hex.EncodeToString(append(b, u[8:]...))
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return h.imageType == typeDiff || !h.uuidParent.IsZero() || !h.uuidLinkage.IsZero()
 }

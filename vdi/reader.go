@@ -81,25 +81,25 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 
 func (im *Image) openParent(opener block.Opener) error {
 	id := im.h.uuidLinkage
-	if id == [16]byte{} {
+	if id.IsZero() {
 		id = im.h.uuidParent
 	}
 	if opener == nil {
-		return block.Errorf(format, "header", 0x1a8, block.ErrParent, "the image holds only the changes to the image with UUID %s", uuid(id))
+		return block.Errorf(format, "header", 0x1a8, block.ErrParent, "the image holds only the changes to the image with UUID %s", id)
 	}
-	parent, err := opener(block.Ref{Kind: "parent", Name: uuid(id), Format: format, From: im.r})
+	parent, err := opener(block.Ref{Kind: "parent", Name: id.String(), Format: format, From: im.r})
 	if err != nil {
-		return block.Errorf(format, "header", 0x1a8, fmt.Errorf("%w: UUID %s: %w", block.ErrParent, uuid(id), err), "")
+		return block.Errorf(format, "header", 0x1a8, fmt.Errorf("%w: UUID %s: %w", block.ErrParent, id, err), "")
 	}
 	if p, ok := parent.(interface {
 		UUIDs() (create, modify string)
 	}); ok {
 		create, modify := p.UUIDs()
-		if create != uuid(im.h.uuidLinkage) {
+		if create != im.h.uuidLinkage.String() {
 			block.Close(parent)
-			return block.Errorf(format, "header", 0x1a8, block.ErrParent, "the parent given has UUID %s, not %s", create, uuid(im.h.uuidLinkage))
+			return block.Errorf(format, "header", 0x1a8, block.ErrParent, "the parent given has UUID %s, not %s", create, im.h.uuidLinkage)
 		}
-		if im.h.uuidParent != [16]byte{} && modify != uuid(im.h.uuidParent) {
+		if !im.h.uuidParent.IsZero() && modify != im.h.uuidParent.String() {
 			im.problems.Add(block.Errorf(format, "header", 0x1b8, block.ErrChanged, "the parent was written to after this image was made of it"))
 		}
 	}
@@ -110,17 +110,17 @@ func (im *Image) openParent(opener block.Opener) error {
 // UUIDs returns the identity of the image and that of its content, which
 // VirtualBox changes when it writes: what a child is checked against.
 func (im *Image) UUIDs() (create, modify string) {
-	return uuid(im.h.uuidCreate), uuid(im.h.uuidModify)
+	return im.h.uuidCreate.String(), im.h.uuidModify.String()
 }
 
 // Info describes the image.
 func (im *Image) Info() Info {
-	i := Info{Size: im.Size(), BlockSize: int64(im.h.cbBlock), BlocksAllocated: int64(im.h.blocksAllocated), UUID: uuid(im.h.uuidCreate)}
+	i := Info{Size: im.Size(), BlockSize: int64(im.h.cbBlock), BlocksAllocated: int64(im.h.blocksAllocated), UUID: im.h.uuidCreate.String()}
 	i.Type = map[uint32]string{typeDynamic: "dynamic", typeStatic: "static", typeDiff: "differencing"}[im.h.imageType]
 	comment, _, _ := bytes.Cut(im.h.comment[:], []byte{0})
 	i.Comment = string(comment)
 	if im.h.differencing() {
-		i.ParentUUID = uuid(im.h.uuidLinkage)
+		i.ParentUUID = im.h.uuidLinkage.String()
 	}
 	return i
 }

@@ -2,7 +2,6 @@ package vhd
 
 import (
 	"encoding/binary"
-	"strings"
 	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
@@ -168,15 +167,4 @@ func decodeUTF16(b []byte, order binary.ByteOrder) string {
 		u = append(u, c)
 	}
 	return string(utf16.Decode(u))
-}
-
-// slashed turns a Windows path of a parent into the form in which a Ref names
-// files: slashes, and no "./" in front. An absolute path stays recognisable as
-// one.
-func slashed(name string) string {
-	name = strings.ReplaceAll(name, `\`, "/")
-	for strings.HasPrefix(name, "./") {
-		name = strings.TrimPrefix(name, "./")
-	}
-	return name
 }

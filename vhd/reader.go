@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -190,47 +189,13 @@ func (im *Image) openParent(opener block.Opener) error {
 		return err
 	}
 	im.names = names
-	at := int64(im.f.dataOffset) + 0x28
-	quoted := strings.Join(quoteAll(names), " or ")
-	if opener == nil {
-		return block.Errorf(format, "dynamic header", at, fmt.Errorf("%w and %w", block.ErrParent, block.ErrRefused), "the image holds only the changes to %s", quoted)
-	}
-	errs := []error{block.ErrParent}
-	for _, name := range names {
-		parent, err := opener(block.Ref{Kind: "parent", Name: slashed(name), Format: format, From: im.r})
-		if err != nil {
-			errs = append(errs, err)
-			continue
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) error {
+		if p, ok := d.(interface{ UUID() string }); ok && p.UUID() != uuid(im.h.parentID) {
+			return fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), uuid(im.h.parentID))
 		}
-		if p, ok := parent.(interface{ UUID() string }); ok && p.UUID() != uuid(im.h.parentID) {
-			block.Close(parent)
-			errs = append(errs, fmt.Errorf("%q has the unique ID %s, not %s", name, p.UUID(), uuid(im.h.parentID)))
-			continue
-		}
-		im.parent = parent
 		return nil
-	}
-	return block.Errorf(format, "dynamic header", at, joinErrors(errs), "")
-}
-
-// joinErrors is errors.Join on one line.
-func joinErrors(errs []error) error {
-	err := errs[0]
-	for _, e := range errs[1:] {
-		err = fmt.Errorf("%w: %w", err, e)
-	}
-	return err
-}
-
-func quoteAll(names []string) []string {
-	if len(names) == 0 {
-		return []string{"a parent that it does not name"}
-	}
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = fmt.Sprintf("%q", n)
-	}
-	return out
+	})
+	return block.Locate(format, "dynamic header", int64(im.f.dataOffset)+0x28, err)
 }
 
 // UUID returns the unique ID of the image: what a child is checked against.
@@ -299,40 +264,11 @@ func (im *Image) runAt(off int64) (run, error) {
 	if bitmap < footerSize || bitmap < headerEnd && need > int64(im.f.dataOffset) || bitmap < tableEnd && need > int64(im.h.tableOffset) {
 		return run{}, block.Errorf(format, "BAT", at, block.ErrCorrupt, "block %d at %#x lies over the headers or the BAT", i, bitmap)
 	}
-	stored, sectors, err := im.bitRun(bitmap, in/sectorSize, (in+n+sectorSize-1)/sectorSize)
+	stored, sectors, err := im.table.BitRun(bitmap, in/sectorSize, (in+n+sectorSize-1)/sectorSize, paged.MostFirst)
 	if err != nil {
-		return run{}, err
+		return run{}, block.Locate(format, "block bitmap", bitmap, err)
 	}
 	return run{min(n, sectors*sectorSize-in%sectorSize), stored, data + in}, nil
-}
-
-// bitRun looks at the bits of a block's bitmap from bit on, at most up to end,
-// and returns the first one and how many that equal it follow in the part of
-// the bitmap that one view shows.
-func (im *Image) bitRun(bitmap, bit, end int64) (set bool, n int64, err error) {
-	const part = 512 // bytes of bitmap, 2 MiB of disk
-	first := bit / 8 / part * part
-	end = min(end, (first+part)*8)
-	b, err := im.table.View(bitmap+first, part)
-	if err != nil {
-		return false, 0, block.Locate(format, "block bitmap", bitmap, err)
-	}
-	test := func(bit int64) bool { return b[bit/8-first]&(0x80>>(bit%8)) != 0 }
-	set = test(bit)
-	same := byte(0)
-	if set {
-		same = 0xff
-	}
-	for n = 1; bit+n < end; {
-		if at := bit + n; at%8 == 0 && at+8 <= end && b[at/8-first] == same {
-			n += 8
-		} else if test(at) == set {
-			n++
-		} else {
-			break
-		}
-	}
-	return set, n, nil
 }
 
 // ReadAt implements [io.ReaderAt].

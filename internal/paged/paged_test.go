@@ -52,3 +52,39 @@ func TestPagesAreReadOnce(t *testing.T) {
 		t.Errorf("read %d bytes, want one page", tr.Bytes())
 	}
 }
+
+func TestBitRun(t *testing.T) {
+	data := make([]byte, 64+1024)
+	for i := range data {
+		switch {
+		case i%100 < 60:
+			data[i] = 0xff
+		case i%100 < 70:
+			data[i] = byte(i * 37)
+		}
+	}
+	c := New(bytes.NewReader(data), 256, 1024)
+	for _, order := range []BitOrder{LeastFirst, MostFirst} {
+		test := func(bit int64) bool {
+			if order == MostFirst {
+				return data[64+bit/8]&(0x80>>(bit%8)) != 0
+			}
+			return data[64+bit/8]&(1<<(bit%8)) != 0
+		}
+		for bit := range int64(1024 * 8) {
+			end := min(bit+3000, 1024*8)
+			set, n, err := c.BitRun(64, bit, end, order)
+			if err != nil || set != test(bit) || n < 1 || bit+n > end {
+				t.Fatalf("BitRun(%d) = %v, %d, %v", bit, set, n, err)
+			}
+			for i := bit; i < bit+n; i += 1 + n/7 {
+				if test(i) != set {
+					t.Fatalf("BitRun(%d) = %v for %d bits, bit %d is not", bit, set, n, i)
+				}
+			}
+			if bit+n < end && (bit+n)%(bitmapPart*8) != 0 && test(bit+n) == set {
+				t.Fatalf("BitRun(%d) ends early, after %d bits", bit, n)
+			}
+		}
+	}
+}

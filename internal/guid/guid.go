@@ -1,0 +1,48 @@
+// Package guid prints and parses the GUIDs of Microsoft's and Intel's formats,
+// whose first three fields are little-endian on disk.
+package guid
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// A GUID is the sixteen bytes as they lie on disk.
+type GUID [16]byte
+
+// String returns the usual form, 8-4-4-4-12 digits in lower case.
+func (g GUID) String() string {
+	b := []byte{g[3], g[2], g[1], g[0], g[5], g[4], g[7], g[6]}
+	s := hex.EncodeToString(append(b, g[8:]...))
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// IsZero reports whether all bytes are zero.
+func (g GUID) IsZero() bool { return g == GUID{} }
+
+var errForm = errors.New("guid: not of the form 8-4-4-4-12 hexadecimal digits")
+
+// Parse reads the usual form, in either case and with or without braces.
+func Parse(s string) (GUID, error) {
+	if strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}") {
+		s = s[1 : len(s)-1]
+	}
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return GUID{}, errForm
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != 16 {
+		return GUID{}, errForm
+	}
+	g := GUID{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6]}
+	copy(g[8:], b[8:])
+	return g, nil
+}
+
+// Must parses a GUID that the program itself states; a wrong one is the zero
+// GUID, which no format uses.
+func Must(s string) GUID {
+	g, _ := Parse(s)
+	return g
+}

@@ -1,0 +1,357 @@
+package vhdx
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/paged"
+	"github.com/guestkit/guestkit/internal/problem"
+)
+
+// States of a block in its BAT entry (section 2.5.1.1).
+const (
+	blockNotPresent       = 0
+	blockUndefined        = 1
+	blockZero             = 2
+	blockUnmapped         = 3
+	blockUnmappedOld      = 5 // UNMAPPED of drafts of the format
+	blockFullyPresent     = 6
+	blockPartiallyPresent = 7
+)
+
+// States of a sector bitmap in its BAT entry (section 2.5.1.2).
+const bitmapPresent = 6
+
+const bitmapSize = 1 * mib // of one chunk
+
+// Options says how an image is opened. The zero value suits hostile input.
+type Options struct {
+	// Opener gives the parent of a differencing image; nil refuses, and such
+	// an image is then block.ErrParent.
+	Opener block.Opener
+	// CacheBytes bounds the memory for the BAT and the bitmaps; 0 means 2 MiB.
+	CacheBytes int64
+}
+
+// Info describes an image.
+type Info struct {
+	Size           int64  // of the disk, bytes
+	BlockSize      int64  // bytes
+	Type           string // "fixed", "dynamic" or "differencing"
+	LogicalSector  int    // bytes
+	PhysicalSector int    // bytes, 0 if not said
+	DiskID         string
+	DataWriteGUID  string
+	ParentLocator  map[string]string // as stored, may be hostile
+	LogReplayed    int               // entries of the log that are part of what is read
+}
+
+// An Image is an open VHDX. It is a [block.Device] and a [block.SectorSizer].
+type Image struct {
+	dev      block.Device // the file with its log replayed
+	r        block.Reader // the file
+	h        header
+	m        metadata
+	bat      region
+	taken    []region // where no block may lie
+	table    *paged.Cache
+	chunk    int64 // blocks a chunk
+	replayed int
+	parent   block.Device
+	problems problem.List
+	closed   atomic.Bool
+}
+
+// Open reads the structures of r and replays its log into memory. The errors
+// wrap block.ErrFormat if r is no VHDX, block.ErrParent for a differencing
+// image without its parent, or another class of package block.
+func Open(r block.Reader, opts *Options) (*Image, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	var sig [8]byte
+	if r.Size() < int64(len(sig)) {
+		return nil, block.Errorf(format, "file type", 0, block.ErrFormat, "a file of %d bytes", r.Size())
+	}
+	if err := block.ReadFull(r, sig[:], 0); err != nil {
+		return nil, block.Locate(format, "file type", 0, err)
+	}
+	if string(sig[:]) != fileSignature {
+		return nil, block.Errorf(format, "file type", 0, block.ErrFormat, "")
+	}
+	im := &Image{r: r, dev: block.Plain(r)}
+	var off int64
+	var err error
+	if im.h, off, err = readHeader(r); err != nil {
+		return nil, err
+	}
+	im.taken = []region{{"headers", 0, reservedEnd}}
+	if im.h.logLength > 0 && im.h.logOffset <= maxReplaySize {
+		im.taken = append(im.taken, region{"log", int64(im.h.logOffset), int64(im.h.logOffset) + int64(im.h.logLength)})
+	}
+	if !im.h.logGUID.IsZero() {
+		if im.dev, im.replayed, err = replayLog(r, im.h); err != nil {
+			return nil, err
+		}
+		im.problems.Add(block.Errorf(format, "header", off+0x30, block.ErrDirty, "the image was not closed cleanly; the %d entries of its log are replayed in memory, the file stays as it is", im.replayed))
+	}
+	if err := im.openRegions(); err != nil {
+		return nil, err
+	}
+	budget := opts.CacheBytes
+	if budget == 0 {
+		budget = 2 << 20
+	}
+	im.table = paged.New(im.dev, 4096, budget)
+	if im.m.hasParent {
+		if err := im.openParent(opts.Opener); err != nil {
+			return nil, err
+		}
+	}
+	return im, nil
+}
+
+// openRegions reads the region table and the metadata and checks the BAT's
+// size (section 2.5).
+func (im *Image) openRegions() error {
+	bat, meta, problem, err := readRegions(im.dev, im.taken)
+	if err != nil {
+		return err
+	}
+	if problem != nil {
+		im.problems.Add(fmt.Errorf("%w; the second copy is used", problem))
+	}
+	if im.m, err = readMetadata(im.dev, meta); err != nil {
+		return err
+	}
+	im.bat = bat
+	im.taken = append(im.taken, bat, meta)
+	im.chunk = (1 << 23) * im.m.logicalSector / im.m.blockSize
+	blocks := (im.m.size + im.m.blockSize - 1) / im.m.blockSize
+	entries := blocks
+	if im.m.hasParent {
+		entries = (blocks + im.chunk - 1) / im.chunk * (im.chunk + 1)
+	} else if blocks > 0 {
+		entries += (blocks - 1) / im.chunk
+	}
+	if 8*entries > bat.end-bat.off {
+		return block.Errorf(format, "BAT", bat.off, block.ErrCorrupt, "%d bytes are too few for %d entries", bat.end-bat.off, entries)
+	}
+	return nil
+}
+
+func (im *Image) openParent(opener block.Opener) error {
+	var names []string
+	for _, key := range []string{"relative_path", "volume_path", "absolute_win32_path"} {
+		if name := im.m.locator[key]; name != "" {
+			names = append(names, name)
+		}
+	}
+	linkage := map[guid.GUID]bool{}
+	for _, key := range []string{"parent_linkage", "parent_linkage2"} {
+		if g, err := guid.Parse(im.m.locator[key]); err == nil {
+			linkage[g] = true
+		}
+	}
+	var err error
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) error {
+		p, ok := d.(interface{ DataWriteGUID() string })
+		if !ok {
+			return nil
+		}
+		if g, err := guid.Parse(p.DataWriteGUID()); err != nil || !linkage[g] {
+			return fmt.Errorf("its data has the identity %s, not %s", p.DataWriteGUID(), im.m.locator["parent_linkage"])
+		}
+		return nil
+	})
+	return block.Locate(format, "parent locator", -1, err)
+}
+
+// DataWriteGUID identifies the content of the disk: what a child is checked
+// against.
+func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
+
+// Info describes the image.
+func (im *Image) Info() Info {
+	i := Info{Size: im.m.size, BlockSize: im.m.blockSize, Type: "dynamic", LogicalSector: int(im.m.logicalSector), PhysicalSector: int(im.m.physicalSector),
+		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentLocator: im.m.locator, LogReplayed: im.replayed}
+	switch {
+	case im.m.hasParent:
+		i.Type = "differencing"
+	case im.m.fixed:
+		i.Type = "fixed"
+	}
+	return i
+}
+
+// Problems lists what is odd about the image and does not keep it from being
+// read. A log that was replayed is one, of class block.ErrDirty.
+func (im *Image) Problems() []error { return im.problems.All() }
+
+// Size is the size of the disk in bytes.
+func (im *Image) Size() int64 { return im.m.size }
+
+// SectorSize is the size of a logical sector in bytes, 512 or 4096.
+func (im *Image) SectorSize() int { return int(im.m.logicalSector) }
+
+// Close closes what the Opener returned. The Reader that Open was given stays
+// open.
+func (im *Image) Close() error {
+	if im.closed.Swap(true) {
+		return nil
+	}
+	return block.Close(im.parent)
+}
+
+// A run is a part of the disk that one place holds.
+type run struct {
+	n       int64 // bytes
+	kind    runKind
+	hostOff int64 // if stored
+}
+
+type runKind int
+
+const (
+	runParent runKind = iota // or unset, without a parent
+	runZero
+	runStored
+)
+
+// entry returns the state and the place of BAT entry i; a place is checked
+// against the file for n bytes.
+func (im *Image) entry(i, n int64, present func(state uint64) bool) (state uint64, hostOff int64, err error) {
+	at := im.bat.off + 8*i
+	b, err := im.table.View(at, 8)
+	if err != nil {
+		return 0, 0, block.Locate(format, "BAT", at, err)
+	}
+	e := binary.LittleEndian.Uint64(b)
+	state, off := e&7, e&^(mib-1)
+	if !present(state) {
+		return state, 0, nil
+	}
+	if size := im.dev.Size(); off > uint64(size) || n > size-int64(off) {
+		return 0, 0, block.Errorf(format, "BAT", at, block.ErrTruncated, "entry %d: %d bytes at %#x, the file ends at %#x", i, n, off, size)
+	}
+	for _, g := range im.taken {
+		if g.overlaps(int64(off), int64(off)+n) {
+			return 0, 0, block.Errorf(format, "BAT", at, block.ErrCorrupt, "entry %d at %#x lies over the %s", i, off, g.what)
+		}
+	}
+	return state, int64(off), nil
+}
+
+// runAt returns the run that starts at off, which lies inside the disk.
+func (im *Image) runAt(off int64) (run, error) {
+	bs := im.m.blockSize
+	i, in := off/bs, off%bs
+	n := min(bs-in, im.m.size-off)
+	at := i + i/im.chunk
+	state, hostOff, err := im.entry(at, min(bs, im.m.size-i*bs), func(s uint64) bool { return s == blockFullyPresent || s == blockPartiallyPresent })
+	if err != nil {
+		return run{}, err
+	}
+	switch state {
+	case blockNotPresent:
+		return run{n: n}, nil
+	case blockUndefined, blockZero, blockUnmapped, blockUnmappedOld:
+		return run{n: n, kind: runZero}, nil
+	case blockFullyPresent:
+		return run{n, runStored, hostOff + in}, nil
+	case blockPartiallyPresent:
+		if !im.m.hasParent {
+			return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d is partially present in an image without a parent", i)
+		}
+		return im.partial(i, in, n, hostOff)
+	}
+	return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d has the state %d", i, state)
+}
+
+// partial looks into the sector bitmap of the chunk of block i.
+func (im *Image) partial(i, in, n, hostOff int64) (run, error) {
+	chunk := i / im.chunk
+	at := (chunk+1)*im.chunk + chunk
+	state, bitmap, err := im.entry(at, bitmapSize, func(s uint64) bool { return s == bitmapPresent })
+	if err != nil {
+		return run{}, err
+	}
+	if state != bitmapPresent {
+		return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d is partially present and its sector bitmap is not there", i)
+	}
+	sector := im.m.logicalSector
+	first := (i % im.chunk) * (im.m.blockSize / sector)
+	stored, sectors, err := im.table.BitRun(bitmap, first+in/sector, first+(in+n+sector-1)/sector, paged.LeastFirst)
+	if err != nil {
+		return run{}, block.Locate(format, "sector bitmap", bitmap, err)
+	}
+	x := run{n: min(n, sectors*sector-in%sector)}
+	if stored {
+		x.kind, x.hostOff = runStored, hostOff+in
+	}
+	return x, nil
+}
+
+// ReadAt implements [io.ReaderAt].
+func (im *Image) ReadAt(p []byte, off int64) (int, error) {
+	if im.closed.Load() {
+		return 0, os.ErrClosed
+	}
+	q, eof := block.Clip(p, off, im.m.size)
+	for done := 0; done < len(q); {
+		pos := off + int64(done)
+		x, err := im.runAt(pos)
+		if err != nil {
+			return done, err
+		}
+		part := q[done:min(int64(len(q)), int64(done)+x.n)]
+		switch {
+		case x.kind == runStored:
+			err = block.Locate(format, "block", x.hostOff, block.ReadFull(im.dev, part, x.hostOff))
+		case x.kind == runParent && im.parent != nil:
+			err = block.ReadParent(im.parent, part, pos)
+		default:
+			clear(part)
+		}
+		if err != nil {
+			return done, err
+		}
+		done += len(part)
+	}
+	return len(q), eof
+}
+
+// Extent implements [block.Device].
+func (im *Image) Extent(off int64) (block.Extent, error) {
+	if im.closed.Load() {
+		return block.Extent{}, os.ErrClosed
+	}
+	if off < 0 || off >= im.m.size {
+		return block.Extent{}, io.EOF
+	}
+	x, err := im.runAt(off)
+	if err != nil {
+		return block.Extent{}, err
+	}
+	e := block.Extent{Off: off, Len: x.n}
+	switch {
+	case x.kind == runStored: // what a replayed log changed lies elsewhere
+		h, err := im.dev.Extent(x.hostOff)
+		if err != nil {
+			return block.Extent{}, err
+		}
+		e.Len, e.Zero, e.Host, e.HostOff = min(x.n, h.Len), h.Zero, h.Host, h.HostOff
+	case x.kind == runParent && im.parent != nil:
+		return block.ParentExtent(im.parent, e)
+	case x.kind == runParent:
+		e.Zero, e.Unset = true, true
+	default:
+		e.Zero = true
+	}
+	return e, nil
+}
