@@ -4,6 +4,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
+	"github.com/guestkit/guestkit/fs/ntfs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 )
@@ -21,6 +22,9 @@ var drivers = [...]driver{
 	}},
 	{[]string{"vfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})
+	}},
+	{[]string{"ntfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return ntfs.Open(r, &ntfs.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay})
