@@ -23,7 +23,7 @@ func OpenParent(open Opener, ref Ref, names []string, accept func(Device) error)
 		ref.Name = slashed(name)
 		d, err := open(ref)
 		if err == nil {
-			if err = accept(d); err == nil {
+			if err = accept(Unwrap(d)); err == nil {
 				return d, nil
 			}
 			Close(d)
@@ -31,6 +31,18 @@ func OpenParent(open Opener, ref Ref, names []string, accept func(Device) error)
 		all = fmt.Errorf("%w: %q: %w", all, name, err)
 	}
 	return nil, all
+}
+
+// Unwrap returns the Device of the driver behind d, where d is a wrapper that
+// has a method Unwrap; else d itself.
+func Unwrap(d Device) Device {
+	for {
+		w, ok := d.(interface{ Unwrap() Device })
+		if !ok {
+			return d
+		}
+		d = w.Unwrap()
+	}
 }
 
 func slashed(name string) string {

@@ -32,6 +32,9 @@ func drivers() []driver {
 	return []driver{
 		{name: "raw", aliases: []string{"file", "host_device"}, open: openRaw},
 		{name: "qcow2", open: openQcow2, describe: describeQcow2},
+		{name: "vdi", open: openVDI, describe: describeVDI},
+		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD},
+		{name: "vhdx", open: openVHDX, describe: describeVHDX},
 	}
 }
 

@@ -51,6 +51,31 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	im, err := open(r, opts)
+	if err == nil && im.h.differencing() {
+		err = im.openParent(opts.Opener)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// Describe returns what the image in r says about itself, and what is odd
+// about it, without its parent.
+func Describe(r block.Reader, opts *Options) (Info, []error, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	return im.Info(), im.Problems(), nil
+}
+
+// open is Open without the parent.
+func open(r block.Reader, opts *Options) (*Image, error) {
 	b := make([]byte, headerSize)
 	if r.Size() < headerSize {
 		return nil, block.Errorf(format, "header", 0, block.ErrFormat, "a file of %d bytes", r.Size())
@@ -71,11 +96,6 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 		budget = 1 << 20
 	}
 	im.bmap = paged.New(r, 4096, budget)
-	if im.h.differencing() {
-		if err := im.openParent(opts.Opener); err != nil {
-			return nil, err
-		}
-	}
 	return im, nil
 }
 

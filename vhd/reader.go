@@ -61,6 +61,31 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	im, err := open(r, opts)
+	if err == nil && im.f.diskType == typeDifferencing {
+		err = im.openParent(opts.Opener)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// Describe returns what the image in r says about itself, and what is odd
+// about it, without its parent.
+func Describe(r block.Reader, opts *Options) (Info, []error, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	return im.Info(), im.Problems(), nil
+}
+
+// open is Open without the parent.
+func open(r block.Reader, opts *Options) (*Image, error) {
 	im := &Image{r: r}
 	off, err := im.readFooter()
 	if err != nil {
@@ -177,19 +202,16 @@ func (im *Image) openDynamic(opts *Options) error {
 		budget = 2 << 20
 	}
 	im.table = paged.New(im.r, 4096, budget)
-	if im.f.diskType == typeDifferencing {
-		return im.openParent(opts.Opener)
+	if im.f.diskType != typeDifferencing {
+		return nil
 	}
-	return nil
+	im.names, err = im.h.parentNames(im.r)
+	return err
 }
 
 func (im *Image) openParent(opener block.Opener) error {
-	names, err := im.h.parentNames(im.r)
-	if err != nil {
-		return err
-	}
-	im.names = names
-	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) error {
+	var err error
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.names, func(d block.Device) error {
 		if p, ok := d.(interface{ UUID() string }); ok && p.UUID() != uuid(im.h.parentID) {
 			return fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), uuid(im.h.parentID))
 		}

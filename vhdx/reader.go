@@ -47,8 +47,8 @@ type Info struct {
 	PhysicalSector int    // bytes, 0 if not said
 	DiskID         string
 	DataWriteGUID  string
-	ParentLocator  map[string]string // as stored, may be hostile
-	LogReplayed    int               // entries of the log that are part of what is read
+	ParentNames    []string // as stored, may be hostile
+	LogReplayed    int      // entries of the log that are part of what is read
 }
 
 // An Image is an open VHDX. It is a [block.Device] and a [block.SectorSizer].
@@ -74,6 +74,31 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	im, err := open(r, opts)
+	if err == nil && im.m.hasParent {
+		err = im.openParent(opts.Opener)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// Describe returns what the image in r says about itself, and what is odd
+// about it, without its parent.
+func Describe(r block.Reader, opts *Options) (Info, []error, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	return im.Info(), im.Problems(), nil
+}
+
+// open is Open without the parent.
+func open(r block.Reader, opts *Options) (*Image, error) {
 	var sig [8]byte
 	if r.Size() < int64(len(sig)) {
 		return nil, block.Errorf(format, "file type", 0, block.ErrFormat, "a file of %d bytes", r.Size())
@@ -108,11 +133,6 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 		budget = 2 << 20
 	}
 	im.table = paged.New(im.dev, 4096, budget)
-	if im.m.hasParent {
-		if err := im.openParent(opts.Opener); err != nil {
-			return nil, err
-		}
-	}
 	return im, nil
 }
 
@@ -146,12 +166,6 @@ func (im *Image) openRegions() error {
 }
 
 func (im *Image) openParent(opener block.Opener) error {
-	var names []string
-	for _, key := range []string{"relative_path", "volume_path", "absolute_win32_path"} {
-		if name := im.m.locator[key]; name != "" {
-			names = append(names, name)
-		}
-	}
 	linkage := map[guid.GUID]bool{}
 	for _, key := range []string{"parent_linkage", "parent_linkage2"} {
 		if g, err := guid.Parse(im.m.locator[key]); err == nil {
@@ -159,7 +173,7 @@ func (im *Image) openParent(opener block.Opener) error {
 		}
 	}
 	var err error
-	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) error {
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.parentNames(), func(d block.Device) error {
 		p, ok := d.(interface{ DataWriteGUID() string })
 		if !ok {
 			return nil
@@ -172,6 +186,17 @@ func (im *Image) openParent(opener block.Opener) error {
 	return block.Locate(format, "parent locator", -1, err)
 }
 
+// parentNames returns what the locator calls the parent, the most portable
+// name first.
+func (im *Image) parentNames() (names []string) {
+	for _, key := range []string{"relative_path", "volume_path", "absolute_win32_path"} {
+		if name := im.m.locator[key]; name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // DataWriteGUID identifies the content of the disk: what a child is checked
 // against.
 func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
@@ -179,7 +204,7 @@ func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
 // Info describes the image.
 func (im *Image) Info() Info {
 	i := Info{Size: im.m.size, BlockSize: im.m.blockSize, Type: "dynamic", LogicalSector: int(im.m.logicalSector), PhysicalSector: int(im.m.physicalSector),
-		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentLocator: im.m.locator, LogReplayed: im.replayed}
+		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentNames: im.parentNames(), LogReplayed: im.replayed}
 	switch {
 	case im.m.hasParent:
 		i.Type = "differencing"

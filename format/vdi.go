@@ -1,0 +1,26 @@
+package format
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/vdi"
+)
+
+func openVDI(r block.Reader, o *Options) (opened, *Info, error) {
+	im, err := vdi.Open(r, &vdi.Options{Opener: o.Opener})
+	if err != nil {
+		return nil, nil, err
+	}
+	return im, vdiInfo(im.Info()), nil
+}
+
+func describeVDI(r block.Reader, _ *Options) (*Info, []error, error) {
+	v, problems, err := vdi.Describe(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return vdiInfo(v), problems, nil
+}
+
+func vdiInfo(v vdi.Info) *Info {
+	return &Info{Version: "1.1", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(nil, v.ParentUUID, "vdi")}
+}

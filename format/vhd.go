@@ -1,0 +1,38 @@
+package format
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/vhd"
+)
+
+func openVHD(r block.Reader, o *Options) (opened, *Info, error) {
+	im, err := vhd.Open(r, &vhd.Options{Opener: o.Opener})
+	if err != nil {
+		return nil, nil, err
+	}
+	return im, vhdInfo(im.Info()), nil
+}
+
+func describeVHD(r block.Reader, _ *Options) (*Info, []error, error) {
+	v, problems, err := vhd.Describe(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return vhdInfo(v), problems, nil
+}
+
+func vhdInfo(v vhd.Info) *Info {
+	return &Info{Version: "1.0", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
+}
+
+// parent is the reference to the parent of an image: by the first of its names
+// or, where it has none, by its identity; nil if there is no parent.
+func parent(names []string, id, format string) *Reference {
+	if len(names) > 0 {
+		id = names[0]
+	}
+	if id == "" {
+		return nil
+	}
+	return &Reference{Name: id, Format: format}
+}

@@ -1,0 +1,27 @@
+package format
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/vhdx"
+)
+
+func openVHDX(r block.Reader, o *Options) (opened, *Info, error) {
+	im, err := vhdx.Open(r, &vhdx.Options{Opener: o.Opener})
+	if err != nil {
+		return nil, nil, err
+	}
+	return im, vhdxInfo(im.Info()), nil
+}
+
+func describeVHDX(r block.Reader, _ *Options) (*Info, []error, error) {
+	v, problems, err := vhdx.Describe(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return vhdxInfo(v), problems, nil
+}
+
+func vhdxInfo(v vhdx.Info) *Info {
+	return &Info{Version: "1", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, SectorSize: v.LogicalSector,
+		Dirty: v.LogReplayed > 0, Backing: parent(v.ParentNames, "", "vhdx")}
+}
