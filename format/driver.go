@@ -52,3 +52,12 @@ func find(name string) (driver, bool) {
 	}
 	return driver{}, false
 }
+
+// Names returns the names of the formats that can be opened.
+func Names() []string {
+	var out []string
+	for _, d := range drivers() {
+		out = append(out, d.name)
+	}
+	return out
+}

@@ -104,7 +104,7 @@ func Open(r block.Reader, opts *Options) (Image, error) {
 
 // open opens the image of the name given, which is for the Info alone.
 func open(r block.Reader, o *Options, name string) (*image, error) {
-	d, err := choose(r, o)
+	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -115,31 +115,47 @@ func open(r block.Reader, o *Options, name string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	fill(info, d.name, r, o, name)
+	fill(info, format, r, o, name)
 	return &image{opened: im, info: info}, nil
 }
 
-// choose finds the driver for r.
-func choose(r block.Reader, o *Options) (driver, error) {
-	name := o.Format
-	if name == "" {
-		found, err := Probe(r)
-		if err != nil {
-			return driver{}, err
-		}
-		name = found.Format
+// choose finds the driver for r, and the name of the format.
+func choose(r block.Reader, o *Options) (driver, string, error) {
+	if o.Format != "" {
+		return stated(o.Format)
 	}
+	found, err := Probe(r)
+	switch {
+	case err != nil:
+		return driver{}, "", err
+	case isContent(found.Format):
+		d, _ := find("raw") // a raw disk, called by what it holds
+		return d, found.Format, nil
+	case found.Wrapper:
+		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first", found.Format)
+	}
+	return stated(found.Format)
+}
+
+// stated finds the driver of a format by its name.
+func stated(name string) (driver, string, error) {
 	d, ok := find(name)
-	if !ok {
-		return driver{}, block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read", name)
+	switch {
+	case ok:
+		return d, d.name, nil
+	case name == "luks":
+		return driver{}, "", block.Errorf(name, "image", 0, block.ErrEncrypted, "LUKS")
 	}
-	return d, nil
+	return driver{}, "", block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read", name)
 }
 
 // fill sets what every Info has.
 func fill(info *Info, format string, r block.Reader, o *Options, name string) {
 	info.Name = name
 	info.Format = format
+	if format == "luks" {
+		info.Encryption = "LUKS"
+	}
 	info.Stated = o.Format != ""
 	info.FileSize = r.Size()
 	info.Allocated = -1
@@ -159,7 +175,7 @@ func Describe(r block.Reader, opts *Options) (*Info, []error, error) {
 }
 
 func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
-	d, err := choose(r, o)
+	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,7 +191,7 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	fill(info, d.name, r, o, name)
+	fill(info, format, r, o, name)
 	return info, problems, nil
 }
 
