@@ -64,7 +64,7 @@ skeleton() {
 	take "$root" bin sbin lib lib64 \
 		etc/os-release usr/lib/os-release etc/debian_version etc/issue etc/passwd etc/group etc/shells \
 		etc/timezone etc/localtime etc/mtab etc/ssh/sshd_config etc/apt/sources.list etc/systemd/system \
-		usr/bin/sh usr/bin/dash usr/sbin/init usr/lib/systemd/systemd \
+		usr/bin/sh usr/bin/dash usr/bin/apt usr/sbin/init usr/lib/systemd/systemd \
 		var/lib/dpkg/status var/lib/dpkg/arch "var/lib/dpkg/info/dash.*" "var/lib/dpkg/info/base-files.*" \
 		usr/share/doc/dash/copyright
 	mkdir -p "$root"/home/admin
@@ -114,7 +114,7 @@ uefi() {
 		#
 		# <file system> <mount point>   <type>  <options>       <dump>  <pass>
 		UUID=5f1d2c3b-4a59-4687-9786-a5b4c3d2e1f0 /               ext4    errors=remount-ro 0       1
-		UUID=C0FF-EE01  /boot/efi       vfat    umask=0077      0       1
+		UUID=1234-ABCD  /boot/efi       vfat    umask=0077      0       1
 	EOT
 	# What file servers gather: other alphabets, Latin-1, links, holes.
 	mkdir "$root/srv/share"
@@ -123,14 +123,14 @@ uefi() {
 	ln "$root/srv/share/Einkaufsliste für März.txt" "$root/srv/share/list"
 	ln -s ../../etc/hostname "$root/srv/share/host"
 	ln -s /nowhere "$root/srv/share/dangling"
-	truncate -s 1G "$root/srv/share/swapfile"
+	truncate -s 16M "$root/srv/share/swapfile"
 	mkfifo "$root/srv/share/queue"
 	setfattr -n user.comment -v 'kept for the audit' "$root/srv/share/list"
 	filesystem "$root" "$tmp/uefi-root.img" 384M -t ext4 -L root -N 4096 -J size=4 \
 		-U 5f1d2c3b-4a59-4687-9786-a5b4c3d2e1f0 -E hash_seed=5f1d2c3b-4a59-4687-9786-a5b4c3d2e1f0
 
 	truncate -s 64M "$esp"
-	mkfs.vfat -F 32 -s 1 -n ESP -i c0ffee01 --invariant "$esp" >/dev/null
+	mkfs.vfat -F 32 -s 1 -n ESP --invariant "$esp" >/dev/null
 	file=$full/usr/lib/systemd/boot/efi/systemd-bootx64.efi
 	printf 'timeout 3\nconsole-mode keep\n' >"$tmp/loader.conf"
 	touch -d "@$SOURCE_DATE_EPOCH" "$tmp/loader.conf"

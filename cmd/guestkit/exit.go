@@ -56,3 +56,12 @@ func signalCode(s os.Signal) int {
 // brokenPipe tells that nobody reads the output any more, which is no failure
 // worth a word: "guestkit ls … | head".
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// codeOf is the exit code that an error means.
+func codeOf(err error) int {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return exitFailed
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -38,10 +37,10 @@ func (a *app) encode(v any, indent string) error {
 	return err
 }
 
-// rawBytes is the base64 form of a guest's bytes that are no UTF-8, which the
-// JSON string beside it cannot hold; "" for all others.
-func rawBytes(raw string) string {
-	if utf8.ValidString(raw) {
+// rawBytes is the base64 form of a guest's bytes where the string that JSON
+// shows is not them, "" where it is.
+func rawBytes(shown, raw string) string {
+	if shown == raw {
 		return ""
 	}
 	return base64.StdEncoding.EncodeToString([]byte(raw))

@@ -148,6 +148,13 @@ mounting them, and without changing a byte of them.`,
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say what is opened, read and skipped, and how long it took")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors")
 	root.AddCommand(
+		newInspect(a),
+		newInfo(a),
+		newDetect(a),
+		newVolumes(a),
+		newLs(a),
+		newCat(a),
+		newManifest(a),
 		newVersion(a),
 	)
 	root.SetOut(a.raw)

@@ -10,6 +10,7 @@ import (
 // its style.
 type Table struct {
 	Indent int    // spaces before each row
+	Gap    int    // spaces between columns; 0 means 2
 	Right  string // one letter a column: 'r' aligns it to the right; may be shorter
 	rows   [][]any
 }
@@ -40,6 +41,10 @@ func (p *Printer) Table(t *Table) {
 			widths[i] = max(widths[i], cellWidth(c))
 		}
 	}
+	gap := t.Gap
+	if gap == 0 {
+		gap = 2
+	}
 	for _, row := range t.rows {
 		var b strings.Builder
 		blank := t.Indent // owed before the next text, so that no line ends in blanks
@@ -54,7 +59,7 @@ func (p *Printer) Table(t *Table) {
 				b.WriteString(p.text(c))
 				blank = 0
 			}
-			blank += fill + 2
+			blank += fill + gap
 		}
 		p.write(b.String() + "\n")
 	}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect"
+)
+
+// A guestTree is the files that a command works on.
+type guestTree struct {
+	vfs.FS
+	mounts map[string]bool // where other filesystems lie over the first, as io/fs names it
+	guest  *guestkit.Guest
+	report *inspect.Report
+}
+
+func (t *guestTree) Close() error { return t.guest.Close() }
+
+func volumeFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")
+}
+
+// tree opens the disks of a guest, and of what they hold the tree that a path
+// means: that of the volume named, or of the system with its mounts, or of the
+// only filesystem where there is no system.
+func (s *source) tree(disks []string, volume string) (*guestTree, error) {
+	g, err := s.open(disks)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.treeOf(g, volume)
+	if err != nil {
+		g.Close()
+		return nil, pathError(strings.Join(disks, " "), err)
+	}
+	return t, nil
+}
+
+func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
+	t := &guestTree{guest: g}
+	var err error
+	if volume != "" {
+		if t.report, err = g.Volumes(s.a.ctx); err != nil {
+			return nil, err
+		}
+		s.a.noteVolumes(t.report)
+		v, ok := t.report.Volume(volume)
+		if !ok {
+			return nil, nothingf("there is no volume %q; there are %s", volume, volumeNames(t.report.Volumes))
+		}
+		t.FS, err = v.FS()
+		return t, err
+	}
+	if t.report, err = s.inspect(g); err != nil {
+		return nil, err
+	}
+	s.a.noteVolumes(t.report)
+	switch systems := t.report.Systems; len(systems) {
+	case 0:
+		return t, t.onlyVolume()
+	case 1:
+		t.mounts = map[string]bool{}
+		for _, m := range systems[0].Mounts {
+			if m.Merged {
+				t.mounts[strings.Trim(m.Path, "/")] = true
+			}
+		}
+		t.FS, err = systems[0].FS()
+		return t, err
+	default:
+		var names []string
+		for _, sys := range systems {
+			names = append(names, fmt.Sprintf("%s (%s)", sys.Volume, sys.ProductName))
+		}
+		return nil, fmt.Errorf("there are several systems: %s; choose with --volume", strings.Join(names, ", "))
+	}
+}
+
+// inspect finds the systems without their packages, which no path needs.
+func (s *source) inspect(g *guestkit.Guest) (*inspect.Report, error) {
+	return g.Inspect(s.a.ctx)
+}
+
+// onlyVolume takes the only filesystem there is.
+func (t *guestTree) onlyVolume() error {
+	var readable []*inspect.Volume
+	for _, v := range t.report.Volumes {
+		if v.Status == inspect.StatusRead {
+			readable = append(readable, v)
+		}
+	}
+	switch len(readable) {
+	case 0:
+		var why []string
+		for _, v := range t.report.Unread() {
+			why = append(why, fmt.Sprintf("%s is %s", v.Name, because(string(v.Status), v.Reason)))
+		}
+		if len(why) == 0 {
+			return nothingf("there is no filesystem")
+		}
+		return nothingf("there is no filesystem that can be read: %s", strings.Join(why, "; "))
+	case 1:
+		var err error
+		t.FS, err = readable[0].FS()
+		return err
+	}
+	return fmt.Errorf("there is no system and there are several filesystems: %s; choose with --volume", volumeNames(readable))
+}
+
+func volumeNames(vs []*inspect.Volume) string {
+	var names []string
+	for _, v := range vs {
+		name := v.Name
+		if known(v.Content) {
+			name += " (" + v.Content + ")"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// guestPath turns a path that a user gave into one of io/fs. It takes the
+// bytes of the guest as well as the form that JSON shows.
+func guestPath(arg string) string {
+	elements := strings.Split(path.Clean("/"+arg), "/")
+	if !utf8.ValidString(arg) {
+		for i, e := range elements {
+			elements[i] = vfs.Escape(e)
+		}
+	}
+	if p := strings.Join(elements[1:], "/"); p != "" {
+		return p
+	}
+	return "."
+}
+
+// shownPath is a path of io/fs as a user would write it.
+func shownPath(p string) string {
+	if p == "." {
+		return "/"
+	}
+	return "/" + p
+}
+
+// rawPath is the path of a file as the bytes of the guest.
+func rawPath(p string) string {
+	elements := strings.Split(p, "/")
+	for i, e := range elements {
+		elements[i] = vfs.Unescape(e)
+	}
+	return strings.Join(elements, "/")
+}
+
+// guestError says which file of a guest an error is about. A file that is not
+// there has its own exit code.
+func guestError(p string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) && strings.HasSuffix(err.Error(), pe.Error()) {
+		err = pe.Err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nothingf("%s: no such file or directory in the guest", shownPath(p))
+	}
+	return pathError(shownPath(p), err)
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+type infoDoc struct {
+	Schema   string   `json:"schema"`
+	Image    imageDoc `json:"image"`
+	Problems []string `json:"problems"`
+}
+
+func newInfo(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "info IMAGE…",
+		Short: "Describe an image file: format, sizes, chain, features, snapshots",
+		Long: `Describes an image file: its format, sizes, features, internal snapshots and the
+files that it names. Those are opened only where the rules allow it, and an
+image that cannot be read, such as an encrypted one, is described all the same.
+
+'detect' tells the format in a word, 'volumes' what is on the disk, 'inspect'
+which systems.`,
+		Example: `  guestkit info disk.qcow2
+  guestkit info --json *.qcow2 | jq .image.virtual_size`,
+	}
+	src := a.sourceFlags(cmd)
+	a.jsonFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		guests, err := src.each(args)
+		if err != nil {
+			return err
+		}
+		var files [][]string // each disk is described for itself
+		for _, disks := range guests {
+			for _, path := range disks {
+				files = append(files, []string{path})
+			}
+		}
+		return a.forEach(files, func(disks []string) error { return a.info(disks[0], src.options()) })
+	}
+	return cmd
+}
+
+func (a *app) info(path string, o *format.Options) error {
+	if err := plainFile(path); err != nil {
+		return err
+	}
+	info, faults, err := format.DescribeFile(path, o)
+	if err != nil {
+		return err
+	}
+	a.note("opened %s", path)
+	// What lies behind it can be described only if it can be opened.
+	if info.Backing != nil || info.DataFile != nil {
+		img, err := format.OpenFile(path, o)
+		if err == nil {
+			info, faults = img.Info(), img.Problems()
+			defer img.Close()
+			for _, below := range info.Chain {
+				a.note("opened %s, which lies behind it", below.Name)
+			}
+		} else {
+			faults = append(faults, err)
+		}
+	}
+	switch {
+	case a.json:
+		return a.document(infoDoc{schema("info"), newImageDoc(info), texts(faults)})
+	case !a.quiet:
+		a.showInfo(info)
+		a.showProblems(faults)
+	}
+	a.noteTime()
+	return nil
+}
+
+func (a *app) showInfo(i *format.Info) {
+	a.out.Printf("%s\n", terminal.Bold.In(i.Name))
+	t := &terminal.Table{Indent: 2}
+	row := func(title string, value string) {
+		if value != "" {
+			t.Row(terminal.Dim.In(title), value)
+		}
+	}
+	row("format", formatLine(i))
+	row("virtual size", fmt.Sprintf("%s (%d bytes)", terminal.Size(i.VirtualSize), i.VirtualSize))
+	size := terminal.Size(i.FileSize)
+	if i.Allocated >= 0 {
+		size += fmt.Sprintf(", %s on disk", terminal.Size(i.Allocated))
+	}
+	row("file size", size)
+	if i.SectorSize > 0 {
+		row("sector size", fmt.Sprintf("%d bytes", i.SectorSize))
+	}
+	if i.ClusterSize > 0 {
+		row("cluster size", terminal.Size(i.ClusterSize))
+	}
+	row("compression", i.CompressionType)
+	row("encryption", i.Encryption)
+	if i.RefcountBits > 0 {
+		row("refcounts", fmt.Sprintf("%d bits", i.RefcountBits)+iff(i.LazyRefcounts, ", lazy"))
+	}
+	row("subclusters", iff(i.ExtendedL2, "yes, the L2 tables are extended"))
+	row("state", strings.TrimPrefix(iff(i.Dirty, ", was not closed")+iff(i.Corrupt, ", marked as corrupt"), ", "))
+	var features []string
+	for _, f := range i.Features {
+		name := f.Name
+		if name == "" {
+			name = fmt.Sprintf("unknown %s bit %d", f.Type, f.Bit)
+		}
+		features = append(features, name)
+	}
+	row("features", strings.Join(features, ", "))
+	row("backing file", refLine(i.Backing))
+	row("data file", refLine(i.DataFile))
+	for n, below := range i.Chain {
+		title := ""
+		if n == 0 {
+			title = "chain"
+		}
+		t.Row(terminal.Dim.In(title), fmt.Sprintf("%s (%s, %s)", below.Name, below.Format, terminal.Size(below.VirtualSize)))
+	}
+	a.out.Table(t)
+
+	if len(i.Snapshots) > 0 {
+		a.out.Printf("\n")
+		t := &terminal.Table{Indent: 2, Right: "---rr"}
+		t.Head("SNAPSHOT", "NAME", "DATE (UTC)", "DISK", "VM STATE")
+		for _, s := range i.Snapshots {
+			t.Row(s.ID, s.Name, s.Date.UTC().Format(time.DateTime), terminal.Size(s.DiskSize), terminal.Size(s.VMStateSize))
+		}
+		a.out.Table(t)
+	}
+	if len(i.Bitmaps) > 0 {
+		a.out.Printf("\n")
+		t := &terminal.Table{Indent: 2, Right: "-r"}
+		t.Head("BITMAP", "GRANULARITY", "STATE")
+		for _, b := range i.Bitmaps {
+			t.Row(b.Name, terminal.Size(b.Granularity), strings.TrimPrefix(iff(b.InUse, ", in use")+iff(b.Auto, ", auto"), ", "))
+		}
+		a.out.Table(t)
+	}
+}
+
+func formatLine(i *format.Info) string {
+	s := i.Format
+	if i.Version != "" {
+		s += " version " + i.Version
+	}
+	if i.Compat != "" {
+		s += " (compat " + i.Compat + ")"
+	}
+	if i.Subformat != "" {
+		s += ", " + i.Subformat
+	}
+	return s + iff(i.Stated, ", as stated")
+}
+
+func refLine(r *format.Reference) string {
+	if r == nil {
+		return ""
+	}
+	return r.Name + " (" + iff(r.Format != "", r.Format) + iff(r.Format == "", "its format is not stated") + ")"
+}
+
+// iff is s if the condition holds, else nothing.
+func iff(condition bool, s string) string {
+	if condition {
+		return s
+	}
+	return ""
+}

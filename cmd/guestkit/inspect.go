@@ -1,0 +1,267 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// An inspectDoc is all that is known of one guest.
+type inspectDoc struct {
+	Schema   string            `json:"schema"`
+	Images   []imageDoc        `json:"images"`
+	Volumes  []volumeDoc       `json:"volumes"`
+	Systems  []*inspect.System `json:"systems"`
+	Complete bool              `json:"complete"` // every volume was read, or holds nothing to read
+	Problems []string          `json:"problems"`
+}
+
+func newInspect(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inspect IMAGE…",
+		Short: "Tell which operating systems are on a disk",
+		Long: `Tells which operating systems are on a disk: product and version, architecture,
+host name, kernels, mounts, boot firmware and the installed packages. Each image
+is a guest of its own; -a adds further disks to the same guest.
+
+The exit code is 3 if no system is found. 'detect' and 'info' tell about the
+image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
+		Example: `  guestkit inspect disk.qcow2
+  guestkit inspect system.vmdk -a data.vmdk
+  guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'`,
+	}
+	src := a.sourceFlags(cmd)
+	a.jsonFlag(cmd)
+	required := completeFlag(cmd)
+	packages := cmd.Flags().Bool("packages", false, "list the installed packages too")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		guests, err := src.each(args)
+		if err != nil {
+			return err
+		}
+		return a.forEach(guests, func(disks []string) error {
+			g, err := src.open(disks)
+			if err != nil {
+				return err
+			}
+			defer g.Close()
+			rep, err := g.Inspect(a.ctx)
+			if err != nil {
+				return err
+			}
+			a.noteVolumes(rep)
+			if err := a.showInspect(g, rep, *packages); err != nil {
+				return err
+			}
+			a.noteTime()
+			if err := incomplete(rep, *required); err != nil {
+				return err
+			}
+			if len(rep.Systems) == 0 {
+				if a.json || a.quiet {
+					return exit(exitNothing)
+				}
+				return nothingf("%s: no operating system was found", strings.Join(disks, " "))
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+func (a *app) showInspect(g *guestkit.Guest, rep *inspect.Report, packages bool) error {
+	switch {
+	case a.json:
+		return a.document(inspectDoc{schema("inspect"), imageDocs(g), volumeDocs(rep), notNil(rep.Systems),
+			rep.Complete(), texts(problems(g, rep))})
+	case a.quiet:
+		return nil
+	}
+	a.showImages(g)
+	for _, sys := range rep.Systems {
+		a.out.Printf("\n")
+		a.showSystem(rep, sys, packages)
+	}
+	a.out.Printf("\n")
+	a.showVolumes(rep)
+	a.showProblems(problems(g, rep))
+	return nil
+}
+
+// showImages prints a line for each disk of a guest.
+func (a *app) showImages(g *guestkit.Guest) {
+	for _, img := range g.Images() {
+		info := img.Info()
+		a.out.Printf("%s  %s, %s", terminal.Bold.In(info.Name), info.Format, terminal.Size(info.VirtualSize))
+		for _, below := range info.Chain {
+			a.out.Printf(" on %s (%s)", below.Name, below.Format)
+		}
+		a.out.Printf("\n")
+	}
+}
+
+// showSystem prints what a system is. What is not known is left out: JSON has
+// it all.
+func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool) {
+	name := sys.ProductName
+	if !known(name) {
+		name = string(sys.Type) + " system"
+	}
+	a.out.Printf("  %s\n", terminal.Bold.In(name))
+	t := &terminal.Table{Indent: 2}
+	row := func(title string, value any, more ...any) {
+		if s := fmt.Sprint(value); s != "" && s != inspect.Unknown {
+			t.Row(append([]any{terminal.Dim.In(title), value}, more...)...)
+		}
+	}
+	row("system", describe(sys))
+	row("architecture", sys.Arch)
+	row("host name", sys.Hostname)
+	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
+	row("firmware", firmware(sys))
+	row("root", sys.Volume+rootDir(sys.Root))
+	row("Windows in", sys.SystemRoot)
+	row("packages", packageLine(sys))
+	for i, k := range sys.Kernels {
+		title := "kernel"
+		if i > 0 {
+			title = ""
+		}
+		v := k.Version
+		if k.Default {
+			v += " (default)"
+		}
+		t.Row(terminal.Dim.In(title), v)
+	}
+	a.out.Table(t)
+	a.showMounts(sys)
+	if packages && len(sys.Packages.Items) > 0 {
+		a.out.Printf("\n")
+		t := &terminal.Table{Indent: 2}
+		t.Head("PACKAGE", "VERSION", "ARCHITECTURE")
+		for _, p := range sys.Packages.Items {
+			t.Row(p.Name, p.Version, p.Arch)
+		}
+		a.out.Table(t)
+	}
+}
+
+func (a *app) showMounts(sys *inspect.System) {
+	t := &terminal.Table{Indent: 2}
+	t.Head("MOUNTED AT", "VOLUME", "TYPE", "AS")
+	for _, m := range sys.Mounts {
+		where := m.Path
+		if where == "" {
+			where = m.Type
+		}
+		volume := terminal.Plain.In(m.Volume)
+		if m.Volume == "" {
+			volume = terminal.Yellow.In("-")
+		}
+		as := m.Spec
+		if m.Reason != "" {
+			as += "  (" + m.Reason + ")"
+		}
+		t.Row(where, volume, m.Type, as)
+	}
+	if t.Len() > 1 {
+		a.out.Printf("\n")
+		a.out.Table(t)
+	}
+}
+
+// showProblems prints what is odd, if anything is.
+func (a *app) showProblems(errs []error) {
+	if len(errs) == 0 {
+		return
+	}
+	a.out.Printf("\n%s\n", terminal.Yellow.In("Problems"))
+	for _, err := range errs {
+		a.out.Printf("  %s\n", err)
+	}
+}
+
+// describe is the short form of a system's identity: "debian 12.11 (bookworm),
+// of the debian family".
+func describe(sys *inspect.System) string {
+	s := string(sys.Type)
+	if known(sys.Distro) {
+		s = sys.Distro
+	}
+	if known(sys.Version) {
+		s += " " + sys.Version
+	}
+	if known(sys.Codename) {
+		s += " (" + sys.Codename + ")"
+	}
+	if f := string(sys.Family); known(f) && f != sys.Distro && f != string(inspect.FamilyOther) {
+		s += ", " + f + " family"
+	}
+	return s
+}
+
+func firmware(sys *inspect.System) string {
+	s := string(sys.Firmware)
+	if !known(s) {
+		return ""
+	}
+	var why []string
+	for _, e := range sys.Because("firmware") {
+		switch {
+		case len(why) == 3:
+		case e.Path != "":
+			why = append(why, e.Path+" on "+e.Volume)
+		case e.Detail != "":
+			why = append(why, e.Detail+" on "+e.Volume)
+		}
+	}
+	if len(why) > 0 {
+		s += " (" + strings.Join(why, ", ") + ")"
+	}
+	return s
+}
+
+func packageLine(sys *inspect.System) string {
+	p := sys.Packages
+	format := p.Format
+	if format == "" {
+		format = sys.PackageFormat
+	}
+	var s string
+	switch p.Status {
+	case inspect.PackagesRead:
+		s = fmt.Sprintf("%d %s", len(p.Items), format)
+	case inspect.PackagesPartial:
+		s = fmt.Sprintf("%d %s, and more: %s", len(p.Items), format, p.Reason)
+	case inspect.PackagesNotRead:
+		s = fmt.Sprintf("%s, not read: %s", format, p.Reason)
+	default:
+		return ""
+	}
+	if known(sys.PackageManager) {
+		s += ", managed by " + sys.PackageManager
+	}
+	return s
+}
+
+func rootDir(dir string) string {
+	if dir == "/" {
+		return ""
+	}
+	return ", in " + dir
+}
+
+func known(s string) bool { return s != "" && s != inspect.Unknown }
+
+// notNil keeps null out of JSON where a list is meant.
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

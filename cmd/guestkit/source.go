@@ -1,0 +1,229 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// source is the disks that a command reads, and how: the flags that commands
+// share.
+type source struct {
+	a      *app
+	image  string   // --image, in place of the first argument
+	disks  []string // -a, further disks of the same guest
+	format string   // -f
+	allow  []string // --allow-dir
+}
+
+// sourceFlags gives a command the flags of its disks.
+func (a *app) sourceFlags(cmd *cobra.Command) *source {
+	s := &source{a: a}
+	f := cmd.Flags()
+	f.StringVarP(&s.format, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
+	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
+	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
+	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
+	f.StringVar(&s.image, "source", "", "the same as --image")
+	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.MarkFlagDirname("allow-dir")
+	return s
+}
+
+// one takes the disks of one guest from the arguments, and returns the rest of
+// these.
+func (s *source) one(args []string) (disks, rest []string, err error) {
+	switch {
+	case s.image != "":
+		disks = []string{s.image}
+	case len(args) > 0:
+		disks, args = args[:1:1], args[1:]
+	case len(s.disks) == 0:
+		return nil, nil, usagef("no image is given")
+	}
+	return append(disks, s.disks...), args, s.check()
+}
+
+// each takes several guests from the arguments: every one is an image of its
+// own, but where -a adds disks there is one guest.
+func (s *source) each(args []string) ([][]string, error) {
+	if s.image != "" || len(args) <= 1 {
+		disks, rest, err := s.one(args)
+		if err == nil && len(rest) > 0 {
+			err = usagef("both --image and %q name an image", rest[0])
+		}
+		return [][]string{disks}, err
+	}
+	if len(s.disks) > 0 {
+		return nil, usagef("-a adds disks to one guest, and %d images are given", len(args))
+	}
+	var out [][]string
+	for _, path := range args {
+		out = append(out, []string{path})
+	}
+	return out, s.check()
+}
+
+// check refuses a format that there is not.
+func (s *source) check() error {
+	if s.format == "" || format.Known(s.format) {
+		return nil
+	}
+	return usagef("there is no format %q; the formats are %s", s.format, strings.Join(format.Names(), ", "))
+}
+
+// options are the rules by which images are opened: a file that one names is
+// opened if it lies in the image's own folder or in one that was allowed.
+func (s *source) options() *format.Options {
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow}
+}
+
+// open opens the disks of one guest.
+func (s *source) open(disks []string) (*guestkit.Guest, error) {
+	for _, path := range disks {
+		if err := plainFile(path); err != nil {
+			return nil, err
+		}
+	}
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options()})
+	if err != nil {
+		return nil, err
+	}
+	for i, img := range g.Images() {
+		info := img.Info()
+		s.a.note("opened %s: %s, %s", disks[i], info.Format, terminal.Size(info.VirtualSize))
+		for _, below := range info.Chain {
+			s.a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
+		}
+	}
+	return g, nil
+}
+
+// plainFile says plainly what a user often gets wrong.
+func plainFile(path string) error {
+	fi, err := os.Stat(path)
+	switch {
+	case err != nil:
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			return fmt.Errorf("%s: %w", path, pe.Err)
+		}
+		return err
+	case fi.IsDir():
+		return fmt.Errorf("%s: it is a directory, not a disk image", path)
+	}
+	return nil
+}
+
+// note says something with --verbose.
+func (a *app) note(format string, args ...any) {
+	if a.verbose {
+		a.err.Printf(format+"\n", args...)
+	}
+}
+
+// warn says what is odd and did not stop the command.
+func (a *app) warn(errs []error) {
+	if a.quiet {
+		return
+	}
+	for _, err := range errs {
+		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: warning:"), err)
+	}
+}
+
+// noteVolumes tells with --verbose what became of each volume.
+func (a *app) noteVolumes(rep *inspect.Report) {
+	for _, v := range rep.Volumes {
+		switch {
+		case v.Status == inspect.StatusRead:
+			a.note("volume %s: read, %s of %s", v.Name, v.Content, terminal.Size(v.Size))
+		default:
+			a.note("volume %s: skipped, %s", v.Name, because(string(v.Status), v.Reason))
+		}
+	}
+}
+
+// completeFlag gives a command the flag --require-complete.
+func completeFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("require-complete", false, "exit with 4 if some volume was not read")
+}
+
+// incomplete is the error for volumes that were not read, where all were
+// required; nil if nothing is missing.
+func incomplete(rep *inspect.Report, required bool) error {
+	unread := rep.Unread()
+	if !required || len(unread) == 0 {
+		return nil
+	}
+	var what []string
+	for _, v := range unread {
+		what = append(what, fmt.Sprintf("%s is %s", v.Name, because(string(v.Status), v.Reason)))
+	}
+	return &exitError{code: exitIncomplete, err: fmt.Errorf("not complete: %s", strings.Join(what, "; "))}
+}
+
+func because(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
+}
+
+// problems gathers what is odd about the images and the report.
+func problems(g *guestkit.Guest, rep *inspect.Report) []error {
+	var out []error
+	for _, img := range g.Images() {
+		for _, err := range img.Problems() {
+			out = append(out, fmt.Errorf("%s: %w", img.Info().Name, err))
+		}
+	}
+	if rep != nil {
+		out = append(out, rep.Problems()...)
+	}
+	return out
+}
+
+// forEach runs a command for each of several guests. An error of one is said
+// and does not keep the others from their turn; the worst code wins.
+func (a *app) forEach(guests [][]string, run func(disks []string) error) error {
+	if len(guests) == 1 {
+		return run(guests[0])
+	}
+	worst := 0
+	for i, disks := range guests {
+		if i > 0 && !a.json && !a.quiet {
+			a.out.Printf("\n")
+		}
+		err := run(disks)
+		if err != nil && !brokenPipe(err) {
+			if ferr := a.finish(); ferr != nil {
+				return ferr
+			}
+			// 1 says the most: that something could not be looked at.
+			if code := a.report(err, ""); worst == 0 || code == exitFailed {
+				worst = code
+			}
+		}
+	}
+	if worst == 0 {
+		return nil
+	}
+	return exit(worst)
+}
+
+// pathError says which file an error is about.
+func pathError(path string, err error) error { return fmt.Errorf("%s: %w", path, err) }
+
+// noteTime says with --verbose how long it took.
+func (a *app) noteTime() { a.note("took %s", time.Since(a.start).Round(time.Millisecond)) }
