@@ -61,3 +61,10 @@ func Names() []string {
 	}
 	return out
 }
+
+// Known reports whether Options.Format may be this name: one of Names, or
+// another that a format goes by.
+func Known(name string) bool {
+	_, ok := find(name)
+	return ok
+}
