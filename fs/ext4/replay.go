@@ -303,9 +303,6 @@ func (r *recovery) checkCommit(n uint32, b []byte) error {
 		return nil
 	}
 	kind, size := b[12], b[13]
-	if kind == 0 && size == 0 && want == 0 {
-		return nil // written before the journal had checksums
-	}
 	if kind != kindCRC32 || size != sizeCRC32 || want != r.crc {
 		return r.corrupt("commit block", n, "checksum %#08x of kind %d, computed %#08x", want, kind, r.crc)
 	}
