@@ -18,9 +18,9 @@ import (
 // fill makes every hard case that a filesystem can hold in dir, through the
 // kernel. What a filesystem refuses to hold (attributes that are too large, holes
 // to punch in a block map) is left out.
-func fill(t testing.TB, dir string, names int) {
+func fill(t testing.TB, dir string, names int, size fillSize) {
 	t.Helper()
-	f := filler{t, dir, rand.New(rand.NewPCG(1, 2))}
+	f := filler{t, dir, rand.New(rand.NewPCG(1, 2)), size}
 	f.files()
 	f.names(names)
 	f.links()
@@ -29,10 +29,24 @@ func fill(t testing.TB, dir string, names int) {
 	f.attributes()
 }
 
+// fillSize scales what takes room: the fixtures are small.
+type fillSize struct {
+	fragments  int64 // extents of one file
+	punched    int64 // bytes of the file with punched holes
+	lastOffset int64 // of data in the file with holes
+	largest    int   // bytes of the largest plain file
+}
+
+var (
+	fullSize  = fillSize{fragments: 2500, punched: 2 << 20, lastOffset: 70 << 20, largest: 300 << 10}
+	smallSize = fillSize{fragments: 400, punched: 512 << 10, lastOffset: 70 << 20, largest: 70000}
+)
+
 type filler struct {
-	t   testing.TB
-	dir string
-	rng *rand.Rand
+	t    testing.TB
+	dir  string
+	rng  *rand.Rand
+	size fillSize
 }
 
 func (f *filler) path(name string) string { return filepath.Join(f.dir, name) }
@@ -57,8 +71,12 @@ func (f *filler) may(err error) {
 
 func (f *filler) bytes(n int) []byte {
 	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(f.rng.Uint32())
+	// Every 512 bytes differ from all others, and yet a fixture compresses.
+	for p := b; len(p) > 0; p = p[min(len(p), 512):] {
+		tag := binary.LittleEndian.AppendUint64(nil, f.rng.Uint64())
+		for i := range min(len(p), 512) {
+			p[i] = tag[i%8]
+		}
 	}
 	return b
 }
@@ -71,12 +89,15 @@ func (f *filler) write(name string, b []byte) string {
 
 func (f *filler) files() {
 	for _, n := range []int{0, 1, 59, 60, 61, 100, 160, 300, 700, 1023, 1024, 1025, 4096, 5000, 70000, 300 << 10} {
+		if n > f.size.largest {
+			continue
+		}
 		f.write(fmt.Sprintf("size-%d", n), f.bytes(n))
 	}
 	h, err := os.Create(f.path("holes"))
 	f.must(err)
 	defer h.Close()
-	for _, off := range []int64{0, 13 << 10, 300 << 10, 5<<20 + 7, 40 << 20, 70 << 20} {
+	for _, off := range []int64{0, 13 << 10, 300 << 10, 5<<20 + 7, 40 << 20, f.size.lastOffset} {
 		_, err := h.WriteAt(f.bytes(3000), off)
 		f.must(err)
 	}
@@ -84,9 +105,9 @@ func (f *filler) files() {
 	p, err := os.Create(f.path("punched"))
 	f.must(err)
 	defer p.Close()
-	_, err = p.Write(f.bytes(2 << 20))
+	_, err = p.Write(f.bytes(int(f.size.punched)))
 	f.must(err)
-	for off := int64(64 << 10); off < 2<<20; off += 192 << 10 {
+	for off := int64(64 << 10); off < f.size.punched; off += 192 << 10 {
 		f.may(unix.Fallocate(int(p.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, 70000))
 	}
 	u, err := os.Create(f.path("unwritten"))
@@ -100,7 +121,7 @@ func (f *filler) files() {
 	g, err := os.Create(f.path("fragments"))
 	f.must(err)
 	defer g.Close()
-	for i := range int64(2500) {
+	for i := range f.size.fragments {
 		_, err := g.WriteAt(f.bytes(100), i*8192+4000)
 		f.must(err)
 	}

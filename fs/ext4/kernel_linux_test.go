@@ -110,7 +110,7 @@ func TestKernel(t *testing.T) {
 				peers.Run(t, "tune2fs", "-E", "hash_alg="+alg, image)
 			}
 			dir := peers.Mount(t, image, "ext4", "noatime")
-			fill(t, dir, c.names)
+			fill(t, dir, c.names, fullSize)
 			peers.Unmount(t, dir)
 			compareKernel(t, image)
 		})

@@ -1,0 +1,198 @@
+package ext4_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/ext4"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+// fixtures are the images in testdata that have a listing of what the kernel
+// showed of them.
+var fixtures = []string{"ext2", "ext3", "ext4", "inline", "dirty", copied}
+
+// fixture unpacks an image of testdata.
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	return unpack(t, name+".img.gz")
+}
+
+func unpack(t testing.TB, name string) []byte {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// copied names the fixture that mke2fs has copied from a folder, and that no
+// kernel has mounted: what mke2fs adds or does not copy is not listed.
+const copied = "huge-blocks"
+
+// listing writes a tree as text: a line for each path.
+func listing(name string, tree map[string]testimg.Node) string {
+	var lines []string
+	for p, n := range tree {
+		if name == copied {
+			if p == "." || p == "lost+found" {
+				continue
+			}
+			if n.Mode.IsDir() {
+				n.Size = 0
+			}
+			n.Mtime, n.Ctime = n.Mtime.Truncate(time.Second), n.Ctime.Truncate(time.Second)
+		}
+		content := n.SHA256
+		if n.Mode&fs.ModeSymlink != 0 {
+			content = "-> " + quote(n.Target)
+		}
+		if n.Mode&fs.ModeDevice != 0 {
+			content = fmt.Sprintf("%d:%d", n.Major, n.Minor)
+		}
+		var xs []string
+		for k, v := range n.Xattrs {
+			if len(v) > 64 {
+				v = "..." + v[len(v)-64:]
+			}
+			xs = append(xs, quote(k)+"="+hex.EncodeToString([]byte(v)))
+		}
+		sort.Strings(xs)
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%s %v %d:%d links=%d size=%d mtime=%d.%09d ctime=%d %s %s", quote(p), n.Mode, n.UID, n.GID, n.Nlink, n.Size,
+			n.Mtime.Unix(), n.Mtime.Nanosecond(), n.Ctime.Unix(), content, strings.Join(xs, ",")), " "))
+	}
+	sort.Strings(lines)
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// quote makes any bytes one word of ASCII.
+func quote(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7F && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// TestFixtures compares the images in testdata with what the kernel showed of
+// them when they were made.
+func TestFixtures(t *testing.T) {
+	for _, name := range fixtures {
+		t.Run(name, func(t *testing.T) {
+			fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareLines(t, listing(name, tree), string(unpack(t, name+".tree.gz")))
+			if p := fsys.Problems(); len(p) > 0 {
+				t.Errorf("problems: %v", p)
+			}
+			if info := fsys.Info(); info.Dirty != (name == "dirty") || info.Replayed != info.Dirty {
+				t.Errorf("Info = %+v", info)
+			}
+		})
+	}
+}
+
+func compareLines(t *testing.T, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for _, line := range w {
+		if _, ok := slices.BinarySearch(g[:len(g)-1], line); !ok && line != "" {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	for _, line := range g {
+		if _, ok := slices.BinarySearch(w[:len(w)-1], line); !ok && line != "" {
+			t.Errorf("not in the kernel's view: %s", line)
+		}
+	}
+}
+
+// TestFS runs the tests that io/fs has for its implementations, on trees
+// without dangling links and backslashes, which those take amiss.
+func TestFS(t *testing.T) {
+	for _, name := range []string{"ext2", "ext4", "inline"} {
+		t.Run(name, func(t *testing.T) {
+			fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for dir, file := range map[string]string{"deep": "0/1/2", "many": "name-000001-x", "times": "9", "gone": "7", "attrs": "dir/inherits", "small-dir": "e8"} {
+				sub, err := fs.Sub(fsys, dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := fstest.TestFS(sub, file); err != nil {
+					t.Errorf("%s: %v", dir, err)
+				}
+			}
+		})
+	}
+}
+
+// TestContent runs the conformance test of devices on files of every shape.
+func TestContent(t *testing.T) {
+	for _, name := range []string{"ext2", "ext4", "inline", copied} {
+		fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := fs.Glob(fsys, "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			if fi, err := fsys.Lstat(path); err != nil || !fi.Mode().IsRegular() {
+				continue
+			}
+			f, err := fsys.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			d, ok := f.(block.Device)
+			if !ok || d.Size() > 8<<20 {
+				continue
+			}
+			t.Run(name+"/"+path, func(t *testing.T) {
+				want, err := fs.ReadFile(fsys, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				testimg.TestDevice(t, d, bytes.NewReader(want), int64(fsys.Info().BlockSize))
+			})
+		}
+	}
+}
