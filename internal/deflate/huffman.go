@@ -56,6 +56,11 @@ func (c *coder) lengths(lens []uint8, counts []uint32, limit int) {
 		perLen[d+1]++
 		over -= 1 << (limit - d - 1)
 	}
+	for over < 0 { // that paid too much: a decoder refuses a code with room left
+		perLen[limit]--
+		perLen[limit-1]++
+		over++
+	}
 	i := 0
 	for d := limit; d > 0; d-- {
 		for range perLen[d] {

@@ -1,0 +1,148 @@
+package convert
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// FileOptions says how to make an output file.
+type FileOptions struct {
+	// Replace lets the file take the place of one that exists. It does so by
+	// a rename when it is complete.
+	Replace bool
+	// Sources are files that must not be the output, under whatever name: the
+	// source and all images behind it.
+	Sources []string
+	// NoSync leaves it to the system when the bytes reach the disk.
+	NoSync bool
+}
+
+// A File is an output file that appears under its name complete, or not at
+// all. It is written beside it under a temporary name, with no permissions for
+// others.
+//
+//	CreateFile ── write ── Sync ── Commit ── Close
+//	                         └── Close: nothing is left
+type File struct {
+	*os.File
+	path string
+	o    FileOptions
+	done bool
+}
+
+// tempPattern is what temporary files are called; the middle is random.
+const tempPrefix, tempSuffix = ".guestkit-", ".partial"
+
+// CreateFile starts the output file at path. It removes what earlier runs that
+// were killed have left beside it, where the system can tell that.
+func CreateFile(path string, opts *FileOptions) (*File, error) {
+	if opts == nil {
+		opts = &FileOptions{}
+	}
+	if err := checkTarget(path, opts); err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(path)
+	sweep(dir)
+	var random [8]byte
+	rand.Read(random[:])
+	temp := filepath.Join(dir, tempPrefix+hex.EncodeToString(random[:])+tempSuffix)
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file := &File{File: f, path: path, o: *opts}
+	if err := claim(f); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// checkTarget refuses a path that holds something already.
+func checkTarget(path string, o *FileOptions) error {
+	if err := CheckSources(path, o.Sources); err != nil {
+		return err
+	}
+	fi, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case fi.IsDir() || fi.Mode()&(os.ModeDevice|os.ModeNamedPipe|os.ModeSocket) != 0:
+		return &os.PathError{Op: "create", Path: path, Err: fmt.Errorf("%w: it is no regular file (%s)", block.ErrRefused, fi.Mode().Type())}
+	case !o.Replace:
+		return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	return nil
+}
+
+// CheckSources returns an error that wraps block.ErrRefused if path is one of
+// the sources, by whatever name or link.
+func CheckSources(path string, sources []string) error {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil // it is not there yet
+	}
+	for _, s := range sources {
+		if sfi, err := os.Stat(s); err == nil && os.SameFile(fi, sfi) {
+			return &os.PathError{Op: "create", Path: path, Err: fmt.Errorf("%w: it is the same file as the source %s", block.ErrRefused, s)}
+		}
+	}
+	return nil
+}
+
+// Path is where the file will appear.
+func (f *File) Path() string { return f.path }
+
+// Sync makes what was written durable.
+func (f *File) Sync() error {
+	if f.o.NoSync {
+		return nil
+	}
+	return f.File.Sync()
+}
+
+// Commit gives the file its name.
+func (f *File) Commit() error {
+	if f.done {
+		return os.ErrClosed
+	}
+	if err := checkTarget(f.path, &f.o); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.File.Chmod(0o666 &^ umask()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := rename(f.File, f.path, f.o.Replace); err != nil {
+		return err
+	}
+	f.done = true
+	if f.o.NoSync {
+		return nil
+	}
+	return syncDir(filepath.Dir(f.path))
+}
+
+// Close closes the file. Without a Commit that succeeded it is gone.
+func (f *File) Close() error {
+	err := f.File.Close()
+	if !f.done {
+		f.done = true
+		if rerr := os.Remove(f.File.Name()); err == nil {
+			err = rerr
+		}
+	}
+	return err
+}

@@ -1,0 +1,286 @@
+package convert
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Options says how to copy. The zero value copies all of the disk as it reads,
+// whatever chain of images it comes from, and leaves out zeros.
+type Options struct {
+	// Compress asks a target that can for compressed pieces.
+	Compress bool
+	// KeepDepth leaves what comes from an image at that depth or deeper
+	// (block.Extent.Depth) to the backing file of the target; 0 copies all.
+	KeepDepth int
+	// Sparse is the shortest run of zero bytes in what is read that is left
+	// out, rounded up to the target's granularity; 0 means 4096, and a
+	// negative value writes all.
+	Sparse int64
+	// NoClone reads and writes even where files could share blocks.
+	NoClone bool
+	// Salvage goes on where the source cannot be read, with zeros. The Result
+	// lists what is lost.
+	Salvage bool
+	// Workers is how many pieces are worked on at once; 0 means two for each
+	// processor that Go uses.
+	Workers int
+	// Memory bounds the buffers, in bytes; 0 means 64 MiB. The target and the
+	// source have bounds of their own.
+	Memory int64
+	// MaxOutput bounds how many bytes of the disk are written: a small image
+	// may claim to be full of data. 0 means no bound.
+	MaxOutput int64
+	// Progress is told how far the copy is, by one goroutine at a time.
+	Progress func(Progress)
+}
+
+// Progress says how far a copy is, in bytes of the disk.
+type Progress struct {
+	Done, Total int64
+}
+
+// A Range is a part of a disk in bytes.
+type Range struct{ Off, Len int64 }
+
+// A Result says what was done, in bytes of the disk.
+type Result struct {
+	Size   int64
+	Data   int64   // written
+	Zero   int64   // left out as zeros
+	Kept   int64   // left to the backing file of the target
+	Cloned int64   // the part of Data that shares blocks with the source
+	Lost   []Range // unreadable, and zeros now (Salvage)
+}
+
+// piece is how much of the disk is worked on at once.
+const piece = 1 << 20
+
+// Run copies src into t and commits it. When it returns an error, t is not
+// committed; the caller closes t in any case. It stops within a piece of a MiB
+// when ctx is done. If src has Changed() error, it is asked before the commit.
+func Run(ctx context.Context, src block.Device, t Target, opts *Options) (Result, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	r := newRun(src, t, opts)
+	if err := r.copy(ctx); err != nil {
+		return r.result(), err
+	}
+	if c, ok := src.(interface{ Changed() error }); ok {
+		if err := c.Changed(); err != nil {
+			return r.result(), err
+		}
+	}
+	return r.result(), t.Commit()
+}
+
+// A run is one copy.
+type run struct {
+	src    block.Device
+	t      Target
+	placer Placer  // t, nil if it is none
+	enc    Encoder // t, nil if nothing is to be compressed
+	cloner Cloner  // t, nil if nothing is to be cloned
+	o      Options
+	gran   int64 // of the target
+	unit   int64 // of the plan
+	piece  int64
+	turns  *turns
+
+	mu     sync.Mutex
+	res    Result
+	lost   lostRanges
+	failed int64 // number of the first job that failed
+	err    error
+	stop   context.CancelFunc
+
+	noClone atomic.Bool
+	cloned  chan struct{} // closed when the first clone has been tried
+	once    sync.Once
+}
+
+func newRun(src block.Device, t Target, opts *Options) *run {
+	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), turns: newTurns(), failed: math.MaxInt64, cloned: make(chan struct{})}
+	r.unit = r.gran
+	r.placer, _ = t.(Placer)
+	if e, ok := t.(Encoder); ok && opts.Compress {
+		r.enc, r.unit = e, e.EncodeSize()
+	}
+	if !opts.NoClone && r.enc == nil {
+		r.cloner, _ = t.(Cloner)
+	}
+	r.piece = max(piece, r.unit)
+	if r.o.Sparse == 0 {
+		r.o.Sparse = 4096
+	}
+	workers := r.o.Workers
+	if workers <= 0 {
+		workers = 2 * runtime.GOMAXPROCS(0)
+	}
+	memory := r.o.Memory
+	if memory <= 0 {
+		memory = 64 << 20
+	}
+	each := r.piece
+	if r.enc != nil {
+		each *= 2
+	}
+	r.o.Workers = int(max(1, min(int64(workers), memory/each)))
+	r.res.Size = src.Size()
+	return r
+}
+
+// A job is a span of at most a piece with its place in the order.
+type job struct {
+	span
+	seq int64
+}
+
+// copy runs the pipeline.
+func (r *run) copy(parent context.Context) error {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	r.stop = cancel
+	jobs := make(chan job)
+	var wg sync.WaitGroup
+	for range r.o.Workers {
+		wg.Go(func() {
+			w := &worker{run: r}
+			for j := range jobs {
+				if err := w.do(j); err != nil {
+					r.fail(j.seq, err)
+				}
+			}
+		})
+	}
+	err := r.plan(ctx, jobs)
+	close(jobs)
+	if err != nil {
+		r.turns.stop()
+	}
+	wg.Wait()
+	if r.err != nil {
+		return r.err
+	}
+	if err := parent.Err(); err != nil {
+		return context.Cause(parent)
+	}
+	return err
+}
+
+// fail notes the failure that is first in the order, and ends the copy.
+func (r *run) fail(seq int64, err error) {
+	r.mu.Lock()
+	if seq < r.failed && !errors.Is(err, errStopped) {
+		r.failed, r.err = seq, err
+	}
+	r.mu.Unlock()
+	r.stop()
+	r.turns.stop()
+}
+
+// errStopped is what a worker returns that another one's failure has stopped.
+var errStopped = errors.New("stopped")
+
+// plan cuts spans into jobs and hands them to the workers.
+func (r *run) plan(ctx context.Context, jobs chan<- job) error {
+	var seq int64
+	send := func(s span) error {
+		select {
+		case jobs <- job{s, seq}:
+			seq++
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	p := &planner{src: r.src, unit: r.unit, keep: r.o.KeepDepth, salvage: r.o.Salvage}
+	p.emit = func(s span) error {
+		if r.cloner == nil || r.noClone.Load() {
+			s.host = nil
+		}
+		if s.class != classData {
+			return send(s)
+		}
+		for s.n > 0 {
+			part := s
+			part.n = min(s.n, r.piece-s.off%r.piece)
+			if err := send(part); err != nil {
+				return err
+			}
+			s.off, s.n, s.hostOff = s.off+part.n, s.n-part.n, s.hostOff+part.n
+			if s.host != nil {
+				select { // whether files can share blocks shows at the first
+				case <-r.cloned:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+				if r.noClone.Load() {
+					s.host = nil
+				}
+			}
+		}
+		return nil
+	}
+	return p.run(ctx)
+}
+
+// note counts what a job has done.
+func (r *run) note(j job, data, zero int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Data += data
+	r.res.Zero += zero
+	if j.class == classGap {
+		r.res.Kept += j.n
+	}
+	if r.o.Progress != nil {
+		r.o.Progress(Progress{r.res.Data + r.res.Zero + r.res.Kept, r.res.Size})
+	}
+}
+
+func (r *run) result() Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res := r.res
+	res.Lost = r.lost.sorted()
+	return res
+}
+
+// room checks what is about to be written against MaxOutput.
+func (r *run) room(n int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.o.MaxOutput > 0 && n > r.o.MaxOutput-r.res.Data {
+		return block.Errorf("", "output", -1, block.ErrLimit, "more than %d bytes of data", r.o.MaxOutput)
+	}
+	return nil
+}
+
+// zeros is compared with; it is never written to.
+var zeros [64 << 10]byte
+
+// isZero reports whether p is all zeros.
+func isZero(p []byte) bool {
+	for len(p) > len(zeros) {
+		if !bytes.Equal(p[:len(zeros)], zeros[:]) {
+			return false
+		}
+		p = p[len(zeros):]
+	}
+	return bytes.Equal(p, zeros[:len(p)])
+}
+
+// readError says where on the disk a read failed.
+func readError(off int64, err error) error {
+	return fmt.Errorf("reading the source at %#x: %w", off, err)
+}

@@ -1,0 +1,257 @@
+package convert
+
+import (
+	"errors"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// A worker does one job after the other with the same buffers.
+type worker struct {
+	*run
+	buf   []byte
+	enc   []byte
+	parts []part
+}
+
+// A part of a piece is all zeros or not. Its compressed bytes are enc[from:to].
+type part struct {
+	off, n   int64
+	zero     bool
+	packed   bool
+	from, to int
+	host     int64
+}
+
+func (w *worker) do(j job) error {
+	switch {
+	case j.class == classGap:
+		if !w.turns.wait(j.seq) {
+			return errStopped
+		}
+		w.note(j, 0, 0)
+		w.turns.done()
+		return nil
+	case j.class == classZero:
+		if !w.turns.wait(j.seq) {
+			return errStopped
+		}
+		if err := w.t.Zero(j.off, j.n); err != nil {
+			return err
+		}
+		w.turns.done()
+		w.note(j, 0, j.n)
+		return nil
+	case j.host != nil && !w.noClone.Load():
+		return w.clone(j)
+	}
+	if err := w.read(j); err != nil {
+		return err
+	}
+	w.split(j)
+	if w.run.enc != nil {
+		return w.compressed(j)
+	}
+	return w.plain(j)
+}
+
+// read fills the buffer with the bytes of j.
+func (w *worker) read(j job) error {
+	if w.buf == nil {
+		w.buf = make([]byte, w.piece)
+	}
+	p := w.buf[:j.n]
+	err := block.ReadFull(w.src, p, j.off)
+	if err != nil && w.o.Salvage {
+		w.salvage(p, j.off)
+		return nil
+	}
+	if err != nil {
+		return readError(j.off, err)
+	}
+	return nil
+}
+
+// split finds the zeros in the buffer.
+func (w *worker) split(j job) {
+	unit := w.unit
+	w.parts = w.parts[:0]
+	for at := int64(0); at < j.n; at += unit {
+		n := min(unit, j.n-at)
+		zero := w.o.Sparse > 0 && isZero(w.buf[at:at+n])
+		if last := len(w.parts) - 1; last >= 0 && w.run.enc == nil && w.parts[last].zero == zero {
+			w.parts[last].n += n
+		} else {
+			w.parts = append(w.parts, part{off: j.off + at, n: n, zero: zero})
+		}
+	}
+	if w.o.Sparse <= unit {
+		return
+	}
+	// Short runs of zeros are written with what is around them.
+	kept := w.parts[:0]
+	for _, p := range w.parts {
+		p.zero = p.zero && p.n >= w.o.Sparse
+		if last := len(kept) - 1; last >= 0 && w.run.enc == nil && kept[last].zero == p.zero {
+			kept[last].n += p.n
+			continue
+		}
+		kept = append(kept, p)
+	}
+	w.parts = kept
+}
+
+// bytes of a part in the buffer.
+func (w *worker) bytes(j job, p *part) []byte { return w.buf[p.off-j.off:][:p.n] }
+
+// plain writes the parts as they are.
+func (w *worker) plain(j job) error {
+	if !w.turns.wait(j.seq) {
+		return errStopped
+	}
+	var data, zero int64
+	var placed []part
+	for i := range w.parts {
+		p := &w.parts[i]
+		if p.zero {
+			zero += p.n
+			if err := w.t.Zero(p.off, p.n); err != nil {
+				return err
+			}
+			continue
+		}
+		data += p.n
+		if err := w.room(data); err != nil {
+			return err
+		}
+		if w.placer == nil {
+			if _, err := w.t.WriteAt(w.bytes(j, p), p.off); err != nil {
+				return err
+			}
+			continue
+		}
+		var err error
+		if placed, err = w.place(placed, p.off, p.n); err != nil {
+			return err
+		}
+	}
+	w.turns.done()
+	for i := range placed {
+		p := &placed[i]
+		if err := w.placer.WriteHost(w.bytes(j, p), p.host); err != nil {
+			return err
+		}
+	}
+	w.note(j, data, zero)
+	return nil
+}
+
+// place asks the target for the places of n bytes at off.
+func (w *worker) place(placed []part, off, n int64) ([]part, error) {
+	for n > 0 {
+		host, m, err := w.placer.Place(off, n)
+		if err != nil {
+			return nil, err
+		}
+		placed = append(placed, part{off: off, n: m, host: host})
+		off, n = off+m, n-m
+	}
+	return placed, nil
+}
+
+// compressed writes the parts, each one piece of the encoder, compressed where
+// that makes them smaller.
+func (w *worker) compressed(j job) error {
+	size := w.run.enc.EncodeSize()
+	w.enc = w.enc[:0]
+	for i := range w.parts {
+		p := &w.parts[i]
+		if p.zero {
+			continue
+		}
+		src := w.bytes(j, p)
+		if p.n < size { // the end of the disk
+			src = append(make([]byte, 0, size), src...)[:size]
+		}
+		out, smaller, err := w.run.enc.Encode(w.enc, src)
+		if err != nil {
+			return err
+		}
+		if smaller {
+			p.packed, p.from, p.to = true, len(w.enc), len(out)
+			w.enc = out
+		}
+	}
+	if !w.turns.wait(j.seq) {
+		return errStopped
+	}
+	var data, zero int64
+	for i := range w.parts {
+		p := &w.parts[i]
+		var err error
+		if p.zero {
+			zero += p.n
+			err = w.t.Zero(p.off, p.n)
+		} else {
+			data += p.n
+			if err = w.room(data); err != nil {
+				return err
+			}
+			if p.packed {
+				err = w.run.enc.WriteEncoded(p.off, w.enc[p.from:p.to])
+			} else {
+				_, err = w.t.WriteAt(w.bytes(j, p), p.off)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.turns.done()
+	w.note(j, data, zero)
+	return nil
+}
+
+// clone lets the target share the blocks of the source, and copies if that
+// cannot be done.
+func (w *worker) clone(j job) error {
+	defer w.once.Do(func() { close(w.cloned) })
+	if !w.turns.wait(j.seq) {
+		return errStopped
+	}
+	if err := w.room(j.n); err != nil {
+		return err
+	}
+	placed, err := w.place(nil, j.off, j.n)
+	if err != nil {
+		return err
+	}
+	w.turns.done()
+	read := false
+	for i := range placed {
+		p := &placed[i]
+		err := errors.ErrUnsupported
+		if !read {
+			err = w.cloner.CloneHost(p.host, p.n, j.host, j.hostOff+(p.off-j.off))
+		}
+		if errors.Is(err, errors.ErrUnsupported) {
+			if !read {
+				w.noClone.Store(true)
+				if err := w.read(j); err != nil {
+					return err
+				}
+				read = true
+			}
+			err = w.placer.WriteHost(w.bytes(j, p), p.host)
+		} else {
+			w.mu.Lock()
+			w.res.Cloned += p.n
+			w.mu.Unlock()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w.note(j, j.n, 0)
+	return nil
+}
