@@ -84,7 +84,7 @@ func (f *inflater) inflate(dst []byte, r run) error {
 		return nil
 	case n < r.csize:
 		return block.Errorf("qcow2", "compressed cluster", r.host, block.ErrTruncated, "the file ends %d bytes short", r.csize-n)
-	case err == nil || err == io.EOF:
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		return corrupt("compressed cluster", r.host, "it holds %d bytes, not %d", got, len(dst))
 	}
 	return corrupt("compressed cluster", r.host, "%v", err)
