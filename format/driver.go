@@ -35,6 +35,7 @@ func drivers() []driver {
 		{name: "vdi", open: openVDI, describe: describeVDI},
 		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD},
 		{name: "vhdx", open: openVHDX, describe: describeVHDX},
+		{name: "vmdk", open: openVMDK, describe: describeVMDK},
 	}
 }
 

@@ -1,0 +1,33 @@
+package format
+
+import (
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/vmdk"
+)
+
+func openVMDK(r block.Reader, o *Options) (opened, *Info, error) {
+	im, err := vmdk.Open(r, &vmdk.Options{Opener: o.Opener})
+	if err != nil {
+		return nil, nil, err
+	}
+	return im, vmdkInfo(im.Info()), nil
+}
+
+func describeVMDK(r block.Reader, _ *Options) (*Info, []error, error) {
+	v, problems, err := vmdk.Describe(r, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return vmdkInfo(v), problems, nil
+}
+
+func vmdkInfo(v vmdk.Info) *Info {
+	info := &Info{Subformat: v.CreateType, VirtualSize: v.Size, ClusterSize: v.GrainSize}
+	if v.Compressed {
+		info.CompressionType = "deflate"
+	}
+	if v.ParentName != "" {
+		info.Backing = &Reference{Name: v.ParentName, Format: "vmdk"}
+	}
+	return info
+}

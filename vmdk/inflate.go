@@ -1,0 +1,119 @@
+package vmdk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/zlib"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/lru"
+)
+
+const (
+	markerSize = 12 // before the data of a compressed grain
+	// maxCompressed is the largest grain that may be compressed, in bytes: a
+	// read takes that much memory. VMware's are 64 KiB.
+	maxCompressed = 2 << 20
+)
+
+// grainMarker is what lies before a compressed grain.
+type grainMarker struct {
+	lba  uint64 // 0x00 sector of the grain on the disk
+	size uint32 // 0x08 bytes of data
+}
+
+func (m *grainMarker) decode(b []byte) {
+	m.lba = binary.LittleEndian.Uint64(b)
+	m.size = binary.LittleEndian.Uint32(b[8:])
+}
+
+// inflater reads compressed grains. It keeps a few whole ones, for reads of
+// parts.
+type inflater struct {
+	r       block.Reader
+	grain   int64 // bytes
+	cache   *lru.Cache[int64, []byte]
+	buffers sync.Pool // of *workspace
+}
+
+// workspace is what one inflation needs.
+type workspace struct {
+	in bytes.Buffer
+	zr io.ReadCloser
+}
+
+func newInflater(r block.Reader, grain, budget int64) *inflater {
+	return &inflater{r: r, grain: grain, cache: lru.New[int64, []byte](max(budget, grain))}
+}
+
+// read fills p with the bytes at in of grain i, of which need bytes are used
+// and which lies at off.
+func (f *inflater) read(p []byte, in, i, need, off int64) error {
+	if in == 0 && int64(len(p)) == need {
+		return f.inflate(p, i, off)
+	}
+	b, err := f.cache.Get(i, func() ([]byte, int64, error) {
+		b := make([]byte, need)
+		return b, need, f.inflate(b, i, off)
+	})
+	if err != nil {
+		return err
+	}
+	copy(p, b[in:])
+	return nil
+}
+
+// inflate decompresses grain i, which lies at off, into p. The grain may hold
+// up to its full size; one byte more is corruption.
+func (f *inflater) inflate(p []byte, i, off int64) error {
+	fault := func(class error, detail string, args ...any) error {
+		return block.Errorf(format, "compressed grain", off, class, detail, args...)
+	}
+	head, err := block.ReadBytes(f.r, off, markerSize, markerSize)
+	if err != nil {
+		return block.Locate(format, "grain marker", off, err)
+	}
+	var m grainMarker
+	m.decode(head)
+	if m.lba != uint64(i*f.grain/sectorSize) {
+		return fault(block.ErrCorrupt, "its marker is that of sector %d, not %d", m.lba, i*f.grain/sectorSize)
+	}
+	if most := f.grain + f.grain/16 + 128; int64(m.size) > most || m.size == 0 {
+		return fault(block.ErrCorrupt, "%d bytes of data, at most %d are possible", m.size, most)
+	}
+	w, _ := f.buffers.Get().(*workspace)
+	if w == nil {
+		w = &workspace{}
+	}
+	defer f.buffers.Put(w)
+	w.in.Reset()
+	w.in.Grow(int(m.size))
+	data := w.in.AvailableBuffer()[:m.size]
+	if err := block.ReadFull(f.r, data, off+markerSize); err != nil {
+		return block.Locate(format, "compressed grain", off, err)
+	}
+	src := bytes.NewReader(data)
+	if w.zr == nil {
+		w.zr, err = zlib.NewReader(src)
+	} else {
+		err = w.zr.(zlib.Resetter).Reset(src, nil)
+	}
+	if err != nil {
+		return fault(block.ErrCorrupt, "%v", err)
+	}
+	if _, err := io.ReadFull(w.zr, p); err != nil {
+		return fault(block.ErrCorrupt, "it does not inflate to %d bytes: %v", len(p), err)
+	}
+	// What follows in the grain past the end of the disk, and the checksum.
+	rest, err := io.Copy(io.Discard, io.LimitReader(w.zr, f.grain-int64(len(p))+1))
+	switch {
+	case err != nil:
+		return fault(block.ErrCorrupt, "%v", err)
+	case int64(len(p))+rest > f.grain:
+		return fault(block.ErrCorrupt, "it inflates to more than a grain of %d bytes", f.grain)
+	}
+	return nil
+}
