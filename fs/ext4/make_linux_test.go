@@ -33,6 +33,27 @@ func TestMakeFixtures(t *testing.T) {
 		peers.Unmount(t, dir)
 		keep(t, name, image, kernelTree(t, image))
 	}
+	// Few files without checksums, for the recipes of hostile images.
+	few := t.TempDir()
+	for _, dir := range []string{"d", "d/e"} {
+		if err := os.Mkdir(filepath.Join(few, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, n := range map[string]int{"f": 6, "d/g": 5000} {
+		if err := os.WriteFile(filepath.Join(few, name), bytes.Repeat([]byte("g"), n), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, to := range map[string]string{"a": "b", "b": "a", "esc": "/../../../../etc/passwd"} {
+		if err := os.Symlink(to, filepath.Join(few, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain := slices.Concat(id, []string{"-t", "ext4", "-b", "1024", "-N", "64", "-d", few, "-O"})
+	keep(t, "plain", mkfs(t, "8M", append(plain, "^metadata_csum,^has_journal,^dir_index,^resize_inode")...), nil)
+	keep(t, "plain-journal", mkfs(t, "8M", append(plain, "^metadata_csum,^dir_index,^resize_inode")...), nil)
+
 	image := mkfs(t, "8M", slices.Concat(id, []string{"-t", "ext4", "-b", "1024", "-N", "400", "-J", "size=2", "-O", "^resize_inode"})...)
 	dir := peers.Mount(t, image, "ext4", "noatime", "commit=300", "data=journal")
 	churn(t, dir, 2)
@@ -74,7 +95,9 @@ func keep(t *testing.T, name, image string, tree map[string]testimg.Node) {
 		t.Fatal(err)
 	}
 	pack(t, name+".img.gz", b)
-	pack(t, name+".tree.gz", []byte(listing(name, tree)))
+	if tree != nil {
+		pack(t, name+".tree.gz", []byte(listing(name, tree)))
+	}
 }
 
 func pack(t *testing.T, name string, b []byte) {

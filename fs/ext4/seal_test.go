@@ -3,6 +3,7 @@ package ext4
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/internal/testimg"
@@ -236,4 +237,43 @@ func (s *Sealer) JournalRanges() []testimg.Range {
 		}
 	}
 	return out
+}
+
+// Inode returns the number of a path, and where its inode lies.
+func (s *Sealer) Inode(t testing.TB, path string) (ino uint32, off int64) {
+	t.Helper()
+	n, err := s.f.inode(rootIno)
+	for name := range strings.SplitSeq(path, "/") {
+		if err != nil || path == "." {
+			break
+		}
+		if ino, err = n.find(name); err == nil {
+			n, err = n.child(ino)
+		}
+	}
+	if err != nil {
+		t.Fatal(path, err)
+	}
+	return n.ino, n.off()
+}
+
+// Block returns where block lblk of a path lies.
+func (s *Sealer) Block(t testing.TB, path string, lblk uint64) int64 {
+	t.Helper()
+	ino, _ := s.Inode(t, path)
+	return s.BlockOf(t, ino, lblk)
+}
+
+// BlockOf returns where block lblk of an inode lies.
+func (s *Sealer) BlockOf(t testing.TB, ino uint32, lblk uint64) int64 {
+	t.Helper()
+	n, err := s.f.inode(ino)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := n.mapBlock(lblk)
+	if err != nil || r.zero() {
+		t.Fatal(r, err)
+	}
+	return s.f.blockOff(r.pblk)
 }

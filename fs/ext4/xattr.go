@@ -2,7 +2,6 @@ package ext4
 
 import (
 	"encoding/binary"
-	"math"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -197,7 +196,10 @@ func (n *inode) Xattrs() ([]vfs.Xattr, error) {
 			if !ok {
 				continue // system.data, the encryption context, Lustre's
 			}
-			if budget -= int64(min(e.valueSize, math.MaxInt32)) + xattrEntrySize; budget < 0 {
+			if e.valueInum != 0 || int64(e.valueSize) <= int64(len(x.area)) {
+				budget -= int64(e.valueSize)
+			}
+			if budget < 0 {
 				return out, n.fault(block.ErrLimit, "more than %d bytes of attributes", maxXattrTotal)
 			}
 			v, err := x.value(e)
