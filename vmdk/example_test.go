@@ -23,5 +23,5 @@ func ExampleOpen() {
 	fmt.Println(err)
 	// Output:
 	// monolithicSparse 16384 lsilogic
-	// vmdk: extent of descriptor line 7: reference refused: "/etc/passwd" is no bare file name
+	// vmdk: extent of descriptor line 8: reference refused: "/etc/passwd" is no bare file name
 }
