@@ -76,16 +76,19 @@ func (v *volume) eachDirent(first uint32, f func(e *dirent, long string, off int
 	}
 	var long slots
 	for _, p := range pieces {
-		for off := p.off; off < p.off+p.n; off += direntLen {
-			b, err := v.meta("directory", off, direntLen)
+		for done := int64(0); done < p.n; done += pageLen {
+			off := p.off + done
+			b, err := v.meta("directory", off, int(min(pageLen, p.n-done)))
 			if err != nil {
 				return err
 			}
-			if b[0] == endMark {
-				v.orphan(&long, off)
-				return nil
+			for ; len(b) > 0; b, off = b[direntLen:], off+direntLen {
+				if b[0] == endMark {
+					v.orphan(&long, off)
+					return nil
+				}
+				v.oneDirent(b[:direntLen], off, &long, f)
 			}
-			v.oneDirent(b, off, &long, f)
 		}
 	}
 	v.orphan(&long, -1)

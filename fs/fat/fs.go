@@ -15,12 +15,13 @@ const (
 	format = "vfat" // as blkid names all three
 
 	defaultCache = 16 << 20
+	minCache     = 256 << 10 // below it everything would be read again and again
 )
 
 // Options says how a volume is read. The zero value, or nil, is safe.
 type Options struct {
 	// CacheBytes bounds the memory that is kept of the FAT and directories; 0
-	// means 16 MiB.
+	// means 16 MiB, and the least is 256 KiB.
 	CacheBytes int64
 }
 
@@ -38,6 +39,14 @@ type volume struct {
 // Open opens the FAT12, FAT16 or FAT32 volume on r. What is none wraps
 // block.ErrFormat, a volume whose sizes contradict each other ErrCorrupt.
 func Open(r block.Reader, opts *Options) (vfs.FS, error) {
+	v, err := openVolume(r, opts)
+	if err != nil {
+		return nil, err
+	}
+	return vfs.New(v)
+}
+
+func openVolume(r block.Reader, opts *Options) (*volume, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -45,6 +54,7 @@ func Open(r block.Reader, opts *Options) (vfs.FS, error) {
 	if cache <= 0 {
 		cache = defaultCache
 	}
+	cache = max(cache, minCache)
 	b, g, err := readBPB(r)
 	if err != nil {
 		return nil, err
@@ -65,7 +75,7 @@ func Open(r block.Reader, opts *Options) (vfs.FS, error) {
 	if err := v.fillInfo(b); err != nil {
 		return nil, err
 	}
-	return vfs.New(v)
+	return v, nil
 }
 
 // readBPB reads sector 0. Without the mark of a boot sector or a FAT's own it
