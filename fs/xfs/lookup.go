@@ -14,18 +14,10 @@ func (f *filesystem) lookup(n *inode, name string) (dirEntry, error) {
 		want.hash = hashNameCI(name)
 	}
 	var err error
-	switch {
-	case n.data.format == forkLocal:
-		var sf *shortDir
-		if sf, err = f.shortDir(n); err == nil {
-			for _, e := range sf.entries {
-				want.try(e)
-			}
-		}
-	case n.core.size == uint64(f.sb.dirBlockSize()):
-		err = f.lookupBlock(n, &want)
-	default:
-		err = f.lookupLeaf(n, &want)
+	if n.data.format == forkLocal {
+		err = f.lookupShort(n, &want)
+	} else {
+		err = f.lookupHash(n, &want)
 	}
 	if err == nil && want.found.name == "" {
 		err = fs.ErrNotExist
@@ -51,18 +43,37 @@ func (m *match) try(e dirEntry) {
 // done reports whether nothing better can come.
 func (m *match) done() bool { return m.found.name == m.name }
 
-// lookupBlock looks in a directory in block form.
-func (f *filesystem) lookupBlock(n *inode, want *match) error {
-	d, err := f.dirBlock(n, 0)
+func (f *filesystem) lookupShort(n *inode, want *match) error {
+	sf, err := f.shortDir(n)
 	if err != nil {
 		return err
 	}
-	if !d.single {
-		return d.corrupt(0, "the only block of a directory has no index")
+	for _, e := range sf.entries {
+		want.try(e)
 	}
+	return nil
+}
+
+// lookupHash looks in a directory with an index. If the names take one block,
+// that may be in block form or have an index of its own.
+func (f *filesystem) lookupHash(n *inode, want *match) error {
+	if n.core.size <= uint64(f.sb.dirBlockSize()) {
+		d, err := f.dirBlock(n, 0)
+		if err != nil {
+			return err
+		}
+		if d.single {
+			return f.lookupBlock(n, d, want)
+		}
+	}
+	return f.lookupLeaf(n, want)
+}
+
+// lookupBlock looks in a directory in block form.
+func (f *filesystem) lookupBlock(n *inode, d *dirBlock, want *match) error {
 	index := daBlock{entries: d.index()}
 	index.count = uint16(len(index.entries) / leafEntrySize)
-	_, err = f.tryHash(n, &index, want)
+	_, err := f.tryHash(n, &index, want)
 	return err
 }
 

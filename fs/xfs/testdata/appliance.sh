@@ -58,7 +58,7 @@ fill() { # NAME SIZE NAMES MKFS-OPTIONS…
 		echo "download /dev/sda $name.clean"
 		if [ "$name" = v4 ]; then
 			echo "mount-options noatime /dev/sda /"
-			echo "debug sh \"$env ${changes//$'\n'/ } && xfs_io -x -c 'shutdown -f' .\""
+			echo "debug sh \"$env ${changes//$'\n'/ } && xfs_io -x -c 'shutdown -f' /sysroot/odd/-keep\""
 			echo "umount /"
 			echo "copy-device-to-device /dev/sda /dev/sdb"
 			echo "mount-options noatime /dev/sdb /"
