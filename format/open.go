@@ -79,6 +79,24 @@ func (im *image) Problems() []error {
 	return all
 }
 
+// Changed returns an error that wraps block.ErrChanged if the file of the image,
+// or one behind it, is not what it was when it was opened.
+func (im *image) Changed() error {
+	if c, ok := im.file.(interface{ Changed() error }); ok {
+		if err := c.Changed(); err != nil {
+			return err
+		}
+	}
+	for _, b := range im.behind {
+		if c, ok := b.(interface{ Changed() error }); ok {
+			if err := c.Changed(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (im *image) Close() error {
 	err := im.opened.Close()
 	if im.file != nil {

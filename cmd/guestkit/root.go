@@ -155,6 +155,8 @@ mounting them, and without changing a byte of them.`,
 		newLs(a),
 		newCat(a),
 		newManifest(a),
+		newConvert(a),
+		newCreate(a),
 		newVersion(a),
 	)
 	root.SetOut(a.raw)

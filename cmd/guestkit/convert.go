@@ -1,0 +1,287 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+type convertDoc struct {
+	Schema       string    `json:"schema"`
+	Source       string    `json:"source"`
+	SourceFormat string    `json:"source_format"`
+	Output       string    `json:"output"`
+	OutputFormat string    `json:"output_format"`
+	VirtualSize  int64     `json:"virtual_size"`
+	OutputSize   int64     `json:"output_size"` // of the file; absent streams have -1
+	Data         int64     `json:"data"`        // bytes of the disk that were written
+	Zero         int64     `json:"zero"`        // and left out as zeros
+	Cloned       int64     `json:"cloned"`      // the part of data that shares blocks with the source
+	Elapsed      float64   `json:"elapsed"`     // seconds
+	Lost         []lostDoc `json:"lost"`        // unreadable, zeros in the output (--salvage)
+}
+
+type lostDoc struct {
+	Offset int64 `json:"offset"`
+	Length int64 `json:"length"`
+}
+
+// convertFlags are the flags of convert.
+type convertFlags struct {
+	src      *source
+	layout   layout
+	progress *string
+
+	output, snapshot                 string
+	backing, backingFormat           string
+	keepBacking, flatten             bool
+	force, device, noCreate          bool
+	verify, salvage, noClone, noSync bool
+	workers                          int
+	sparse, memory                   sizeFlag
+	maxOutput, offset                sizeFlag
+	length                           sizeFlag
+}
+
+func newConvert(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "convert [flags] SOURCE OUTPUT",
+		Short: "Copy a disk into an image of another format",
+		Long: `Copies the disk of an image into a new image. What the source does not hold and
+what is all zeros takes no room. A chain of images is flattened, unless --backing
+keeps the output an overlay.
+
+The output appears complete or not at all: it is written beside its name and
+renamed at the end. Standard output ("-", raw only) and block devices (--device)
+are the exceptions: after a failure they hold a part of the disk.`,
+		Example: `  guestkit convert disk.vmdk disk.qcow2
+  guestkit convert -c disk.raw small.qcow2
+  guestkit convert -O qcow2 -o cluster_size=2M,compat=1.1 disk.img out.qcow2
+  guestkit convert disk.qcow2 - | ssh host 'dd of=/dev/vg/disk'`,
+	}
+	c := &convertFlags{src: a.sourceFlags(cmd), sparse: 4096, memory: 64 << 20, length: -1}
+	c.layout.flags(cmd, "output-format", "O")
+	c.progress = a.progressFlag(cmd)
+	a.jsonFlag(cmd)
+	f := cmd.Flags()
+	f.StringVar(&c.output, "output", "", "the `FILE` to write, in place of the second argument")
+	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
+	f.Lookup("compress").NoOptDefVal = "auto"
+	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
+	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay of the backing `FILE`, which the source has too: write only what differs from it")
+	f.StringVarP(&c.backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file")
+	f.BoolVar(&c.flatten, "flatten", false, "write all of the disk (the default)")
+	f.BoolVar(&c.force, "force", false, "replace the output if it exists")
+	f.BoolVar(&c.device, "device", false, "the output is a block device, which is overwritten")
+	f.BoolVarP(&c.noCreate, "no-create", "n", false, "the same as --device: write into a target that is there")
+	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
+	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
+	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
+	f.BoolVar(&c.noSync, "no-sync", false, "do not wait for the disk at the end")
+	f.IntVarP(&c.workers, "workers", "m", 0, "work on `N` pieces at once; 0 takes two for each processor")
+	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros of at least this length; 0 writes all")
+	f.Var(&c.memory, "memory", "memory for buffers")
+	f.Var(&c.maxOutput, "max-output", "stop when more data than this is written; 0 is no bound")
+	f.Var(&c.offset, "offset", "start at this byte of the disk")
+	f.Var(&c.length, "length", "copy this much of the disk")
+	var unordered bool
+	f.BoolVarP(&unordered, "unordered", "W", false, "accepted for qemu-img's sake: writes are always out of order where that helps")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.convert(c, args) }
+	return cmd
+}
+
+func (a *app) convert(c *convertFlags, args []string) error {
+	disks, rest, err := c.src.one(args)
+	if err != nil {
+		return err
+	}
+	if c.output == "" {
+		if len(rest) == 0 {
+			return usagef("no output is given")
+		}
+		c.output, rest = rest[0], rest[1:]
+	}
+	if len(rest) > 0 || len(disks) > 1 {
+		return usagef("convert takes one source and one output")
+	}
+	show, err := a.newProgress(*c.progress)
+	if err != nil {
+		return err
+	}
+	stream := c.output == "-"
+	if stream && c.layout.format == "" {
+		c.layout.format = "raw"
+	}
+	out, err := c.layout.output(c.output)
+	if err != nil {
+		return err
+	}
+	if stream && out.Format != "raw" {
+		return usagef("standard output takes raw images only")
+	}
+	o := c.src.options()
+	o.Snapshot = strings.TrimPrefix(strings.TrimPrefix(c.snapshot, "snapshot.id="), "snapshot.name=")
+	img, err := openSource(disks[0], o, a)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	a.warn(img.Problems())
+
+	opts := &convert.Options{Compress: c.layout.compress != "", NoClone: c.noClone, Salvage: c.salvage, Workers: c.workers,
+		Sparse: int64(c.sparse), Memory: int64(c.memory), MaxOutput: int64(c.maxOutput), Progress: show.callback()}
+	if c.sparse == 0 {
+		opts.Sparse = -1
+	}
+	out.Verify, out.Device = c.verify, c.device || c.noCreate
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: sourcePaths(img)}
+	if err := c.overlay(out, opts, img); err != nil {
+		return err
+	}
+	var src block.Device = img
+	if c.offset > 0 || c.length >= 0 {
+		n := int64(c.length)
+		if n < 0 {
+			n = img.Size()
+		}
+		src = ranged{block.Section(img, int64(c.offset), n), img}
+	}
+	if c.layout.format == "" {
+		a.note("the name %s means the format %s", c.output, out.Format)
+	}
+	a.tidies = !stream && !out.Device
+	var res convert.Result
+	if stream {
+		if err := a.finish(); err != nil {
+			return err
+		}
+		res, err = convert.ToStream(a.ctx, src, a.raw, opts)
+	} else {
+		res, err = convert.ToFile(a.ctx, src, out, opts)
+	}
+	show.end()
+	if err != nil {
+		return hint(pathError(c.output, err), "--force replaces it", os.ErrExist)
+	}
+	return a.converted(c, img, out, res, stream)
+}
+
+// converted tells what was done.
+func (a *app) converted(c *convertFlags, img format.Image, out *convert.Output, res convert.Result, stream bool) error {
+	size := int64(-1)
+	if fi, err := os.Stat(c.output); err == nil && !stream {
+		size = fi.Size()
+	}
+	doc := convertDoc{Schema: schema("convert"), Source: img.Info().Name, SourceFormat: img.Info().Format, Output: c.output, OutputFormat: out.Format,
+		VirtualSize: res.Size, OutputSize: size, Data: res.Data, Zero: res.Zero, Cloned: res.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}
+	for _, l := range res.Lost {
+		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
+		a.err.Printf("%s %s at %s could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), fmt.Sprintf("%d bytes", l.Len), fmt.Sprintf("%#x", l.Off))
+	}
+	switch {
+	case a.json && !stream:
+		if err := a.document(doc); err != nil {
+			return err
+		}
+	case !a.quiet && !stream:
+		a.out.Printf("%s: %s, %s of data in %s\n", c.output, out.Format, terminal.Size(res.Data), time.Since(a.start).Round(time.Millisecond))
+	}
+	if len(res.Lost) > 0 {
+		return exit(exitFailed)
+	}
+	return nil
+}
+
+// overlay makes the output an overlay if it is to be one.
+func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, img format.Image) error {
+	if c.backing != "" {
+		out.Qcow2.Backing, out.Qcow2.BackingFormat = c.backing, c.backingFormat
+	}
+	if out.Qcow2.Backing == "" {
+		return nil
+	}
+	if c.flatten {
+		return usagef("--flatten and a backing file exclude each other")
+	}
+	if out.Format != "qcow2" {
+		return usagef("%s images have no backing file", out.Format)
+	}
+	// What comes from the backing file of the source stays there if that is the
+	// same file.
+	path := out.Qcow2.Backing
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(c.output), path)
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	for i, below := range img.Info().Chain {
+		if bfi, err := os.Stat(below.Name); err == nil && os.SameFile(fi, bfi) {
+			if out.Qcow2.BackingFormat == "" {
+				out.Qcow2.BackingFormat = below.Format
+			}
+			opts.KeepDepth = i + 1
+		}
+	}
+	if out.Qcow2.BackingFormat == "" {
+		return usagef("state the format of the backing file with -F")
+	}
+	return nil
+}
+
+// sourcePaths are the files that an output must not be.
+func sourcePaths(img format.Image) []string {
+	paths := []string{img.Info().Name}
+	for _, below := range img.Info().Chain {
+		paths = append(paths, below.Name)
+	}
+	return paths
+}
+
+// openSource opens the image of a command that reads one.
+func openSource(path string, o *format.Options, a *app) (format.Image, error) {
+	if err := plainFile(path); err != nil {
+		return nil, err
+	}
+	img, err := format.OpenFile(path, o)
+	if err != nil {
+		return nil, err
+	}
+	a.note("opened %s: %s, %s", path, img.Info().Format, terminal.Size(img.Size()))
+	for _, below := range img.Info().Chain {
+		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
+	}
+	return img, nil
+}
+
+// ranged is a part of an image that still knows whether its file has changed.
+type ranged struct {
+	block.Device
+	img format.Image
+}
+
+func (r ranged) Changed() error {
+	if c, ok := r.img.(interface{ Changed() error }); ok {
+		return c.Changed()
+	}
+	return nil
+}
+
+// hint adds what to do about an error of that class.
+func hint(err error, text string, class error) error {
+	if errors.Is(err, class) {
+		return fmt.Errorf("%w (%s)", err, text)
+	}
+	return err
+}

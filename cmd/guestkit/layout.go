@@ -1,0 +1,156 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+// layout is what image a command writes: the flags that create, convert and
+// measure share.
+type layout struct {
+	format   string   // -O, or -f of create
+	options  []string // -o key=value,…
+	compress string   // -c: "", or zlib or zstd with a level behind a comma
+}
+
+// flags gives a command the flags of what it writes; short is the letter of
+// the format.
+func (l *layout) flags(cmd *cobra.Command, name, short string) {
+	f := cmd.Flags()
+	f.StringVarP(&l.format, name, short, "", "write this `FORMAT`: "+strings.Join(convert.Formats(), " or "))
+	f.StringArrayVarP(&l.options, "options", "o", nil, "options of the format as `KEY=VALUE,…`: "+strings.Join(layoutKeys(), ", "))
+	cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(convert.Formats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// layoutSetters set one option each.
+var layoutSetters = map[string]func(o *convert.Output, v string) error{
+	"cluster_size":      func(o *convert.Output, v string) error { return setSize(&o.Qcow2.ClusterSize, v) },
+	"compat":            setCompat,
+	"refcount_bits":     func(o *convert.Output, v string) error { return setInt(&o.Qcow2.RefcountBits, v) },
+	"lazy_refcounts":    func(o *convert.Output, v string) error { return setBool(&o.Qcow2.LazyRefcounts, v) },
+	"extended_l2":       func(o *convert.Output, v string) error { return setBool(&o.Qcow2.ExtendedL2, v) },
+	"compression_type":  func(o *convert.Output, v string) error { o.Qcow2.Compression = v; return nil },
+	"compression_level": func(o *convert.Output, v string) error { return setInt(&o.Qcow2.Level, v) },
+	"backing_file":      func(o *convert.Output, v string) error { o.Qcow2.Backing = v; return nil },
+	"backing_fmt":       func(o *convert.Output, v string) error { o.Qcow2.BackingFormat = v; return nil },
+	"data_file":         func(o *convert.Output, v string) error { o.Qcow2.DataFile = v; return nil },
+	"data_file_raw":     func(o *convert.Output, v string) error { return setBool(&o.Qcow2.DataFileRaw, v) },
+	"preallocation": func(o *convert.Output, v string) error {
+		o.Preallocation, o.Qcow2.Preallocation = v, qcow2.Preallocation(v)
+		return nil
+	},
+}
+
+// rawKeys are the options that raw images have.
+var rawKeys = []string{"preallocation"}
+
+func layoutKeys() []string {
+	var keys []string
+	for k := range layoutSetters {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// output makes what is written to path of the flags.
+func (l *layout) output(path string) (*convert.Output, error) {
+	out := &convert.Output{Path: path, Format: l.format}
+	if out.Format == "" {
+		out.Format = convert.FormatOf(path)
+	}
+	if out.Format == "" {
+		return nil, usagef("the name %q tells no format; state one with -O", path)
+	}
+	if !slices.Contains(convert.Formats(), out.Format) {
+		return nil, usagef("images of the format %q are not written; the formats are %s", out.Format, strings.Join(convert.Formats(), ", "))
+	}
+	for _, list := range l.options {
+		for _, kv := range splitOptions(list) {
+			k, v, found := strings.Cut(kv, "=")
+			if k == "size" || kv == "" {
+				continue
+			}
+			set := layoutSetters[k]
+			if set == nil || out.Format == "raw" && !slices.Contains(rawKeys, k) {
+				keys := layoutKeys()
+				if out.Format == "raw" {
+					keys = rawKeys
+				}
+				return nil, usagef("%s images have no option %q; they have %s", out.Format, k, strings.Join(keys, ", "))
+			}
+			if !found {
+				v = "on"
+			}
+			if err := set(out, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if l.compress != "" {
+		if out.Format == "raw" {
+			return nil, usagef("raw images cannot be compressed")
+		}
+		typ, level, _ := strings.Cut(l.compress, ",")
+		if typ != "auto" {
+			out.Qcow2.Compression = typ
+		}
+		if level != "" {
+			if err := setInt(&out.Qcow2.Level, level); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// splitOptions splits at commas; two of them stand for one in a value.
+func splitOptions(s string) []string {
+	parts := strings.Split(strings.ReplaceAll(s, ",,", "\x00"), ",")
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], "\x00", ",")
+	}
+	return parts
+}
+
+func setCompat(o *convert.Output, v string) error {
+	switch v {
+	case "0.10", "v2":
+		o.Qcow2.Version = 2
+	case "1.1", "v3":
+		o.Qcow2.Version = 3
+	default:
+		return usagef("compat is 0.10 or 1.1, not %q", v)
+	}
+	return nil
+}
+
+func setSize(p *int64, v string) (err error) {
+	*p, err = parseSize(v)
+	return err
+}
+
+func setInt(p *int, v string) (err error) {
+	if *p, err = strconv.Atoi(v); err != nil {
+		return usagef("%q is no number", v)
+	}
+	return nil
+}
+
+func setBool(p *bool, v string) error {
+	switch v {
+	case "on", "true", "yes":
+		*p = true
+	case "off", "false", "no":
+		*p = false
+	default:
+		return usagef("%q is not on or off", v)
+	}
+	return nil
+}

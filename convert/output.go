@@ -1,0 +1,263 @@
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+// An Output says what image file to write, and where.
+type Output struct {
+	Path   string
+	Format string // one of Formats
+
+	Qcow2         qcow2.Layout // for qcow2; its Size is set by ToFile and Create
+	Preallocation string       // for raw
+
+	File FileOptions
+	// Device writes to the block device at Path, which is not absent after a
+	// failure. It must not be in use.
+	Device bool
+	// Verify reads the image again and compares it with the source before it
+	// gets its name.
+	Verify bool
+}
+
+// Formats returns the formats that can be written.
+func Formats() []string { return []string{"raw", "qcow2"} }
+
+// FormatOf tells the format that the extension of a file's name stands for, ""
+// if it stands for none that can be written.
+func FormatOf(path string) string {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".raw", ".img":
+		return "raw"
+	case ".qcow2", ".qcow2c", ".qc2":
+		return "qcow2"
+	}
+	return ""
+}
+
+// ToFile copies src into an image file, which appears complete or not at all.
+func ToFile(ctx context.Context, src block.Device, out *Output, opts *Options) (Result, error) {
+	o, err := out.open(src.Size())
+	if err != nil {
+		return Result{}, err
+	}
+	defer o.Close()
+	res, err := Run(ctx, src, o.target, opts)
+	if err != nil {
+		return res, err
+	}
+	if out.Verify {
+		if err := o.verify(ctx, src, out, opts, res); err != nil {
+			return res, err
+		}
+	}
+	return res, o.commit()
+}
+
+// Create makes an empty image file with a disk of size bytes: of zeros, or of
+// what its backing file holds.
+func Create(out *Output, size int64) error {
+	o, err := out.open(size)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	if out.Format == "raw" { // reserve it, or clear a device
+		if err := o.target.Zero(0, size); err != nil {
+			return err
+		}
+	}
+	if err := o.target.Commit(); err != nil {
+		return err
+	}
+	return o.commit()
+}
+
+// hostFile is a File or a device.
+type hostFile interface {
+	qcow2.File
+	io.ReaderAt
+	io.Closer
+	Commit() error
+}
+
+// An opened output is its target and the files beneath.
+type opened struct {
+	target Target
+	file   hostFile
+	data   *File // the external data file, nil if there is none
+}
+
+func (out *Output) open(size int64) (*opened, error) {
+	o := &opened{}
+	var err error
+	if out.Device && out.Format != "raw" {
+		return nil, fmt.Errorf("%w: a device takes raw images only", block.ErrUnsupported)
+	}
+	if out.Device {
+		o.file, err = openDevice(out.Path, size, &out.File)
+	} else {
+		o.file, err = CreateFile(out.Path, &out.File)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch out.Format {
+	case "raw":
+		o.target, err = raw.NewWriter(o.file, &raw.Layout{Size: size, Preallocation: out.Preallocation})
+	case "qcow2":
+		l := out.Qcow2
+		l.Size = size
+		var data qcow2.File
+		if l.DataFile != "" {
+			if o.data, err = CreateFile(dataFilePath(out.Path, l.DataFile), &out.File); err == nil {
+				data = o.data
+			}
+		}
+		if err == nil {
+			o.target, err = qcow2.NewWriter(o.file, data, &l)
+		}
+	default:
+		err = fmt.Errorf("%w: images of the format %q are not written; the formats are %s", block.ErrUnsupported, out.Format, strings.Join(Formats(), ", "))
+	}
+	if err != nil {
+		o.target = nil
+		o.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// dataFilePath is where a data file lies that an image names: relative to the
+// image.
+func dataFilePath(image, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(image), name)
+}
+
+// commit gives the files their names, the data file first.
+func (o *opened) commit() error {
+	if o.data != nil {
+		if err := o.data.Commit(); err != nil {
+			return err
+		}
+	}
+	return o.file.Commit()
+}
+
+func (o *opened) Close() error {
+	var errs []error
+	if o.target != nil {
+		errs = append(errs, o.target.Close())
+	}
+	if o.data != nil {
+		errs = append(errs, o.data.Close())
+	}
+	return errors.Join(append(errs, o.file.Close())...)
+}
+
+// ErrVerify says that what was written does not read like the source.
+var ErrVerify = errors.New("the output differs from the source")
+
+// verify compares the files with the source, before they have their names.
+func (o *opened) verify(ctx context.Context, src block.Device, out *Output, opts *Options, res Result) error {
+	if len(res.Lost) > 0 || opts != nil && opts.KeepDepth > 0 {
+		return nil // it differs as it should, or needs its backing file
+	}
+	fo := &format.Options{Format: out.Format}
+	if o.data != nil {
+		fo.Opener = func(block.Ref) (block.Device, error) { return block.Plain(sized{o.data, src.Size()}), nil }
+	}
+	n := src.Size()
+	if out.Format != "raw" {
+		end, err := o.file.(io.Seeker).Seek(0, io.SeekEnd)
+		if err != nil {
+			return err
+		}
+		n = end
+	}
+	im, err := format.Open(sized{o.file, n}, fo)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrVerify, err)
+	}
+	defer im.Close()
+	d, err := Compare(ctx, src, im, true, nil)
+	switch {
+	case err != nil:
+		return fmt.Errorf("verifying the output: %w", err)
+	case d != nil:
+		return fmt.Errorf("%w at %#x", ErrVerify, d.Off)
+	}
+	return nil
+}
+
+// sized is a file as a block.Reader.
+type sized struct {
+	io.ReaderAt
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
+
+func (s sized) ReadAt(p []byte, off int64) (int, error) {
+	q, eof := block.Clip(p, off, s.size)
+	if len(q) == 0 {
+		return 0, eof
+	}
+	n, err := s.ReaderAt.ReadAt(q, off)
+	if n == len(q) {
+		err = eof
+	}
+	return n, err
+}
+
+// ToStream copies src to w as a raw image, from the first byte to the last. A
+// stream cannot be taken back: after an error, w has a part of it.
+func ToStream(ctx context.Context, src block.Device, w io.Writer, opts *Options) (Result, error) {
+	t := &stream{w: w, size: src.Size()}
+	return Run(ctx, src, t, opts)
+}
+
+// stream is a Target that is written in order.
+type stream struct {
+	w         io.Writer
+	pos, size int64
+}
+
+func (s *stream) Granularity() int64 { return 4096 }
+
+func (s *stream) WriteAt(p []byte, off int64) (int, error) {
+	if err := s.Zero(s.pos, off-s.pos); err != nil {
+		return 0, err
+	}
+	n, err := s.w.Write(p)
+	s.pos += int64(n)
+	return n, err
+}
+
+func (s *stream) Zero(off, n int64) error {
+	for end := off + n; s.pos < end; {
+		m, err := s.w.Write(zeros[:min(end-s.pos, int64(len(zeros)))])
+		s.pos += int64(m)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stream) Commit() error { return s.Zero(s.pos, s.size-s.pos) }
+func (s *stream) Close() error  { return nil }
