@@ -10,7 +10,7 @@ import (
 // Options say how a volume is read. The zero value is good.
 type Options struct {
 	// CacheBytes bounds the memory that is kept for one volume; 0 means
-	// 32 MiB.
+	// 32 MiB, and less than 1 MiB means that.
 	CacheBytes int64
 	// Drive is the letter that the system which uses the volume gives it,
 	// 'C' for example. Links to other letters then lead nowhere. 0: not
@@ -19,7 +19,10 @@ type Options struct {
 	Drive byte
 }
 
-const defaultCache = 32 << 20
+const (
+	defaultCache = 32 << 20
+	minCache     = 1 << 20
+)
 
 // Open opens the NTFS volume that starts at byte 0 of r. An error wraps
 // block.ErrFormat if it is none.
@@ -46,7 +49,7 @@ func Open(r block.Reader, opts *Options) (vfs.FS, error) {
 	if budget == 0 {
 		budget = defaultCache
 	}
-	v.caches(budget)
+	v.caches(max(budget, minCache))
 	if r.Size() < g.size {
 		v.problems.Add(block.Errorf("ntfs", "volume", r.Size(), block.ErrTruncated, "it has %d bytes, of which %d are there", g.size, r.Size()))
 	}
