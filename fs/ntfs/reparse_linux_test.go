@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"testing"
 	"unicode/utf16"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/ntfs"
@@ -173,18 +176,8 @@ func TestReparse(t *testing.T) {
 	for _, l := range links {
 		point(l.name, l.dir, l.value)
 	}
-	special := map[string]fs.FileMode{"wsl fifo": fs.ModeNamedPipe, "wsl socket": fs.ModeSocket, "wsl char": fs.ModeDevice | fs.ModeCharDevice, "wsl block": fs.ModeDevice}
-	point("wsl socket", false, reparse(0x80000023, nil))
-	point("wsl fifo", false, reparse(0x80000024, nil))
-	for i, name := range []string{"wsl char", "wsl block"} {
-		f.write(name, nil)
-		ea := append(words(0), 0, 6, 8, 0)
-		ea = append(append(ea, "$LXDEV\x00"...), words(7, 300)...)
-		f.xattr(name, "system.ntfs_ea", ea)
-		f.xattr(name, "system.ntfs_reparse_data", reparse(0x80000025+uint32(i), nil))
-	}
 	refused := map[string][]byte{"dedup": reparse(0x80000013, make([]byte, 40)), "wimboot": reparse(0x80000017, words(1, 1, 2, 3, 4, 5)),
-		"unknown": reparse(0x80001234, []byte("abc")), "foreign": reparse(0x00001234, make([]byte, 16)), "wof 9": reparse(0x80000017, words(1, 2, 1, 9))}
+		"unknown": reparse(0x80001234, []byte("abc")), "foreign": append(reparse(0x00001234, nil), make([]byte, 16)...), "wof 9": reparse(0x80000017, words(1, 2, 1, 9))}
 	for name, value := range refused {
 		point(name, false, value)
 	}
@@ -193,6 +186,9 @@ func TestReparse(t *testing.T) {
 	f.parts("cloud away", 5000, nil)
 	f.xattr("cloud away", "system.ntfs_attrib_be", binary.BigEndian.AppendUint32(nil, 0x00400000|0x1000))
 	f.xattr("cloud away", "system.ntfs_reparse_data", reparse(0x9000601A, make([]byte, 8)))
+	unmount()
+	dir, unmount = mount3g(t, img, "ro")
+	f.dir = dir
 	follow := map[string]string{}
 	for _, l := range links {
 		if b, err := os.ReadFile(f.path(l.name + l.leads)); err == nil {
@@ -237,16 +233,6 @@ func TestReparse(t *testing.T) {
 	if raw, err := fi.Sys().(*vfs.Stat).Native.(*ntfs.Native).Target(); raw != `\??\C:\Dir\Sub` || err != nil {
 		t.Errorf("raw target %q, %v", raw, err)
 	}
-	for name, mode := range special {
-		fi, err := fsys.Lstat(name)
-		if err != nil || fi.Mode().Type() != mode {
-			t.Errorf("%s: %v, %v", name, fi, err)
-			continue
-		}
-		if st := fi.Sys().(*vfs.Stat); mode&fs.ModeDevice != 0 && (st.Major != 7 || st.Minor != 300) {
-			t.Errorf("%s: device %d:%d", name, st.Major, st.Minor)
-		}
-	}
 	for name := range refused {
 		if _, err := fsys.Lstat(name); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -270,5 +256,27 @@ func TestReparse(t *testing.T) {
 		if err != nil || e.Type() != fi.Mode().Type() {
 			t.Errorf("%s is listed as %v: %v, %v", e.Name(), e.Type(), fi.Mode(), err)
 		}
+	}
+}
+
+// TestWSL reads the special files that WSL makes, and ntfs-3g after it.
+func TestWSL(t *testing.T) {
+	peers.Need(t, "mkntfs", "ntfs-3g")
+	img := mkntfs(t, 32<<20)
+	dir, unmount := mount3g(t, img, "special_files=wsl")
+	f := newFiller(t, dir)
+	f.write("dir/file", []byte("x"))
+	f.must(os.Symlink("dir/file", f.path("link")))
+	f.must(os.Symlink("/dir/ümlaut", f.path("absolute")))
+	f.must(syscall.Mkfifo(f.path("fifo"), 0o666))
+	f.must(syscall.Mknod(f.path("char"), syscall.S_IFCHR|0o666, int(unix.Mkdev(5, 300))))
+	f.must(syscall.Mknod(f.path("block"), syscall.S_IFBLK|0o666, int(unix.Mkdev(8, 17))))
+	f.must(syscall.Mknod(f.path("socket"), syscall.S_IFSOCK|0o666, 0))
+	unmount()
+	o := treeOptions
+	o.NoMode = true // ntfs-3g forgets the permissions of these
+	fsys := compare3g(t, img, o)
+	if fi, err := fsys.Lstat("link"); err != nil || fi.Sys().(*vfs.Stat).Native.(*ntfs.Native).ReparseTag != 0xA000001D {
+		t.Errorf("the link is none of WSL: %v, %v", fi, err)
 	}
 }
