@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -60,6 +61,23 @@ func TestMakeFixtures(t *testing.T) {
 		}
 	}
 
+	for _, c := range []struct {
+		file    string
+		kind    int
+		content []byte
+	}{{"xpress/testdata/text", 0, f.text(4096)}, {"xpress/testdata/code", 3, code[:16384]}, {"lzx/testdata/text", 1, f.text(9000)}, {"lzx/testdata/code", 1, code[:32768]}} {
+		// The first chunk of a file with a second, short one.
+		chunks := wimChunks(t, append(bytes.Clone(c.content), bytes.Repeat([]byte("."), 40)...), wofKinds[c.kind].compress, wofKinds[c.kind].chunk)
+		if n := len(c.content); n == 9000 { // one chunk, no table
+			chunks = wimChunks(t, c.content, wofKinds[c.kind].compress, wofKinds[c.kind].chunk)
+		} else {
+			chunks = chunks[4 : 4+binary.LittleEndian.Uint32(chunks)]
+		}
+		f.must(os.MkdirAll(filepath.Dir("internal/"+c.file), 0o777))
+		f.must(os.WriteFile("internal/"+c.file+".chunk", chunks, 0o644))
+		f.must(os.WriteFile("internal/"+c.file+".content", c.content, 0o644))
+	}
+
 	f.write("links/one", []byte("linked"))
 	for i := range 20 {
 		f.must(os.Link(f.path("links/one"), f.path(fmt.Sprintf("links/%s-%d", strings.Repeat("x", 150), i))))
@@ -81,6 +99,7 @@ func TestMakeFixtures(t *testing.T) {
 	f.must(os.WriteFile(f.path("streams/file:big"), f.text(20_000), 0o666))
 	f.write("streams/a long name.text", []byte("dos"))
 	f.xattr("streams/a long name.text", "system.ntfs_dos_name", []byte("ALONGN~1.TEX"))
+	f.mkdir("alone/x-y-z")
 	f.write("hiberfil.sys", append([]byte("wake"), make([]byte, 4092)...))
 	unmount()
 
