@@ -14,10 +14,10 @@ const fastHead = 9
 // length, both little-endian, and the first is the head with the number of the
 // transaction.
 func (r *recovery) fastCommits(next uint32) error {
-	if r.sb.fastArea() == 0 {
+	n := r.sb.logEnd() + 1 // the log's end is in neither
+	if r.sb.fastArea() == 0 || n >= r.sb.maxLen {
 		return nil
 	}
-	n := r.sb.logEnd()
 	b, err := r.read(n)
 	if err != nil {
 		return err

@@ -469,9 +469,9 @@ func TestJournalRecipes(t *testing.T) {
 		h.poke(at(0)+0x54, be32(16))
 		commit(h, at(1), 1)
 		max := uint64(be.Uint32(h.p.Image[at(0)+16:]))
-		h.poke(at(max-16), bytes.Join([][]byte{le16(9), le16(0xFFFF), le32(0), le32(2)}, nil))
+		h.poke(at(max-15), bytes.Join([][]byte{le16(9), le16(0xFFFF), le32(0), le32(2)}, nil))
 		stale(t, h, block.ErrCorrupt, "a head of 65535 bytes")
-		h.poke(at(max-16)+2, le16(8))
+		h.poke(at(max-15)+2, le16(8))
 		stale(t, h, block.ErrUnsupported, "not applied")
 	})
 }
