@@ -20,7 +20,8 @@ are, and which guest or volume a PATH means.`,
   guestkit cat --volume gpt1 disk.qcow2 /EFI/BOOT/BOOTX64.EFI > loader.efi`,
 	}
 	src := a.sourceFlags(cmd)
-	volume := volumeFlag(cmd)
+	volume := src.volumeFlag(cmd)
+	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		disks, paths, err := src.one(args)
 		if err != nil {
@@ -40,33 +41,40 @@ are, and which guest or volume a PATH means.`,
 			defer text.Close()
 			w = text
 		}
+		code := exitDone
 		for _, arg := range paths {
-			if err := a.cat(w, t, guestPath(arg)); err != nil {
+			p := guestPath(arg)
+			err := guestError(p, a.copyFile(w, t, p))
+			var out *outputError
+			if errors.As(err, &out) || a.ctx.Err() != nil {
 				return err
+			}
+			if err != nil {
+				code = a.sayError(err, code)
 			}
 		}
 		a.warn(t.Problems())
 		a.noteTime()
-		return nil
+		return exit(code)
 	}
 	return cmd
 }
 
 var errIsDir = errors.New("it is a directory")
 
-// cat copies one file.
-func (a *app) cat(w io.Writer, t *guestTree, p string) error {
+// copyFile writes the content of a file of the guest to w.
+func (a *app) copyFile(w io.Writer, t *guestTree, p string) error {
 	f, err := t.Open(p)
 	if err != nil {
-		return guestError(p, err)
+		return err
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
-		return guestError(p, err)
+		return err
 	}
 	if fi.IsDir() {
-		return guestError(p, errIsDir)
+		return errIsDir
 	}
 	buf := make([]byte, 256<<10)
 	for {
@@ -75,13 +83,18 @@ func (a *app) cat(w io.Writer, t *guestTree, p string) error {
 		}
 		n, err := f.Read(buf)
 		if _, werr := w.Write(buf[:n]); werr != nil {
-			return werr
+			return &outputError{werr}
 		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return guestError(p, err)
+			return err
 		}
 	}
 }
+
+// An outputError is a failure to write, which is no fault of the guest's file.
+type outputError struct{ error }
+
+func (e *outputError) Unwrap() error { return e.error }

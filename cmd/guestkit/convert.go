@@ -159,7 +159,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if c.layout.format == "" {
 		a.note("the name %s means the format %s", c.output, out.Format)
 	}
-	a.tidies = !stream && !out.Device
+	a.tidies.Store(!stream && !out.Device)
 	var res convert.Result
 	if stream {
 		if err := a.finish(); err != nil {

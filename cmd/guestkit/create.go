@@ -70,7 +70,7 @@ the backing file if none is given.`,
 		if size < 0 {
 			return usagef("no size is given")
 		}
-		a.tidies = true
+		a.tidies.Store(true)
 		if err := convert.Create(out, size); err != nil {
 			return hint(pathError(out.Path, err), "--force replaces it", os.ErrExist)
 		}

@@ -45,7 +45,7 @@ name; bytes that nothing claims are raw. Several formats at once are an error.
 				}
 			}
 		}
-		return a.forEach(guests, func(disks []string) error {
+		return a.forEach(guests, false, func(disks []string) error {
 			return a.detect(disks[0], src, len(guests) > 1)
 		})
 	}

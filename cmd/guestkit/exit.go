@@ -33,7 +33,12 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 // exit ends a command with a code and without a further word.
-func exit(code int) error { return &exitError{code: code} }
+func exit(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return &exitError{code: code}
+}
 
 // usagef is an error of how the command was called.
 func usagef(format string, args ...any) error {
@@ -56,12 +61,3 @@ func signalCode(s os.Signal) int {
 // brokenPipe tells that nobody reads the output any more, which is no failure
 // worth a word: "guestkit ls … | head".
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
-
-// codeOf is the exit code that an error means.
-func codeOf(err error) int {
-	var e *exitError
-	if errors.As(err, &e) {
-		return e.code
-	}
-	return exitFailed
-}

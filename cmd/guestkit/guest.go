@@ -25,8 +25,11 @@ type guestTree struct {
 
 func (t *guestTree) Close() error { return t.guest.Close() }
 
-func volumeFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")
+// volumeFlag gives a command the flag --volume.
+func (s *source) volumeFlag(cmd *cobra.Command) *string {
+	v := cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")
+	cmd.RegisterFlagCompletionFunc("volume", s.completeVolumes)
+	return v
 }
 
 // tree opens the disks of a guest, and of what they hold the tree that a path
@@ -100,14 +103,13 @@ func (t *guestTree) onlyVolume() error {
 	}
 	switch len(readable) {
 	case 0:
-		var why []string
-		for _, v := range t.report.Unread() {
-			why = append(why, fmt.Sprintf("%s is %s", v.Name, because(string(v.Status), v.Reason)))
+		if err := damage(t.report); err != nil {
+			return err
 		}
-		if len(why) == 0 {
-			return nothingf("there is no filesystem")
+		if why := unread(t.report); why != "" {
+			return nothingf("there is no filesystem that can be read: %s", why)
 		}
-		return nothingf("there is no filesystem that can be read: %s", strings.Join(why, "; "))
+		return nothingf("there is no filesystem")
 	case 1:
 		var err error
 		t.FS, err = readable[0].FS()
@@ -163,15 +165,20 @@ func rawPath(p string) string {
 // guestError says which file of a guest an error is about. A file that is not
 // there has its own exit code.
 func guestError(p string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) && strings.HasSuffix(err.Error(), pe.Error()) {
-		err = pe.Err
+	var out *outputError
+	if err == nil || errors.As(err, &out) {
+		return err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nothingf("%s: no such file or directory in the guest", shownPath(p))
 	}
-	return pathError(shownPath(p), err)
+	return pathError(shownPath(p), bare(err))
+}
+
+// bare takes the path off an error, for messages that have it already.
+func bare(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
 }

@@ -43,7 +43,7 @@ which systems.`,
 				files = append(files, []string{path})
 			}
 		}
-		return a.forEach(files, func(disks []string) error { return a.info(disks[0], src.options()) })
+		return a.forEach(files, true, func(disks []string) error { return a.info(disks[0], src.options()) })
 	}
 	return cmd
 }

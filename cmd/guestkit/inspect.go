@@ -44,7 +44,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 		if err != nil {
 			return err
 		}
-		return a.forEach(guests, func(disks []string) error {
+		return a.forEach(guests, true, func(disks []string) error {
 			g, err := src.open(disks)
 			if err != nil {
 				return err
@@ -63,15 +63,24 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 				return err
 			}
 			if len(rep.Systems) == 0 {
-				if a.json || a.quiet {
-					return exit(exitNothing)
-				}
-				return nothingf("%s: no operating system was found", strings.Join(disks, " "))
+				return pathError(strings.Join(disks, " "), noSystem(rep))
 			}
 			return nil
 		})
 	}
 	return cmd
+}
+
+// noSystem says why no system was found: a volume that is damaged is a failure,
+// all else means that there is none.
+func noSystem(rep *inspect.Report) error {
+	if err := damage(rep); err != nil {
+		return err
+	}
+	if why := unread(rep); why != "" {
+		return nothingf("no operating system was found, and not all could be read: %s", why)
+	}
+	return nothingf("no operating system was found")
 }
 
 func (a *app) showInspect(g *guestkit.Guest, rep *inspect.Report, packages bool) error {

@@ -28,7 +28,7 @@ type ls struct {
 	long      bool
 	recursive bool
 	files     []lsEntry // for JSON
-	failed    error     // the first error, which did not end it
+	code      int       // of the errors so far, which did not end it
 	problems  []error
 	printed   bool
 }
@@ -48,11 +48,12 @@ with a dot are not hidden. Times are in UTC, owners are numbers.
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
-	volume := volumeFlag(cmd)
+	volume := src.volumeFlag(cmd)
 	required := completeFlag(cmd)
 	l := &ls{a: a}
 	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "print type, mode, links, owner, size and time too")
 	cmd.Flags().BoolVarP(&l.recursive, "recursive", "R", false, "list the directories below as well")
+	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		disks, paths, err := src.one(args)
 		if err != nil {
@@ -71,8 +72,8 @@ with a dot are not hidden. Times are in UTC, owners are numbers.
 		}
 		a.warn(t.Problems())
 		a.noteTime()
-		if l.failed != nil {
-			return exit(codeOf(l.failed))
+		if l.code != exitDone {
+			return exit(l.code)
 		}
 		return incomplete(t.report, *required)
 	}
@@ -213,12 +214,8 @@ func (l *ls) fail(err error) {
 	if err == nil {
 		return
 	}
-	if l.failed == nil || codeOf(err) == exitFailed {
-		l.failed = err
-	}
 	l.problems = append(l.problems, err)
-	l.a.finish() // so that it stands where it belongs
-	l.a.report(err, "")
+	l.code = l.a.sayError(err, l.code)
 }
 
 // paint colours a name by its type, as people know it from ls.

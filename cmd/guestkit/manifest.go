@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io/fs"
 	"slices"
 	"strings"
@@ -15,9 +14,9 @@ import (
 
 // manifest is one run of the command.
 type manifest struct {
-	a      *app
-	w      *walker
-	failed error // the first error, which did not end it
+	a    *app
+	w    *walker
+	code int // of the errors so far, which did not end it
 }
 
 func newManifest(a *app) *cobra.Command {
@@ -35,8 +34,9 @@ What cannot be read has its line with the error, and makes the exit code 1.
   guestkit manifest --volume gpt1 disk.qcow2`,
 	}
 	src := a.sourceFlags(cmd)
-	volume := volumeFlag(cmd)
+	volume := src.volumeFlag(cmd)
 	required := completeFlag(cmd)
+	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		disks, paths, err := src.one(args)
 		if err != nil {
@@ -65,7 +65,7 @@ What cannot be read has its line with the error, and makes the exit code 1.
 		}
 		a.warn(t.Problems())
 		a.noteTime()
-		if m.failed != nil {
+		if m.code != exitDone {
 			return exit(exitFailed)
 		}
 		return incomplete(t.report, *required)
@@ -78,16 +78,15 @@ What cannot be read has its line with the error, and makes the exit code 1.
 // which may be later than its own line.
 func (m *manifest) dir(d node) error {
 	if err := m.w.enter(d); err != nil {
-		return m.fail(err)
+		m.fail(err)
+		return nil
 	}
 	nodes, err := m.w.list(d.path)
 	if cerr := m.a.ctx.Err(); cerr != nil {
 		return cerr
 	}
 	if err != nil {
-		if err := m.fail(err); err != nil {
-			return err
-		}
+		m.fail(err)
 	}
 	type event struct {
 		key   string
@@ -120,29 +119,30 @@ func (m *manifest) dir(d node) error {
 // line prints one file.
 func (m *manifest) line(n node) error {
 	if n.err != nil {
-		d := fileDoc{Path: shownPath(n.path), Error: n.err.Error()}
+		d := fileDoc{Path: shownPath(n.path), Error: bare(n.err).Error()}
 		d.PathBytes = rawBytes(d.Path, rawPath(d.Path))
 		if err := m.a.line(d); err != nil {
 			return err
 		}
-		return m.fail(guestError(n.path, n.err))
+		m.fail(guestError(n.path, n.err))
+		return nil
 	}
 	var target string
-	var errs []error
+	var errs []error // of parts of the line
 	t := m.w.tree
 	if n.stat.Mode&fs.ModeSymlink != 0 {
 		var err error
 		target, err = t.ReadLinkRaw(n.path)
-		errs = append(errs, err)
+		errs = appendError(errs, err)
 	}
 	d := newFileDoc(n.path, n.stat, target)
 	if n.stat.Mode.IsRegular() {
 		var err error
 		d.SHA256, err = m.hash(n.path)
-		errs = append(errs, err)
+		errs = appendError(errs, err)
 	}
 	xattrs, err := t.Xattrs(n.path)
-	errs = append(errs, err)
+	errs = appendError(errs, err)
 	for _, x := range xattrs {
 		if d.Xattrs == nil {
 			d.Xattrs = map[string][]byte{}
@@ -152,34 +152,33 @@ func (m *manifest) line(n node) error {
 	if err := m.a.ctx.Err(); err != nil {
 		return err
 	}
-	failed := errors.Join(errs...)
-	if failed != nil {
-		d.Error = failed.Error()
+	if len(errs) > 0 {
+		d.Error = strings.Join(texts(errs), "; ")
 	}
 	if err := m.a.line(d); err != nil {
 		return err
 	}
-	if failed != nil {
-		return m.fail(guestError(n.path, failed))
+	for _, err := range errs {
+		m.fail(guestError(n.path, err))
 	}
 	return nil
+}
+
+func appendError(errs []error, err error) []error {
+	if err == nil {
+		return errs
+	}
+	return append(errs, bare(err))
 }
 
 // hash is the SHA-256 of a file, "" if it cannot be read to its end.
 func (m *manifest) hash(p string) (string, error) {
 	h := sha256.New()
-	if err := m.a.cat(h, m.w.tree, p); err != nil {
+	if err := m.a.copyFile(h, m.w.tree, p); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // fail says an error that does not end the manifest.
-func (m *manifest) fail(err error) error {
-	m.failed = err
-	if err := m.a.finish(); err != nil {
-		return err
-	}
-	m.a.report(err, "")
-	return nil
-}
+func (m *manifest) fail(err error) { m.code = m.a.sayError(err, m.code) }

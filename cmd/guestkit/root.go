@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,27 +39,42 @@ type app struct {
 
 	// tidies is set by a command that must clean up after a signal; the
 	// others end at once.
-	tidies bool
+	tidies atomic.Bool
+}
+
+// newApp starts a run.
+func newApp(s streams) *app {
+	raw := bufio.NewWriterSize(s.out, 64<<10)
+	outColor, outTerminal := colors(s.out)
+	errColor, _ := colors(s.err)
+	return &app{ctx: context.Background(), start: time.Now(), raw: raw, outTerminal: outTerminal,
+		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
 }
 
 // run is the whole program: it returns the exit code. A signal ends it.
 func run(args []string, s streams, signals <-chan os.Signal) int {
-	ctx, cancel := context.WithCancel(context.Background())
+	a := newApp(s)
+	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
-	raw := bufio.NewWriterSize(s.out, 64<<10)
-	outColor, outTerminal := colors(s.out)
-	errColor, _ := colors(s.err)
-	a := &app{ctx: ctx, start: time.Now(), raw: raw, outTerminal: outTerminal,
-		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
-
+	a.ctx = ctx
 	done := make(chan int, 1)
-	go func() { done <- a.execute(args, s) }()
+	go func() {
+		done <- a.guard(func() int {
+			root := newRoot(a, s)
+			root.SetArgs(args)
+			cmd, err := root.ExecuteC()
+			if werr := a.finish(); err == nil {
+				err = werr
+			}
+			return a.report(err, cmd.CommandPath())
+		})
+	}()
 	select {
 	case code := <-done:
 		return code
 	case sig := <-signals:
 		cancel()
-		if a.tidies {
+		if a.tidies.Load() {
 			select {
 			case <-done:
 			case <-signals: // asked twice
@@ -67,29 +84,24 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	}
 }
 
-// execute runs one command to its end and turns its error into a code and one
-// line on standard error.
-func (a *app) execute(args []string, s streams) (code int) {
+// guard turns a panic, which is a fault of ours, into an error.
+func (a *app) guard(run func() int) (code int) {
 	defer func() {
-		if x := recover(); x != nil {
-			a.err.Printf("guestkit: internal error: %s\n", fmt.Sprint(x))
-			if a.verbose {
-				for _, line := range splitLines(string(debug.Stack())) {
-					a.err.Printf("  %s\n", line)
-				}
-			} else {
-				a.err.Printf("%s\n", "This is a bug; please report it with the output of the same command and --verbose.")
-			}
-			code = exitFailed
+		x := recover()
+		if x == nil {
+			return
 		}
+		a.err.Printf("%s internal error: %s\n", terminal.Red.In("guestkit:"), fmt.Sprint(x))
+		if a.verbose {
+			for _, line := range strings.Split(strings.TrimSpace(string(debug.Stack())), "\n") {
+				a.err.Printf("  %s\n", strings.ReplaceAll(line, "\t", "    "))
+			}
+		} else {
+			a.err.Printf("This is a bug; please report it with what --verbose adds.\n")
+		}
+		code = exitFailed
 	}()
-	root := newRoot(a, s)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteC()
-	if werr := a.finish(); err == nil {
-		err = werr
-	}
-	return a.report(err, cmd.CommandPath())
+	return run()
 }
 
 // finish writes out what is buffered.

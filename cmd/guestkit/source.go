@@ -34,7 +34,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
 	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
-	f.StringVar(&s.image, "source", "", "the same as --image")
+	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.MarkFlagDirname("allow-dir")
 	return s
@@ -162,15 +162,37 @@ func completeFlag(cmd *cobra.Command) *bool {
 // incomplete is the error for volumes that were not read, where all were
 // required; nil if nothing is missing.
 func incomplete(rep *inspect.Report, required bool) error {
-	unread := rep.Unread()
-	if !required || len(unread) == 0 {
+	why := unread(rep)
+	if !required || why == "" {
 		return nil
 	}
+	return &exitError{code: exitIncomplete, err: fmt.Errorf("not complete: %s", why)}
+}
+
+// unread says which volumes were not read and why, "" if all were.
+func unread(rep *inspect.Report) string {
+	const most = 5
+	volumes := rep.Unread()
 	var what []string
-	for _, v := range unread {
+	for _, v := range volumes[:min(most, len(volumes))] {
 		what = append(what, fmt.Sprintf("%s is %s", v.Name, because(string(v.Status), v.Reason)))
 	}
-	return &exitError{code: exitIncomplete, err: fmt.Errorf("not complete: %s", strings.Join(what, "; "))}
+	if more := len(volumes) - most; more > 0 {
+		what = append(what, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(what, "; ")
+}
+
+// damage returns what is wrong with the first volume that is damaged, nil if
+// none is.
+func damage(rep *inspect.Report) error {
+	for _, v := range rep.Volumes {
+		if v.Status == inspect.StatusDamaged {
+			_, err := v.FS()
+			return err
+		}
+	}
+	return nil
 }
 
 func because(what, reason string) string {
@@ -194,36 +216,46 @@ func problems(g *guestkit.Guest, rep *inspect.Report) []error {
 	return out
 }
 
-// forEach runs a command for each of several guests. An error of one is said
+// forEach runs a command for each of several guests, with a blank line between
+// what is printed for them if there is to be a gap. An error of one is said
 // and does not keep the others from their turn; the worst code wins.
-func (a *app) forEach(guests [][]string, run func(disks []string) error) error {
+func (a *app) forEach(guests [][]string, gap bool, run func(disks []string) error) error {
 	if len(guests) == 1 {
 		return run(guests[0])
 	}
-	worst := 0
+	code := exitDone
 	for i, disks := range guests {
-		if i > 0 && !a.json && !a.quiet {
+		if i > 0 && gap && !a.json && !a.quiet {
 			a.out.Printf("\n")
 		}
-		err := run(disks)
-		if err != nil && !brokenPipe(err) {
-			if ferr := a.finish(); ferr != nil {
-				return ferr
-			}
-			// 1 says the most: that something could not be looked at.
-			if code := a.report(err, ""); worst == 0 || code == exitFailed {
-				worst = code
-			}
+		if err := run(disks); brokenPipe(err) || a.ctx.Err() != nil {
+			return err
+		} else if err != nil {
+			code = a.sayError(err, code)
 		}
 	}
-	if worst == 0 {
-		return nil
+	return exit(code)
+}
+
+// sayError says an error that does not end the command, and returns the code
+// to end with in place of the one so far: 1 says the most, that something
+// could not be read.
+func (a *app) sayError(err error, code int) int {
+	a.finish() // so that it stands where it belongs
+	c := a.report(err, "")
+	if code == exitDone || c == exitFailed {
+		return c
 	}
-	return exit(worst)
+	return code
 }
 
 // pathError says which file an error is about.
-func pathError(path string, err error) error { return fmt.Errorf("%s: %w", path, err) }
+func pathError(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
 
 // noteTime says with --verbose how long it took.
 func (a *app) noteTime() { a.note("took %s", time.Since(a.start).Round(time.Millisecond)) }

@@ -54,5 +54,3 @@ func help(cmd *cobra.Command, w io.Writer) {
 		say("\n'%s COMMAND --help' tells more of a command.\n", cmd.CommandPath())
 	}
 }
-
-func splitLines(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit"
@@ -65,7 +67,7 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 		if err != nil {
 			return err
 		}
-		return a.forEach(guests, func(disks []string) error {
+		return a.forEach(guests, true, func(disks []string) error {
 			g, err := src.open(disks)
 			if err != nil {
 				return err
@@ -80,10 +82,23 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 				return err
 			}
 			a.noteTime()
-			return incomplete(rep, *required)
+			if err := incomplete(rep, *required); err != nil {
+				return err
+			}
+			return pathError(strings.Join(disks, " "), nothingRead(rep))
 		})
 	}
 	return cmd
+}
+
+// nothingRead is what is wrong where no volume could be read because of damage.
+func nothingRead(rep *inspect.Report) error {
+	for _, v := range rep.Volumes {
+		if v.Status == inspect.StatusRead {
+			return nil
+		}
+	}
+	return damage(rep)
 }
 
 func (a *app) listVolumes(g *guestkit.Guest, rep *inspect.Report) error {

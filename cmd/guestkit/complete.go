@@ -1,0 +1,70 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// completeVolumes completes --volume with the volumes of the image that is
+// given already.
+func (s *source) completeVolumes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const none = cobra.ShellCompDirectiveNoFileComp
+	disks, _, err := s.one(args)
+	if err != nil {
+		return nil, none
+	}
+	g, err := s.open(disks)
+	if err != nil {
+		return nil, none
+	}
+	defer g.Close()
+	rep, err := g.Volumes(s.a.ctx)
+	if err != nil {
+		return nil, none
+	}
+	var out []string
+	for _, v := range rep.Volumes {
+		if _, err := v.FS(); err == nil {
+			out = append(out, v.Name+"\t"+terminal.Escape(v.Content+" "+v.Label))
+		}
+	}
+	return out, none
+}
+
+// completePaths completes the image with files of the host, and what follows
+// it with files of the guest.
+func (s *source) completePaths(volume *string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, partial string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 && s.image == "" {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		const none = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		disks, _, err := s.one(args)
+		if err != nil {
+			return nil, none
+		}
+		t, err := s.tree(disks, *volume)
+		if err != nil {
+			return nil, none
+		}
+		defer t.Close()
+		dir, _ := path.Split(partial)
+		nodes, _ := s.a.walker(t).list(guestPath(dir))
+		var out []string
+		for _, n := range nodes {
+			// A shell would act on what has to be escaped.
+			if n.err != nil || terminal.Escape(n.name) != n.name || !strings.HasPrefix(dir+n.name, partial) {
+				continue
+			}
+			if dir == "" {
+				dir = "/"
+			}
+			out = append(out, dir+n.name+iff(n.stat.Mode.IsDir(), "/"))
+		}
+		return out, none
+	}
+}
