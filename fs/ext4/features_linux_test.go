@@ -154,10 +154,13 @@ func TestCasefold(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := filepath.Join(t.TempDir(), "script")
-	text := "mkdir folded\nset_inode_field folded flags 0x40080000\nmkdir exact\n"
+	text := "mkdir folded\nset_inode_field folded flags 0x40080000\nmkdir exact\nmkdir big\nset_inode_field big flags 0x40080000\n"
+	long := strings.Repeat("X", 60)
+	for i := range 90 {
+		text += fmt.Sprintf("write %s big/Long-%s-%d\n", data, long, i)
+	}
 	for i := range 60 {
 		text += fmt.Sprintf("write %s folded/Name-%d\n", data, i)
-		text += fmt.Sprintf("write %s folded/Long-%s-%d\n", data, strings.Repeat("X", 60), i)
 	}
 	for _, name := range []string{"folded/STRASSE", "folded/\u00c9t\u00e9", "folded/\u00df", "folded/\xe9\xff", "exact/Name"} {
 		text += fmt.Sprintf("write %s %s\n", data, name)
@@ -166,8 +169,15 @@ func TestCasefold(t *testing.T) {
 		t.Fatal(err)
 	}
 	peers.Run(t, "debugfs", "-w", "-f", script, image)
+	// e2fsck builds an index, by the hashes of folded names. It exits with 1 to
+	// say that it has changed something.
+	peers.Command(t, "e2fsck", "-fyD", image).Run()
+	if !strings.Contains(peers.Run(t, "debugfs", "-R", "htree_dump big", image), "Hash Version") {
+		t.Fatal("e2fsck made no index")
+	}
 	fsys := openImage(t, image)
 	for name, found := range map[string]bool{
+		"big/long-" + long + "-7": true, "big/LONG-" + long + "-89": true, "big/long-" + long + "-90": false,
 		"folded/Name-7": true, "folded/name-7": true, "folded/NAME-59": true, "folded/NAME-60": false, "folded/strasse": true,
 		"folded/\u00c9t\u00e9": true, "folded/\u00c9T\u00c9": true, "folded/E\u0301te\u0301": false, "folded/ss": false, "folded/\u1e9e": true,
 		"folded/" + vfs.Escape("\xe9\xff"): true, "folded/" + vfs.Escape("\xff\xe9"): false,
