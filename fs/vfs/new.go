@@ -143,19 +143,23 @@ func elements(name string) []string {
 	return parts
 }
 
-// walk takes w along raw path elements.
+// walk takes w along raw path elements. Those of todo are names, even if they
+// are dots: a path of io/fs has none, so they were escaped. In the targets of
+// links, which come before them, dots have their meaning.
 func (t *tree) walk(w *trail, todo []string, follow bool) error {
-	links, steps := 0, 0
+	links, steps, names := 0, 0, len(todo)
 	for len(todo) > 0 {
 		if steps++; steps > maxElements {
 			return &block.Error{What: "path", Off: -1, Err: block.ErrLimit}
 		}
-		name := todo[0]
+		name, literal := todo[0], len(todo) <= names
 		todo = todo[1:]
-		switch name {
-		case "", ".":
+		names = min(names, len(todo))
+		switch {
+		case literal:
+		case name == "", name == ".":
 			continue
-		case "..":
+		case name == "..":
 			w.up()
 			continue
 		}
