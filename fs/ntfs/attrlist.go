@@ -75,18 +75,17 @@ func (v *volume) readList(rec *record) ([]listEntry, error) {
 	if a == nil {
 		return nil, nil
 	}
-	what := recordName(rec.num)
-	d, err := v.open(a, nil, what, rec.num)
+	d, err := v.open(a, nil, rec.num)
 	if err != nil {
 		return nil, err
 	}
 	b, err := block.ReadBytes(d, 0, d.Size(), maxList)
 	if err != nil {
-		return nil, block.Locate("ntfs", what+", $ATTRIBUTE_LIST", v.recordOffset(rec.num), err)
+		return nil, block.Locate("ntfs", recordName(rec.num)+", $ATTRIBUTE_LIST", v.recordOffset(rec.num), err)
 	}
 	list, err := parseList(b)
 	if err != nil {
-		return nil, block.Locate("ntfs", what+", $ATTRIBUTE_LIST", v.recordOffset(rec.num), err)
+		return nil, block.Locate("ntfs", recordName(rec.num)+", $ATTRIBUTE_LIST", v.recordOffset(rec.num), err)
 	}
 	if list == nil {
 		list = []listEntry{}

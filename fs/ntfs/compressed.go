@@ -28,11 +28,11 @@ type unitKey struct {
 
 func (v *volume) openCompressed(a *attribute, s plain) (block.Device, error) {
 	if method := a.flags & attrCompressionMask; method != attrLZNT1 {
-		return nil, block.Errorf("ntfs", s.what, v.recordOffset(s.owner), block.ErrUnsupported, "compression method %d", method)
+		return nil, block.Errorf("ntfs", s.what(), v.recordOffset(s.owner), block.ErrUnsupported, "compression method %d", method)
 	}
 	unit := v.cluster << min(a.unit, 32)
 	if a.unit == 0 || unit > maxUnit {
-		return nil, corrupt(s.what, v.recordOffset(s.owner), "compression units of 2^%d clusters", a.unit)
+		return nil, corrupt(s.what(), v.recordOffset(s.owner), "compression units of 2^%d clusters", a.unit)
 	}
 	return &compressed{s, a.instance, unit}, nil
 }
@@ -53,7 +53,7 @@ func (s *compressed) stored(i int64) (int64, error) {
 		case r.lcn == sparse:
 			hole = true
 		case hole:
-			return 0, corrupt(s.what, r.lcn*s.v.cluster, "compression unit %d has clusters after a hole", i)
+			return 0, corrupt(s.what(), r.lcn*s.v.cluster, "compression unit %d has clusters after a hole", i)
 		default:
 			stored += n
 		}
@@ -73,7 +73,7 @@ func (s *compressed) content(i, stored int64) ([]byte, error) {
 		}
 		out := make([]byte, s.unit)
 		if err := lznt1.Decode(out, in); err != nil {
-			return nil, 0, corrupt(s.what, -1, "compression unit %d: %v", i, err)
+			return nil, 0, corrupt(s.what(), -1, "compression unit %d: %v", i, err)
 		}
 		return out, s.unit, nil
 	})

@@ -17,7 +17,7 @@ const maxIndexDepth = 16
 // $INDEX_ROOT, the other nodes in blocks of $INDEX_ALLOCATION.
 type index struct {
 	v         *volume
-	what      string
+	name      string
 	num       uint64
 	instance  uint16
 	root      []byte // the root node
@@ -67,7 +67,7 @@ func (n *inode) openIndex(name string, collation uint32) (*index, error) {
 	if h.collation != collation || !powerOfTwo(size) || size < minBlock || size > maxBlock {
 		return nil, n.corrupt("$INDEX_ROOT %s has collation %#x and blocks of %d bytes", name, h.collation, size)
 	}
-	x := &index{v: n.v, what: recordName(n.rec.num) + ", index " + name, num: n.rec.num, root: rootBytes[indexRootSize:], blockSize: size, vcnSize: n.v.cluster}
+	x := &index{v: n.v, name: name, num: n.rec.num, root: rootBytes[indexRootSize:], blockSize: size, vcnSize: n.v.cluster}
 	if n.v.cluster > size {
 		x.vcnSize = stride
 	}
@@ -80,8 +80,10 @@ func (n *inode) openIndex(name string, collation uint32) (*index, error) {
 	return x, err
 }
 
+func (x *index) what() string { return recordName(x.num) + ", index " + x.name }
+
 func (x *index) corrupt(detail string, args ...any) error {
-	return corrupt(x.what, x.v.recordOffset(x.num), detail, args...)
+	return corrupt(x.what(), x.v.recordOffset(x.num), detail, args...)
 }
 
 // block returns the node in the block at a VCN.
@@ -93,20 +95,20 @@ func (x *index) block(vcn int64) ([]byte, error) {
 		off := vcn * x.vcnSize
 		b, err := block.ReadBytes(x.alloc, off, x.blockSize, maxBlock)
 		if err != nil {
-			return nil, 0, block.Locate("ntfs", x.what, -1, err)
+			return nil, 0, block.Locate("ntfs", x.what(), -1, err)
 		}
 		at := int64(-1) // where the block lies
 		if e, err := x.alloc.Extent(off); err == nil && e.Host != nil {
 			at = e.HostOff
 		}
 		if string(b[:4]) != "INDX" {
-			return nil, 0, corrupt(x.what, at, "no index block: magic %q", b[:4])
+			return nil, 0, corrupt(x.what(), at, "no index block: magic %q", b[:4])
 		}
 		if err := applyFixups(b); err != nil {
-			return nil, 0, corrupt(x.what, at, "index block: %v", err)
+			return nil, 0, corrupt(x.what(), at, "index block: %v", err)
 		}
 		if own := int64(binary.LittleEndian.Uint64(b[0x10:])); own != vcn {
-			return nil, 0, corrupt(x.what, at, "the index block for cluster %d says that it is for %d", vcn, own)
+			return nil, 0, corrupt(x.what(), at, "the index block for cluster %d says that it is for %d", vcn, own)
 		}
 		return b[indexBlockHeaderSize:], x.blockSize, nil
 	})
@@ -187,10 +189,10 @@ type visit struct {
 // child returns the node below an entry.
 func (w *visit) child(e *indexEntry, depth int) ([]byte, error) {
 	if depth >= maxIndexDepth {
-		return nil, block.Errorf("ntfs", w.x.what, w.x.v.recordOffset(w.x.num), block.ErrLoop, "more than %d levels", maxIndexDepth)
+		return nil, block.Errorf("ntfs", w.x.what(), w.x.v.recordOffset(w.x.num), block.ErrLoop, "more than %d levels", maxIndexDepth)
 	}
 	if w.seen[e.child] {
-		return nil, block.Errorf("ntfs", w.x.what, w.x.v.recordOffset(w.x.num), block.ErrLoop, "two ways lead to the block at cluster %d", e.child)
+		return nil, block.Errorf("ntfs", w.x.what(), w.x.v.recordOffset(w.x.num), block.ErrLoop, "two ways lead to the block at cluster %d", e.child)
 	}
 	if w.seen == nil {
 		w.seen = map[int64]bool{}

@@ -131,11 +131,14 @@ func (n *inode) value(typ uint32, name string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	b, err := block.ReadBytes(d, 0, d.Size(), max)
-	return b, block.Locate("ntfs", recordName(n.rec.num), n.v.recordOffset(n.rec.num), err)
+	if err != nil {
+		err = block.Locate("ntfs", recordName(n.rec.num), n.v.recordOffset(n.rec.num), err)
+	}
+	return b, err
 }
 
 func (n *inode) open(a *attribute) (block.Device, error) {
-	return n.v.open(a, n.list, recordName(n.rec.num), n.rec.num)
+	return n.v.open(a, n.list, n.rec.num)
 }
 
 func (v *volume) loadInode(num uint64) (*inode, error) {

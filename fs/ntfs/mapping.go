@@ -12,7 +12,6 @@ import (
 // file of a million fragments costs no more memory than the cache has.
 type mapping struct {
 	v        *volume
-	what     string // "MFT record 12"
 	owner    uint64 // record number of the file
 	clusters int64  // how many are mapped
 	runs     []run
@@ -32,13 +31,16 @@ type segmentKey struct {
 	instance uint16
 }
 
+// what names the file in errors.
+func (m *mapping) what() string { return recordName(m.owner) }
+
 // at returns the run that holds vcn, from there on.
 func (m *mapping) at(vcn int64) (run, error) {
 	runs := m.runs
 	if m.segs != nil {
 		i := sort.Search(len(m.segs), func(i int) bool { return m.segs[i].low > vcn }) - 1
 		if i < 0 {
-			return run{}, corrupt(m.what, -1, "cluster %d of a stream is not mapped", vcn)
+			return run{}, corrupt(m.what(), -1, "cluster %d of a stream is not mapped", vcn)
 		}
 		var err error
 		if runs, err = m.segment(i); err != nil {
@@ -47,7 +49,7 @@ func (m *mapping) at(vcn int64) (run, error) {
 	}
 	r, ok := findRun(runs, vcn)
 	if !ok {
-		return run{}, corrupt(m.what, -1, "cluster %d of a stream is not mapped", vcn)
+		return run{}, corrupt(m.what(), -1, "cluster %d of a stream is not mapped", vcn)
 	}
 	return r, nil
 }
@@ -62,38 +64,38 @@ func (m *mapping) segment(i int) ([]run, error) {
 		}
 		a := rec.byInstance(s.typ, s.instance)
 		if a == nil || !a.nonRes || a.lowest != s.low {
-			return nil, 0, corrupt(m.what, m.v.recordOffset(rec.num), "MFT record %d does not map cluster %d as the attribute list says", rec.num, s.low)
+			return nil, 0, corrupt(m.what(), m.v.recordOffset(rec.num), "MFT record %d does not map cluster %d as the attribute list says", rec.num, s.low)
 		}
 		end := m.clusters
 		if i+1 < len(m.segs) {
 			end = m.segs[i+1].low
 		}
 		if a.highest != end-1 {
-			return nil, 0, corrupt(m.what, m.v.recordOffset(rec.num), "MFT record %d maps up to cluster %d, the next starts at %d", rec.num, a.highest, end)
+			return nil, 0, corrupt(m.what(), m.v.recordOffset(rec.num), "MFT record %d maps up to cluster %d, the next starts at %d", rec.num, a.highest, end)
 		}
-		runs, err := m.v.runsOf(a, m.what, m.owner)
+		runs, err := m.v.runsOf(a, m.owner)
 		return runs, int64(len(runs))*24 + 64, err
 	})
 }
 
 // runsOf decodes the mapping pairs of a and checks that they map what its
 // header says.
-func (v *volume) runsOf(a *attribute, what string, owner uint64) ([]run, error) {
+func (v *volume) runsOf(a *attribute, owner uint64) ([]run, error) {
 	runs, err := decodeRuns(a.pairs, a.lowest, v.clusters)
 	if err != nil {
-		return nil, block.Locate("ntfs", what, v.recordOffset(owner), err)
+		return nil, block.Locate("ntfs", recordName(owner), v.recordOffset(owner), err)
 	}
 	end := a.lowest
 	if len(runs) > 0 {
 		end = runs[len(runs)-1].end()
 	}
 	if end != a.highest+1 {
-		return nil, corrupt(what, v.recordOffset(owner), "the runs of attribute %#x end at cluster %d, its header says %d", a.typ, end, a.highest+1)
+		return nil, corrupt(recordName(owner), v.recordOffset(owner), "the runs of attribute %#x end at cluster %d, its header says %d", a.typ, end, a.highest+1)
 	}
 	if owner >= firstUser {
 		for _, r := range runs {
 			if r.lcn != sparse && v.reservedRun(r) {
-				return nil, corrupt(what, r.lcn*v.cluster, "the file lies over the volume's own metadata")
+				return nil, corrupt(recordName(owner), r.lcn*v.cluster, "the file lies over the volume's own metadata")
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func (s *plain) ReadAt(p []byte, off int64) (int, error) {
 		if r.lcn == sparse {
 			clear(part)
 		} else if err := block.ReadFull(s.v.r, part, r.lcn*s.v.cluster+skip); err != nil {
-			return done, block.Locate("ntfs", s.what, r.lcn*s.v.cluster+skip, err)
+			return done, block.Locate("ntfs", s.what(), r.lcn*s.v.cluster+skip, err)
 		}
 		done += int(n)
 	}
@@ -73,7 +73,7 @@ func (s *plain) Extent(off int64) (block.Extent, error) {
 		e.Len = min(e.Len, s.valid-off)
 		e.Host, e.HostOff = s.v.r, r.lcn*s.v.cluster+skip
 		if e.HostOff >= s.v.r.Size() {
-			return block.Extent{}, block.Errorf("ntfs", s.what, e.HostOff, block.ErrTruncated, "")
+			return block.Extent{}, block.Errorf("ntfs", s.what(), e.HostOff, block.ErrTruncated, "")
 		}
 	}
 	return e, nil

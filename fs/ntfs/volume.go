@@ -109,6 +109,9 @@ func (v *volume) record(num uint64) (*record, error) {
 }
 
 func (v *volume) locateRecord(num uint64, err error) error {
+	if err == nil {
+		return nil
+	}
 	return block.Locate("ntfs", recordName(num), v.recordOffset(num), err)
 }
 
@@ -189,7 +192,7 @@ func (v *volume) bootMFT(rec *record) error {
 	if a == nil || !a.nonRes || a.lowest != 0 || len(a.name) > 0 || a.flags != 0 {
 		return corrupt(what, -1, "record 0 has no plain non-resident $DATA")
 	}
-	m := &mapping{v: v, what: what, owner: recMFT, clusters: a.allocated / v.cluster}
+	m := &mapping{v: v, owner: recMFT, clusters: a.allocated / v.cluster}
 	if a.initialized > maxVCN*v.cluster {
 		return corrupt(what, -1, "%d bytes long", a.initialized)
 	}
@@ -197,7 +200,7 @@ func (v *volume) bootMFT(rec *record) error {
 	v.mft = &plain{mapping: m, size: a.initialized, valid: a.initialized}
 	v.records = uint64(a.initialized / v.recordSize)
 	add := func(a *attribute) error {
-		runs, err := v.runsOf(a, what, recMFT)
+		runs, err := v.runsOf(a, recMFT)
 		if err != nil {
 			return err
 		}
