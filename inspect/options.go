@@ -5,6 +5,13 @@ import (
 	"github.com/guestkit/guestkit/volume"
 )
 
+// What bounds an inspection where Options do not say.
+const (
+	DefaultMaxConfig   = 1 << 20  // bytes
+	DefaultMaxDatabase = 64 << 20 // bytes
+	DefaultMaxPackages = 100000
+)
+
 // Options says how disks are inspected. The zero value, or nil, is safe with
 // hostile disks.
 type Options struct {
@@ -14,34 +21,34 @@ type Options struct {
 	// NoPackages leaves the package databases unread; they are listed as
 	// not read.
 	NoPackages bool
-	// MaxConfig bounds a configuration file in bytes; 0 means 1 MiB. A
-	// larger one is reported and ignored.
+	// MaxConfig bounds a configuration file in bytes; 0 means
+	// DefaultMaxConfig. A larger one is reported and ignored.
 	MaxConfig int64
 	// MaxDatabase bounds the file of a package database in bytes; 0 means
-	// 64 MiB. A larger one is listed as not read.
+	// DefaultMaxDatabase. A larger one is listed as not read.
 	MaxDatabase int64
-	// MaxPackages bounds the packages of one database; 0 means 100000. The
-	// list of a larger one is partial.
+	// MaxPackages bounds the packages of one database; 0 means
+	// DefaultMaxPackages. The list of a larger one is partial.
 	MaxPackages int
 }
 
 func (o *Options) maxConfig() int64 {
 	if o.MaxConfig == 0 {
-		return 1 << 20
+		return DefaultMaxConfig
 	}
 	return o.MaxConfig
 }
 
 func (o *Options) maxDatabase() int64 {
 	if o.MaxDatabase == 0 {
-		return 64 << 20
+		return DefaultMaxDatabase
 	}
 	return o.MaxDatabase
 }
 
 func (o *Options) maxPackages() int {
 	if o.MaxPackages == 0 {
-		return 100000
+		return DefaultMaxPackages
 	}
 	return o.MaxPackages
 }

@@ -50,7 +50,7 @@ func seal(d []byte, off, ss int, write func(off int64, b []byte)) {
 	var h gptHeader
 	h.decode(d[off:])
 	n, at := uint64(h.entryCount)*uint64(h.entrySize), h.entryLBA*uint64(ss)
-	if n <= gptMaxEntries && at < uint64(len(d)) && n <= uint64(len(d))-at {
+	if n <= MaxGPT && at < uint64(len(d)) && n <= uint64(len(d))-at {
 		write(int64(off+0x58), binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(d[at:at+n])))
 	}
 	if h.headerSize < gptHeaderLen || int(h.headerSize) > ss {

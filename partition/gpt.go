@@ -14,7 +14,6 @@ const (
 	gptMagic      = "EFI PART"
 	gptHeaderLen  = 92
 	gptEntryLen   = 128
-	gptMaxEntries = 1 << 20 // bytes of the whole array
 
 	primaryHeader = "primary header"
 
@@ -85,7 +84,7 @@ func readCopy(r block.Reader, what string, lba uint64, sectorSize int) (c *gptCo
 	}
 	n := int64(c.entryCount) * int64(c.entrySize)
 	entriesOff := int64(c.entryLBA) * ss
-	if c.entries, err = block.ReadBytes(r, entriesOff, n, gptMaxEntries); err != nil {
+	if c.entries, err = block.ReadBytes(r, entriesOff, n, MaxGPT); err != nil {
 		return c, false, block.Locate("gpt", what+": entries", entriesOff, err)
 	}
 	if sum := crc32.ChecksumIEEE(c.entries); sum != c.entriesCRC {
@@ -126,8 +125,8 @@ func (h *gptHeader) validate(what string, off int64, total, ss uint64) error {
 	if s := h.entrySize; s < gptEntryLen || s&(s-1) != 0 {
 		return bad(block.ErrCorrupt, "entries of %d bytes", s)
 	}
-	if n := uint64(h.entryCount) * uint64(h.entrySize); n > gptMaxEntries {
-		return bad(block.ErrLimit, "%d entries of %d bytes, more than %d bytes", h.entryCount, h.entrySize, gptMaxEntries)
+	if n := uint64(h.entryCount) * uint64(h.entrySize); n > MaxGPT {
+		return bad(block.ErrLimit, "%d entries of %d bytes, more than %d bytes", h.entryCount, h.entrySize, MaxGPT)
 	} else if h.entryLBA < 1 || h.entryLBA >= total || (n+ss-1)/ss > total-h.entryLBA {
 		return bad(block.ErrCorrupt, "entries at LBA %d of %d", h.entryLBA, total)
 	}

@@ -14,7 +14,6 @@ const (
 
 	typeProtective = 0xEE // stands for a GPT
 
-	maxLogical = 256 // as many as the kernel has minors for
 	// maxEBRs bounds the chain where its links hold no partitions.
 	maxEBRs = 1024
 )
@@ -159,7 +158,7 @@ func (m *mbr) table(r block.Reader, sectorSize int, opts *Options) (*Table, erro
 	}
 	left := opts.MaxLogical
 	if left <= 0 {
-		left = maxLogical
+		left = DefaultMaxLogical
 	}
 	for i := range m.entries {
 		if !m.entries[i].extended() {

@@ -16,13 +16,21 @@ const (
 	GPT Scheme = "gpt"
 )
 
+// DefaultMaxLogical is how many logical partitions of an MBR are read: as many
+// as the kernel has minors for.
+const DefaultMaxLogical = 256
+
+// MaxGPT bounds the entries of a GPT, in bytes.
+const MaxGPT = 1 << 20
+
 // Options says how a table is read. The zero value, or nil, is safe.
 type Options struct {
 	// SectorSize is the size of a sector in bytes: a power of two from 512
 	// to 65536. 0 takes what the Reader states, or finds it out (see the
 	// package's documentation).
 	SectorSize int
-	// MaxLogical bounds the logical partitions of an MBR; 0 means 256.
+	// MaxLogical bounds the logical partitions of an MBR; 0 means
+	// DefaultMaxLogical.
 	// Those past it are left out, with a Problem that wraps ErrLimit.
 	MaxLogical int
 }

@@ -103,6 +103,7 @@ func TestGolden(t *testing.T) {
 		"format-wrong":      {"info", "-f", "vdi", uefi},
 		"format-raw":        {"inspect", "-f", "raw", uefi},
 		"command-unknown":   {"inspekt", uefi},
+		"limits":            {"limits"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := gk(t, args...)

@@ -140,12 +140,13 @@ func (a *app) report(err error, command string) int {
 func newRoot(a *app, s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "guestkit",
-		Short: "Look into the disk images of virtual machines",
-		Long: `Guestkit looks into the disk images of virtual machines: without root, without
-mounting them, and without changing a byte of them.`,
+		Short: "Read, inspect and convert the disk images of virtual machines",
+		Long: `Guestkit reads, inspects and converts the disk images of virtual machines: without
+root, without mounting them, and without changing a byte of the source.`,
 		Example: `  guestkit inspect disk.qcow2              which system is in there?
   guestkit ls -l disk.qcow2 /etc           its files
-  guestkit cat disk.qcow2 /etc/os-release`,
+  guestkit cat disk.qcow2 /etc/os-release
+  guestkit convert disk.vmdk disk.qcow2`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -169,6 +170,7 @@ mounting them, and without changing a byte of them.`,
 		newManifest(a),
 		newConvert(a),
 		newCreate(a),
+		newLimits(a),
 		newVersion(a),
 	)
 	root.SetOut(a.raw)

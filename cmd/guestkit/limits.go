@@ -1,0 +1,81 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+type limitsDoc struct {
+	Schema string     `json:"schema"`
+	Limits []limitDoc `json:"limits"`
+}
+
+type limitDoc struct {
+	Name  string `json:"name"`
+	Value int64  `json:"value"`
+	Bytes bool   `json:"bytes,omitempty"` // the value is a size; else it is a count
+}
+
+func newLimits(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "limits",
+		Short: "Print what an image may ask for at most",
+		Long: `Prints the limits that keep a hostile image from taking memory and time without
+end. What asks for more is refused with an error that names the place. Programs
+that use the library can set others.`,
+		Example: `  guestkit limits
+  guestkit limits --json`,
+		Args: args(0, 0, "nothing"),
+		RunE: func(*cobra.Command, []string) error {
+			d := limitsDoc{schema("limits"), limits()}
+			switch {
+			case a.json:
+				return a.document(d)
+			case a.quiet:
+				return nil
+			}
+			t := &terminal.Table{Right: "-r"}
+			t.Head("LIMIT", "DEFAULT")
+			for _, l := range d.Limits {
+				if l.Bytes {
+					t.Row(l.Name, terminal.Size(l.Value))
+				} else {
+					t.Row(l.Name, l.Value)
+				}
+			}
+			a.out.Table(t)
+			return nil
+		},
+	}
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// limits asks each package for its own defaults.
+func limits() []limitDoc {
+	q := qcow2.DefaultLimits()
+	return []limitDoc{
+		{"images behind an image", format.DefaultMaxDepth, false},
+		{"qcow2: L1 table", q.L1Table, true},
+		{"qcow2: refcount table", q.RefcountTable, true},
+		{"qcow2: snapshots", q.Snapshots, false},
+		{"qcow2: snapshot table", q.SnapshotTable, true},
+		{"qcow2: extra data of a snapshot", q.SnapshotExtra, true},
+		{"qcow2: bitmaps", q.Bitmaps, false},
+		{"qcow2: bitmap directory", q.BitmapDir, true},
+		{"qcow2: name of the backing file", q.BackingName, true},
+		{"qcow2: cache of tables", q.MetadataCache, true},
+		{"qcow2: cache of inflated clusters", q.InflatedCache, true},
+		{"qcow2: window of zstd", q.ZstdWindowSize, true},
+		{"GPT: entries", partition.MaxGPT, true},
+		{"MBR: logical partitions", partition.DefaultMaxLogical, false},
+		{"guest: configuration file", inspect.DefaultMaxConfig, true},
+		{"guest: package database", inspect.DefaultMaxDatabase, true},
+		{"guest: packages of a database", inspect.DefaultMaxPackages, false},
+	}
+}
