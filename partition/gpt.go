@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	gptMagic      = "EFI PART"
-	gptHeaderLen  = 92
-	gptEntryLen   = 128
+	gptMagic     = "EFI PART"
+	gptHeaderLen = 92
+	gptEntryLen  = 128
 
 	primaryHeader = "primary header"
 
