@@ -227,7 +227,7 @@ func debianVersion(v string) (epoch int, upstream, revision string) {
 
 // clean makes the text of a package valid UTF-8.
 func clean(p Package) Package {
-	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary} {
+	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
 	return p

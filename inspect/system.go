@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"time"
 
 	"github.com/guestkit/guestkit/fs/vfs"
 )
@@ -215,6 +216,10 @@ type Package struct {
 	Section       string `json:"section,omitempty"`
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
+	// SourceRPM, Vendor and Installed are what rpm keeps beside.
+	SourceRPM string     `json:"source_rpm,omitempty"`
+	Vendor    string     `json:"vendor,omitempty"`
+	Installed *time.Time `json:"installed,omitempty"`
 	// State is set where the files are there and the package is not quite
 	// installed: dpkg's "unpacked", "half-configured", "triggers-pending".
 	State string `json:"state,omitempty"`
