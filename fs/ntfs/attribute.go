@@ -129,7 +129,7 @@ func (a *attribute) validate(b []byte) error {
 // parseAttributes cuts the attributes of a record, up to the end marker, out
 // of b.
 func parseAttributes(b []byte) ([]attribute, error) {
-	out := make([]attribute, 0, 6)
+	out := make([]attribute, 0, 4)
 	for {
 		if len(b) < 4 {
 			return nil, fmt.Errorf("%w: the attributes have no end marker", block.ErrCorrupt)

@@ -120,11 +120,15 @@ func (n *inode) corrupt(detail string, args ...any) error {
 	return corrupt(recordName(n.rec.num), n.v.recordOffset(n.rec.num), detail, args...)
 }
 
-// value returns the bytes of a small attribute, nil if there is none.
+// value returns the bytes of a small attribute, nil if there is none. The
+// caller does not change them.
 func (n *inode) value(typ uint32, name string, max int64) ([]byte, error) {
 	a, err := n.named(typ, name)
 	if a == nil || err != nil {
 		return nil, err
+	}
+	if !a.nonRes && int64(len(a.value)) <= max {
+		return a.value, nil
 	}
 	d, err := n.open(a)
 	if err != nil {
