@@ -20,7 +20,7 @@ import (
 // to punch in a block map) is left out.
 func fill(t testing.TB, dir string, names int, size fillSize) {
 	t.Helper()
-	f := filler{t, dir, rand.New(rand.NewPCG(1, 2)), size}
+	f := filler{t, dir, newRand(), size}
 	f.files()
 	f.names(names)
 	f.links()
@@ -28,6 +28,9 @@ func fill(t testing.TB, dir string, names int, size fillSize) {
 	f.times()
 	f.attributes()
 }
+
+// newRand gives the same numbers in every run.
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 // fillSize scales what takes room: the fixtures are small.
 type fillSize struct {

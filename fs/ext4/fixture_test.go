@@ -2,13 +2,9 @@ package ext4_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -28,25 +24,7 @@ var fixtures = []string{"ext2", "ext3", "ext4", "inline", "dirty", copied}
 // fixture unpacks an image of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	return unpack(t, name+".img.gz")
-}
-
-func unpack(t testing.TB, name string) []byte {
-	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return ext4.Unpack(t, name+".img.gz")
 }
 
 // copied names the fixture that mke2fs has copied from a folder, and that no
@@ -114,7 +92,7 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareLines(t, listing(name, tree), string(unpack(t, name+".tree.gz")))
+			compareLines(t, listing(name, tree), string(ext4.Unpack(t, name+".tree.gz")))
 			if p := fsys.Problems(); len(p) > 0 {
 				t.Errorf("problems: %v", p)
 			}

@@ -95,6 +95,7 @@ var kernelConfigs = []struct {
 	{"mmp-packed", "128M", []string{"-t", "ext4", "-O", "mmp", "-E", "packed_meta_blocks=1", "-N", "20000"}, 1000},
 	{"hash-tea", "128M", []string{"-t", "ext4", "-b", "1024", "-N", "20000"}, 3000},
 	{"hash-legacy", "128M", []string{"-t", "ext4", "-b", "1024", "-N", "20000"}, 3000},
+	{"unsigned", "128M", []string{"-t", "ext4", "-b", "1024", "-N", "20000"}, 3000},
 	{"no-journal", "128M", []string{"-t", "ext4", "-O", "^has_journal", "-L", "a label", "-N", "20000"}, 1000},
 }
 
@@ -109,11 +110,35 @@ func TestKernel(t *testing.T) {
 			if alg, ok := strings.CutPrefix(c.name, "hash-"); ok {
 				peers.Run(t, "tune2fs", "-E", "hash_alg="+alg, image)
 			}
+			if c.name == "unsigned" { // as machines make it whose char is unsigned
+				peers.Run(t, "debugfs", "-w", "-R", "ssv flags 2", image)
+			}
 			dir := peers.Mount(t, image, "ext4", "noatime")
 			fill(t, dir, c.names, fullSize)
 			peers.Unmount(t, dir)
 			compareKernel(t, image)
+			if c.names >= 50000 {
+				lookupIsShort(t, image)
+			}
 		})
+	}
+}
+
+// lookupIsShort finds a name among 50,000, or does not, without reading all.
+func lookupIsShort(t *testing.T, image string) {
+	t.Helper()
+	for name, found := range map[string]bool{"many/name-033332-" + strings.Repeat("x", 33332%17): true, "many/name-033333": false} {
+		trace := &testimg.Trace{Reader: openFile(t, image)}
+		fsys, err := ext4.Open(trace, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fsys.Stat(name); (err == nil) != found {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := trace.Bytes(); n > 128<<10 {
+			t.Errorf("%s: %d bytes were read", name, n)
+		}
 	}
 }
 

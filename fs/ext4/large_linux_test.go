@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +27,7 @@ func fillPlain(t testing.TB, dir string) {
 		}
 	}
 	p := func(name string) string { return filepath.Join(dir, name) }
-	f := filler{t: t, dir: dir, rng: rand.New(rand.NewPCG(1, 2))}
+	f := filler{t: t, dir: dir, rng: newRand()}
 	for _, n := range []int{0, 1, 60, 1000, 4096, 65535, 65536, 65537, 200000} {
 		f.write(fmt.Sprintf("size-%d", n), f.bytes(n))
 	}
