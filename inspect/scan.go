@@ -23,6 +23,9 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 		return nil, err
 	}
 	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree}
+	for _, err := range tree.Problems {
+		rep.problem("", err)
+	}
 	for _, vol := range tree.Volumes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -44,6 +47,9 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	}
 	if vol.Table != nil {
 		v.Content, v.UUID = string(vol.Table.Scheme), vol.Table.UUID
+	}
+	if vol.Physical != nil {
+		v.Content, v.UUID = "LVM2_member", vol.Physical.UUID
 	}
 	switch {
 	case vol.Err != nil:

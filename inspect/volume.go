@@ -53,7 +53,7 @@ const (
 type Volume struct {
 	Name   string `json:"name"`             // "disk", "gpt2", "mbr5": unique in the guest
 	Parent string `json:"parent,omitempty"` // the name of the volume that it is a part of
-	Kind   string `json:"kind"`             // "disk", "table", "partition", "extended"
+	Kind   string `json:"kind"`             // "disk", "table", "partition", "extended", "lv"
 	Disk   int    `json:"disk"`             // which disk it is on, from 0
 	Offset int64  `json:"offset"`           // on the disk, in bytes
 	Size   int64  `json:"size"`             // in bytes

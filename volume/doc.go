@@ -4,7 +4,7 @@
 //	disk              a disk without a partition table, or the table's parent
 //	├─ gpt1           partition 1 of its GPT
 //	├─ gpt2
-//	└─ …
+//	│  └─ lvm:vg/lv   a logical volume; partition 2 is a physical one
 //	disk2             the second disk of the same guest
 //	├─ disk2:mbr1     partition 1 of its MBR
 //	├─ disk2:mbr2     an extended partition: listed, not read
@@ -21,9 +21,10 @@
 // # What a volume holds
 //
 // This package does not look into volumes: a [Volume] that is a leaf
-// ([Volume.Leaf]) is for fs.Probe and fs.Open. Layers that make volumes of
-// volumes (LVM, RAID, LUKS) hang below what they are made of, with names of
-// their own scheme, such as "lvm:vg/lv", and a [Kind] each.
+// ([Volume.Leaf]) is for fs.Probe and fs.Open. Only the labels of LVM are looked
+// for: a logical volume hangs below the physical one on which it begins, named
+// "lvm:vg/lv", and may reach over others. Every layer that makes volumes of
+// volumes has names of its own scheme, and a [Kind].
 //
 // A disk whose table cannot be trusted stays in the tree with the reason in
 // Err, so that the other disks can be read and nothing is left out silently.

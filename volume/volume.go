@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/volume/lvm"
 )
 
 // A Kind says what makes a volume.
@@ -17,6 +18,7 @@ const (
 	Table     Kind = "table"     // a whole disk with a partition table
 	Partition Kind = "partition" // a primary or logical partition
 	Extended  Kind = "extended"  // holds the logical partitions of an MBR
+	Logical   Kind = "lv"        // a logical volume of LVM
 )
 
 // maxDisks bounds the disks of one guest.
@@ -31,7 +33,7 @@ type Options struct {
 
 // A Volume is a run of bytes that may hold a filesystem or other volumes.
 type Volume struct {
-	Name      string // "disk", "gpt2", "disk2:mbr5"; unique in its tree
+	Name      string // "disk", "gpt2", "disk2:mbr5", "lvm:vg/lv"; unique in its tree
 	Kind      Kind
 	DiskIndex int // of its disk in the arguments of Scan
 	Parent    *Volume
@@ -42,6 +44,9 @@ type Volume struct {
 	Off, Size int64                // bytes; Off on the disk
 	Table     *partition.Table     // of a Kind of Table
 	Partition *partition.Partition // of a partition
+	// Physical is set where the volume is a physical volume of LVM. The
+	// logical volumes that begin on it are its children.
+	Physical *lvm.PhysicalVolume
 	// Problems are the faults of this volume: those of its table, or of its
 	// entry in one.
 	Problems []error
@@ -53,11 +58,11 @@ type Volume struct {
 // Leaf reports whether the volume holds content of its own: it is not divided
 // further, and nothing is known to be wrong with it.
 func (v *Volume) Leaf() bool {
-	if v.Err != nil {
+	if v.Err != nil || v.Physical != nil {
 		return false
 	}
 	switch v.Kind {
-	case Disk, Partition:
+	case Disk, Partition, Logical:
 		return true
 	case Table:
 		return len(v.Children) == 0
@@ -67,7 +72,9 @@ func (v *Volume) Leaf() bool {
 
 // A Tree is all volumes of the disks of a guest.
 type Tree struct {
-	Volumes []*Volume // parents before children, disk by disk
+	Volumes []*Volume // parents before children, disk by disk; logical volumes last
+	// Problems are the faults of layers above the disks: of volume groups.
+	Problems []error
 }
 
 // Scan reads the partition tables of the disks of one guest. An error of one
@@ -87,6 +94,7 @@ func Scan(disks []block.Device, opts *Options) (*Tree, error) {
 	for i, d := range disks {
 		t.scanDisk(i, d, opts)
 	}
+	t.scanLVM()
 	return t, nil
 }
 

@@ -112,3 +112,17 @@ func Unmount(t testing.TB, dir string) {
 		exec.Command(find("umount"), "-l", dir).Run()
 	}
 }
+
+// Loop attaches a file to a loop device for the length of the test and returns
+// the device. It needs root.
+func Loop(t testing.TB, image string, args ...string) string {
+	t.Helper()
+	NeedRoot(t)
+	out, err := Command(t, "losetup", append(append([]string{"-f", "--show"}, args...), image)...).CombinedOutput()
+	if err != nil {
+		missing(t, fmt.Sprintf("a loop device: %v: %s", err, bytes.TrimSpace(out)))
+	}
+	dev := strings.TrimSpace(string(out))
+	t.Cleanup(func() { exec.Command(find("losetup"), "-d", dev).Run() })
+	return dev
+}
