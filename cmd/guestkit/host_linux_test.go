@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// peakMemory is the most memory that a process held, in bytes.
+func peakMemory(s *os.ProcessState) int64 {
+	return s.SysUsage().(*syscall.Rusage).Maxrss << 10
+}
+
+// A watch sees whether a file is opened, by anyone.
+type watch struct{ fd int }
+
+func watchOpens(t *testing.T, path string) *watch {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		t.Skip("inotify:", err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{fd}
+	if f, err := os.Open(path); err == nil {
+		f.Close()
+	}
+	if !w.opened() {
+		t.Fatal("inotify does not see a file being opened")
+	}
+	return w
+}
+
+func (w *watch) opened() bool {
+	buf := make([]byte, 4096)
+	n, _ := unix.Read(w.fd, buf)
+	return n > 0
+}
+
+func (w *watch) drain() {
+	for w.opened() {
+	}
+}
