@@ -1,8 +1,6 @@
 package inspect
 
-import (
-	"strings"
-)
+import "strings"
 
 // maxMounts bounds how many entries of an fstab are looked at.
 const maxMounts = 1000

@@ -1,8 +1,6 @@
 package inspect
 
-import (
-	"strings"
-)
+import "strings"
 
 // A releaseFile is one of the files by which a distribution named itself
 // before os-release, and still refines it.
@@ -83,10 +81,15 @@ func (r *root) identify() {
 	r.placeFamily()
 }
 
-// identity is what a release file states; empty fields are not stated.
+// identity is what a release file states, each with its line; what is empty is
+// not stated.
 type identity struct {
-	id, product, version, codename string
-	line                           int
+	id, product, version, codename stated
+}
+
+type stated struct {
+	text string
+	line int
 }
 
 // take sets the identity from a release file if there is none yet; if os-release
@@ -94,43 +97,42 @@ type identity struct {
 func (r *root) take(f releaseFile, id identity) {
 	s := r.sys
 	if s.Distro != Unknown {
-		if id.id == s.Distro {
-			r.refine(id.version, f.path, id.line)
+		if id.id.text == s.Distro {
+			r.refine(id.version.text, f.path, id.version.line)
 		}
 		return
 	}
-	if !r.set(&s.Distro, "distro", id.id, f.path, id.line) {
+	if !r.set(&s.Distro, "distro", id.id.text, f.path, id.id.line) {
 		return
 	}
-	r.set(&s.ProductName, "product_name", id.product, f.path, id.line)
-	r.set(&s.VersionID, "version_id", id.version, f.path, id.line)
-	r.set(&s.Codename, "codename", id.codename, f.path, id.line)
+	r.set(&s.ProductName, "product_name", id.product.text, f.path, id.product.line)
+	r.set(&s.VersionID, "version_id", id.version.text, f.path, id.version.line)
+	r.set(&s.Codename, "codename", id.codename.text, f.path, id.codename.line)
 }
 
 // fromRelease reads the one line "PRODUCT release VERSION (Codename)", with
 // or without its parts.
 func (r *root) fromRelease(f releaseFile, b []byte) {
 	for line, text := range entries(b) {
-		id := identity{id: f.id, product: text, line: line}
 		product, rest, ok := strings.Cut(text, " release ")
 		if !ok {
 			product, rest = text, text
 		}
-		if id.id == "" {
-			id.id = productID(product)
+		id, version, codename := f.id, "", parenthesised(rest)
+		if id == "" {
+			id = productID(product)
 		}
-		id.codename = parenthesised(rest)
 		for _, word := range strings.Fields(rest) {
 			if isVersion(word) {
-				id.version = word
+				version = word
 				break
 			}
 		}
 		// "release 4 (Nahant Update 9)" was how RHEL wrote 4.9.
-		if name, update, ok := strings.Cut(id.codename, " Update "); ok && isVersion(update) && isVersion(id.version) {
-			id.codename, id.version = name, id.version+"."+update
+		if name, update, ok := strings.Cut(codename, " Update "); ok && isVersion(update) && isVersion(version) {
+			codename, version = name, version+"."+update
 		}
-		r.take(f, id)
+		r.take(f, identity{stated{id, line}, stated{text, line}, stated{version, line}, stated{codename, line}})
 		return
 	}
 }
@@ -138,23 +140,20 @@ func (r *root) fromRelease(f releaseFile, b []byte) {
 // fromLSB reads the variables DISTRIB_ID, _RELEASE, _CODENAME and
 // _DESCRIPTION.
 func (r *root) fromLSB(f releaseFile, b []byte) {
-	vars := map[string]assignment{}
+	vars := map[string]stated{}
 	for _, a := range assignments(b) {
-		if strings.HasPrefix(a.name, "DISTRIB_") {
-			vars[a.name] = a
-		}
+		vars[a.name] = stated{a.value, a.line}
 	}
-	name := vars["DISTRIB_ID"].value
-	if name == "" {
+	name := vars["DISTRIB_ID"]
+	if name.text == "" {
 		return
 	}
-	id := identity{id: f.id, product: vars["DISTRIB_DESCRIPTION"].value, version: vars["DISTRIB_RELEASE"].value,
-		codename: vars["DISTRIB_CODENAME"].value, line: vars["DISTRIB_ID"].line}
-	if id.id == "" {
-		id.id = strings.ToLower(strings.ReplaceAll(name, " ", ""))
+	id := identity{stated{f.id, name.line}, vars["DISTRIB_DESCRIPTION"], vars["DISTRIB_RELEASE"], vars["DISTRIB_CODENAME"]}
+	if f.id == "" {
+		id.id.text = strings.ToLower(strings.ReplaceAll(name.text, " ", ""))
 	}
-	if id.product == "" {
-		id.product = strings.TrimSpace(name + " " + id.version)
+	if id.product.text == "" {
+		id.product = stated{name.text + " " + id.version.text, name.line}
 	}
 	r.take(f, id)
 }
@@ -165,14 +164,14 @@ func (r *root) fromSuSE(f releaseFile, b []byte) {
 	for line, text := range entries(b) {
 		key, val, isVar := strings.Cut(text, "=")
 		switch key, val = strings.TrimSpace(key), strings.TrimSpace(val); {
-		case !isVar && id.product == "":
-			id.product, id.line, id.id = text, line, productID(text)
+		case !isVar && id.product.text == "":
+			id.product, id.id = stated{text, line}, stated{productID(text), line}
 		case key == "VERSION":
-			id.version = val
-		case key == "PATCHLEVEL" && id.version != "" && val != "0":
-			id.version += "." + val
+			id.version = stated{val, line}
+		case key == "PATCHLEVEL" && id.version.text != "" && val != "0":
+			id.version.text += "." + val
 		case key == "CODENAME" && val != "n/a":
-			id.codename = val
+			id.codename = stated{val, line}
 		}
 	}
 	r.take(f, id)
@@ -181,14 +180,14 @@ func (r *root) fromSuSE(f releaseFile, b []byte) {
 // fromVersionFile reads a file that holds nothing but a version.
 func (r *root) fromVersionFile(f releaseFile, b []byte) {
 	for line, text := range entries(b) {
-		r.take(f, identity{id: f.id, version: text, line: line})
+		r.take(f, identity{id: stated{f.id, 0}, version: stated{text, line}})
 		return
 	}
 }
 
 // fromMark knows a distribution by a file that may be empty.
 func (r *root) fromMark(f releaseFile, _ []byte) {
-	r.take(f, identity{id: f.id})
+	r.take(f, identity{id: stated{f.id, 0}})
 }
 
 // fromDebianVersion reads "6.0.10", or "trixie/sid" where there is no version
@@ -196,11 +195,12 @@ func (r *root) fromMark(f releaseFile, _ []byte) {
 // which distribution this is if anything else does.
 func (r *root) fromDebianVersion(f releaseFile, b []byte) {
 	for line, text := range entries(b) {
-		id := identity{id: f.id, line: line}
+		id := identity{id: stated{f.id, 0}}
 		if isVersion(text) {
-			id.version, id.product = text, "Debian GNU/Linux "+text
+			id.version, id.product = stated{text, line}, stated{"Debian GNU/Linux " + text, line}
 		} else {
-			id.codename, _, _ = strings.Cut(text, "/")
+			name, _, _ := strings.Cut(text, "/")
+			id.codename = stated{name, line}
 		}
 		r.take(f, id)
 		return
