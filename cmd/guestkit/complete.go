@@ -17,7 +17,7 @@ func (s *source) completeVolumes(_ *cobra.Command, args []string, _ string) ([]s
 	if err != nil {
 		return nil, none
 	}
-	g, err := s.open(disks)
+	g, err := s.open(disks, nil)
 	if err != nil {
 		return nil, none
 	}

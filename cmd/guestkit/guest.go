@@ -36,7 +36,8 @@ func (s *source) volumeFlag(cmd *cobra.Command) *string {
 // means: that of the volume named, or of the system with its mounts, or of the
 // only filesystem where there is no system.
 func (s *source) tree(disks []string, volume string) (*guestTree, error) {
-	g, err := s.open(disks)
+	// No path needs the packages.
+	g, err := s.open(disks, &inspect.Options{NoPackages: true})
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		t.FS, err = v.FS()
 		return t, err
 	}
-	if t.report, err = s.inspect(g); err != nil {
+	if t.report, err = g.Inspect(s.a.ctx); err != nil {
 		return nil, err
 	}
 	s.a.noteVolumes(t.report)
@@ -86,11 +87,6 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		}
 		return nil, fmt.Errorf("there are several systems: %s; choose with --volume", strings.Join(names, ", "))
 	}
-}
-
-// inspect finds the systems without their packages, which no path needs.
-func (s *source) inspect(g *guestkit.Guest) (*inspect.Report, error) {
-	return g.Inspect(s.a.ctx)
 }
 
 // onlyVolume takes the only filesystem there is.

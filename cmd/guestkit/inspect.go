@@ -45,7 +45,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 			return err
 		}
 		return a.forEach(guests, true, func(disks []string) error {
-			g, err := src.open(disks)
+			g, err := src.open(disks, nil)
 			if err != nil {
 				return err
 			}

@@ -88,14 +88,14 @@ func (s *source) options() *format.Options {
 	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow}
 }
 
-// open opens the disks of one guest.
-func (s *source) open(disks []string) (*guestkit.Guest, error) {
+// open opens the disks of one guest, to be inspected as o says.
+func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, error) {
 	for _, path := range disks {
 		if err := plainFile(path); err != nil {
 			return nil, err
 		}
 	}
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options()})
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o})
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 			return err
 		}
 		return a.forEach(guests, true, func(disks []string) error {
-			g, err := src.open(disks)
+			g, err := src.open(disks, nil)
 			if err != nil {
 				return err
 			}

@@ -129,3 +129,24 @@ func FuzzPrinter(f *testing.F) {
 		}
 	})
 }
+
+func TestTextWriter(t *testing.T) {
+	const in = "Käse\tund\r\nBrot\x1b[31m\u202e\xff 日本\n\xe6\x97"
+	const want = "Käse\tund\\x0d\nBrot\\x1b[31m\\u202e\\xff 日本\n\\xe6\\x97"
+	for step := 1; step <= len(in); step++ {
+		var b strings.Builder
+		w := NewTextWriter(&b)
+		for i := 0; i < len(in); i += step {
+			part := in[i:min(i+step, len(in))]
+			if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("in steps of %d: %q, want %q", step, b.String(), want)
+		}
+	}
+}
