@@ -138,7 +138,7 @@ var layouts = []struct {
 }
 
 func TestWriteQcow2(t *testing.T) {
-	src := openImage(t, sample(t, 10<<20+512*3), "raw")
+	src := openImage(t, sample(t, 4<<20+512*3), "raw")
 	for _, x := range layouts {
 		t.Run(x.name, func(t *testing.T) {
 			name := filepath.Join(t.TempDir(), "out.qcow2")
@@ -180,7 +180,7 @@ func judgeQcow2(t *testing.T, rawName, name string) {
 // TestBackToRaw converts every layout back, with qemu's own writer as the
 // source too.
 func TestBackToRaw(t *testing.T) {
-	name := sample(t, 5<<20+512)
+	name := sample(t, 2<<20+512)
 	src := openImage(t, name, "raw")
 	for _, x := range layouts {
 		if x.l.DataFile != "" {

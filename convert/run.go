@@ -104,12 +104,11 @@ type run struct {
 	stop   context.CancelFunc
 
 	noClone atomic.Bool
-	cloned  chan struct{} // closed when the first clone has been tried
-	once    sync.Once
+	probed  chan bool // from a probe: whether it has shown if files can share blocks
 }
 
 func newRun(src block.Device, t Target, opts *Options) *run {
-	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), turns: newTurns(), failed: math.MaxInt64, cloned: make(chan struct{})}
+	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), turns: newTurns(), failed: math.MaxInt64, probed: make(chan bool, 1)}
 	r.unit = r.gran
 	r.placer, _ = t.(Placer)
 	if e, ok := t.(Encoder); ok && opts.Compress {
@@ -142,7 +141,8 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 // A job is a span of at most a piece with its place in the order.
 type job struct {
 	span
-	seq int64
+	seq   int64
+	probe bool // the first attempts to clone, which are small
 }
 
 // copy runs the pipeline.
@@ -194,9 +194,10 @@ var errStopped = errors.New("stopped")
 // plan cuts spans into jobs and hands them to the workers.
 func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 	var seq int64
-	send := func(s span) error {
+	known := false
+	send := func(s span, probe bool) error {
 		select {
-		case jobs <- job{s, seq}:
+		case jobs <- job{s, seq, probe}:
 			seq++
 			return nil
 		case <-ctx.Done():
@@ -209,18 +210,22 @@ func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 			s.host = nil
 		}
 		if s.class != classData {
-			return send(s)
+			return send(s, false)
 		}
 		for s.n > 0 {
 			part := s
 			part.n = min(s.n, r.piece-s.off%r.piece)
-			if err := send(part); err != nil {
+			probe := s.host != nil && !known
+			if probe {
+				part.n = min(part.n, r.unit)
+			}
+			if err := send(part, probe); err != nil {
 				return err
 			}
 			s.off, s.n, s.hostOff = s.off+part.n, s.n-part.n, s.hostOff+part.n
-			if s.host != nil {
-				select { // whether files can share blocks shows at the first
-				case <-r.cloned:
+			if probe {
+				select {
+				case known = <-r.probed:
 				case <-ctx.Done():
 					return context.Cause(ctx)
 				}

@@ -215,7 +215,18 @@ func (w *worker) compressed(j job) error {
 // clone lets the target share the blocks of the source, and copies if that
 // cannot be done.
 func (w *worker) clone(j job) error {
-	defer w.once.Do(func() { close(w.cloned) })
+	if j.probe {
+		if err := w.read(j); err != nil {
+			return err
+		}
+		if w.o.Sparse > 0 && isZero(w.buf[:j.n]) { // it is no loss if that cannot be cloned
+			w.split(j)
+			err := w.plain(j)
+			w.probed <- false
+			return err
+		}
+		defer func() { w.probed <- true }()
+	}
 	if !w.turns.wait(j.seq) {
 		return errStopped
 	}

@@ -18,6 +18,9 @@ type Bitmap struct {
 	InUse       bool  // it was not closed, and its bits may be wrong
 	Auto        bool  // it tracks writes as soon as the image is opened for writing
 	Flags       uint32
+
+	table    uint64 // where its table lies
+	clusters uint32 // how many entries that has
 }
 
 const (
@@ -155,5 +158,7 @@ func readBitmap(src *bufio.Reader, at int64) (Bitmap, int64, error) {
 		InUse:       bh.flags&bitmapFlagInUse != 0,
 		Auto:        bh.flags&bitmapFlagAuto != 0,
 		Flags:       bh.flags,
+		table:       bh.bitmapTableOffset,
+		clusters:    bh.bitmapTableSize,
 	}, n + pad, nil
 }

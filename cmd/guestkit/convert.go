@@ -259,6 +259,12 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 		return nil, err
 	}
 	a.note("opened %s: %s, %s", path, img.Info().Format, terminal.Size(img.Size()))
+	if f, err := os.Open(path); err == nil {
+		if convert.InUse(f) {
+			a.warn([]error{pathError(path, errors.New("a running QEMU has it open for writing; what is read may be inconsistent"))})
+		}
+		f.Close()
+	}
 	for _, below := range img.Info().Chain {
 		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
 	}

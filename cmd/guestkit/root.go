@@ -171,6 +171,11 @@ root, without mounting them, and without changing a byte of the source.`,
 		newConvert(a),
 		newCreate(a),
 		newLimits(a),
+		newMap(a),
+		newCompare(a),
+		newMeasure(a),
+		newCheck(a),
+		newResize(a),
 		newVersion(a),
 	)
 	root.SetOut(a.raw)

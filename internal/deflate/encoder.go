@@ -9,7 +9,7 @@ import (
 // Levels of effort.
 const (
 	MinLevel     = 1
-	DefaultLevel = 6
+	DefaultLevel = 4
 	MaxLevel     = 9
 )
 

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+// The exit codes of check, which are those of qemu-img check.
+const (
+	checkUnfinished  = 1
+	checkCorrupt     = 2
+	checkLeaks       = 3
+	checkUnsupported = 63
+)
+
+type checkDoc struct {
+	Schema      string     `json:"schema"`
+	Path        string     `json:"path"`
+	Format      string     `json:"format"`
+	Corruptions int64      `json:"corruptions"`
+	Leaks       int64      `json:"leaks"`
+	Dirty       bool       `json:"dirty"`   // a program did not close the image
+	Corrupt     bool       `json:"corrupt"` // a program marked it
+	Repaired    bool       `json:"repaired"`
+	ImageEnd    int64      `json:"image_end"`
+	Clusters    int64      `json:"clusters"`
+	Allocated   int64      `json:"allocated_clusters"`
+	Compressed  int64      `json:"compressed_clusters"`
+	Faults      []faultDoc `json:"faults"`
+}
+
+type faultDoc struct {
+	Kind     string `json:"kind"` // leak or corruption
+	Clusters int64  `json:"clusters"`
+	Text     string `json:"text"`
+}
+
+func newCheck(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check [flags] IMAGE",
+		Short: "Check the metadata of an image, and repair it",
+		Long: `Follows every reference in a qcow2 image and compares them with its refcounts.
+Every fault is listed.
+
+--repair=leaks gives back clusters that nothing uses; --repair=all also sets
+refcounts and flags right. Interrupted at any moment, the image is as it was or
+repaired. What cannot be repaired without losing data is left alone.
+
+Exit codes: 0 nothing is wrong, 1 the check was not finished, 2 the image is
+corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
+		Example: `  guestkit check disk.qcow2
+  guestkit check --repair=leaks disk.qcow2`,
+		Args: args(1, 1, "an image"),
+	}
+	var stated, repair, output string
+	f := cmd.Flags()
+	f.StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
+	f.StringVarP(&repair, "repair", "r", "", "repair `WHAT`: leaks or all")
+	f.StringVar(&output, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img check")
+	a.jsonFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if repair != "" && repair != "leaks" && repair != "all" {
+			return usagef("--repair is leaks or all, not %q", repair)
+		}
+		return a.check(args[0], stated, repair, output == "qemu")
+	}
+	return cmd
+}
+
+func (a *app) check(path, stated, repair string, qemu bool) error {
+	if err := plainFile(path); err != nil {
+		return &exitError{checkUnfinished, err}
+	}
+	info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
+	if err != nil {
+		return &exitError{checkUnfinished, err}
+	}
+	if info.Format != "qcow2" {
+		return &exitError{checkUnsupported, fmt.Errorf("%s: %s images have nothing to check", path, info.Format)}
+	}
+	doc := checkDoc{Schema: schema("check"), Path: path, Format: info.Format, Faults: []faultDoc{}}
+	opts := &qcow2.CheckOptions{Report: func(f qcow2.Fault) {
+		kind := "corruption"
+		if f.Leak {
+			kind = "leak"
+		}
+		if a.json && !qemu {
+			doc.Faults = append(doc.Faults, faultDoc{kind, f.Clusters, f.Err.Error()})
+		} else if !a.quiet && !qemu {
+			a.out.Printf("%s %s\n", terminal.Red.In(kind+":"), f.Err)
+		}
+	}}
+	var res *qcow2.CheckResult
+	var rerr error
+	if repair == "" {
+		var f *format.HostFile
+		if f, err = format.OpenHostFile(path); err == nil {
+			defer f.Close()
+			res, err = qcow2.Check(a.ctx, f, opts)
+		}
+	} else {
+		var f *convert.Storage
+		if f, err = convert.OpenStorage(path); err == nil {
+			defer f.Close()
+			a.tidies.Store(true)
+			if res, rerr = qcow2.Repair(a.ctx, f, repair == "all", opts); res == nil {
+				err = rerr
+			}
+		}
+	}
+	if err != nil {
+		return &exitError{checkUnfinished, pathError(path, err)}
+	}
+	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
+	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt
+	doc.ImageEnd, doc.Clusters, doc.Allocated, doc.Compressed = res.ImageEnd, res.TotalClusters, res.AllocatedClusters, res.CompressedClusters
+	if err := a.checked(&doc, res, qemu); err != nil {
+		return err
+	}
+	switch {
+	case rerr != nil && !errors.Is(rerr, block.ErrCorrupt):
+		return &exitError{checkUnfinished, pathError(path, rerr)}
+	case rerr != nil:
+		return &exitError{checkCorrupt, pathError(path, rerr)}
+	case doc.Repaired:
+		return nil
+	case res.Corruptions > 0 || res.Corrupt:
+		return exit(checkCorrupt)
+	case res.Leaks > 0:
+		return exit(checkLeaks)
+	}
+	return nil
+}
+
+// checked prints the sum.
+func (a *app) checked(d *checkDoc, res *qcow2.CheckResult, qemu bool) error {
+	switch {
+	case qemu:
+		m := map[string]any{"filename": d.Path, "format": d.Format, "check-errors": 0, "image-end-offset": d.ImageEnd, "total-clusters": d.Clusters,
+			"allocated-clusters": d.Allocated, "fragmented-clusters": res.FragmentedClusters, "compressed-clusters": d.Compressed}
+		if d.Corruptions > 0 {
+			m["corruptions"] = d.Corruptions
+		}
+		if d.Leaks > 0 {
+			m["leaks"] = d.Leaks
+		}
+		return a.document(m)
+	case a.json:
+		return a.document(d)
+	case a.quiet:
+		return nil
+	}
+	state := "nothing is wrong"
+	switch {
+	case d.Repaired:
+		state = "repaired"
+	case !res.Clean():
+		state = fmt.Sprintf("%d corruptions, %d leaked clusters", d.Corruptions, d.Leaks)
+	}
+	a.out.Printf("%s: %s\n", d.Path, state)
+	if d.Clusters > 0 {
+		a.out.Printf("  %d of %d clusters are allocated, %d of them compressed; the image ends at %s\n", d.Allocated, d.Clusters, d.Compressed, terminal.Size(d.ImageEnd))
+	}
+	return nil
+}

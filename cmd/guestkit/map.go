@@ -1,0 +1,127 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format"
+)
+
+type mapDoc struct {
+	Schema  string      `json:"schema"`
+	Path    string      `json:"path"`
+	Size    int64       `json:"virtual_size"`
+	Extents []extentDoc `json:"extents"`
+}
+
+// An extentDoc has the keys of qemu-img map --output=json.
+type extentDoc struct {
+	Start      int64  `json:"start"`
+	Length     int64  `json:"length"`
+	Depth      int    `json:"depth"`
+	Present    bool   `json:"present"` // allocated somewhere in the chain
+	Zero       bool   `json:"zero"`    // reads as zeros
+	Data       bool   `json:"data"`
+	Compressed bool   `json:"compressed"`
+	Offset     *int64 `json:"offset,omitempty"` // in the file below, where the bytes lie there as they are
+}
+
+func newMap(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "map [flags] IMAGE",
+		Short: "Show which parts of a disk hold data, and where they lie",
+		Long: `Lists the runs of the disk: whether they hold data or zeros, which image of the
+chain they come from (depth), and where they lie in its file.`,
+		Example: `  guestkit map disk.qcow2
+  guestkit map --json disk.qcow2 | jq '[.extents[] | select(.data) | .length] | add'`,
+	}
+	src := a.sourceFlags(cmd)
+	a.jsonFlag(cmd)
+	var compat string
+	var offset, length sizeFlag
+	length = -1
+	cmd.Flags().StringVar(&compat, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img map")
+	cmd.Flags().Var(&offset, "offset", "start at this byte of the disk")
+	cmd.Flags().Var(&length, "length", "show this much of the disk")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		disks, rest, err := src.one(args)
+		if err == nil && (len(rest) > 0 || len(disks) > 1) {
+			err = usagef("map takes one image")
+		}
+		if err != nil {
+			return err
+		}
+		img, err := openSource(disks[0], src.options(), a)
+		if err != nil {
+			return err
+		}
+		defer img.Close()
+		n := int64(length)
+		if n < 0 {
+			n = img.Size()
+		}
+		return a.mapImage(img, int64(offset), n, compat == "qemu")
+	}
+	return cmd
+}
+
+func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
+	doc := mapDoc{Schema: schema("map"), Path: img.Info().Name, Size: img.Size(), Extents: []extentDoc{}}
+	asJSON := a.json || qemu
+	var last extentDoc
+	flush := func() {
+		if last.Length == 0 {
+			return
+		}
+		if asJSON {
+			doc.Extents = append(doc.Extents, last)
+			return
+		}
+		what := "data"
+		switch {
+		case last.Compressed:
+			what = "data, compressed"
+		case last.Zero && !last.Present:
+			what = "hole"
+		case last.Zero:
+			what = "zeros"
+		}
+		if last.Offset != nil {
+			a.out.Printf("%#14x  %#14x  depth %d  %s at %#x\n", last.Start, last.Length, last.Depth, what, *last.Offset)
+		} else {
+			a.out.Printf("%#14x  %#14x  depth %d  %s\n", last.Start, last.Length, last.Depth, what)
+		}
+	}
+	for e, err := range block.Extents(img, off, n) {
+		if err != nil {
+			return err
+		}
+		d := extentDoc{Start: e.Off, Length: e.Len, Depth: e.Depth, Present: !e.Unset, Zero: e.Zero, Data: !e.Zero, Compressed: e.Compressed}
+		if e.Host != nil {
+			at := e.HostOff
+			d.Offset = &at
+		}
+		if last.Length > 0 && joins(last, d) {
+			last.Length += d.Length
+			continue
+		}
+		flush()
+		last = d
+	}
+	flush()
+	switch {
+	case qemu:
+		return a.document(doc.Extents)
+	case a.json:
+		return a.document(doc)
+	}
+	return nil
+}
+
+// joins reports whether b carries on where a ends.
+func joins(a, b extentDoc) bool {
+	if a.Depth != b.Depth || a.Present != b.Present || a.Zero != b.Zero || a.Compressed != b.Compressed || (a.Offset == nil) != (b.Offset == nil) {
+		return false
+	}
+	return a.Offset == nil || *a.Offset+a.Length == *b.Offset
+}

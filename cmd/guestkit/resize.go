@@ -1,0 +1,85 @@
+package main
+
+import (
+	"math"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+func newResize(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "resize [flags] IMAGE SIZE",
+		Short: "Grow or shrink the disk of a raw or qcow2 image",
+		Long: `Gives the disk of an image another size: a number of bytes like 20G, or what is
+added (+10G) or taken away (-10G). Partitions and filesystems on it stay as they
+are. Interrupted at any moment, the image has its old size or the new one.`,
+		Example: `  guestkit resize disk.qcow2 +10G
+  guestkit resize --shrink disk.raw 5G`,
+		Args: args(2, 2, "an image and a size"),
+	}
+	var stated string
+	var shrink bool
+	cmd.Flags().StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
+	cmd.Flags().BoolVar(&shrink, "shrink", false, "let the disk become smaller; what lies past its new end is lost")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.resize(args[0], args[1], stated, shrink) }
+	return cmd
+}
+
+func (a *app) resize(path, text, stated string, shrink bool) error {
+	if err := plainFile(path); err != nil {
+		return err
+	}
+	info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
+	if err != nil {
+		return err
+	}
+	size, err := newSize(info.VirtualSize, text)
+	if err != nil {
+		return err
+	}
+	f, err := convert.OpenStorage(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a.tidies.Store(true)
+	switch info.Format {
+	case "raw":
+		err = convert.ResizeRaw(f, size, shrink)
+	case "qcow2":
+		err = qcow2.Resize(a.ctx, f, size, shrink)
+	default:
+		return usagef("%s images are not resized; convert to raw or qcow2 first", info.Format)
+	}
+	if err != nil {
+		return pathError(path, err)
+	}
+	if !a.quiet {
+		a.out.Printf("%s: %s, it was %s\n", path, terminal.Size(size), terminal.Size(info.VirtualSize))
+	}
+	return nil
+}
+
+// newSize is the size that text asks for a disk of the size old.
+func newSize(old int64, text string) (int64, error) {
+	if text == "" || text[0] != '+' && text[0] != '-' {
+		return parseSize(text)
+	}
+	n, err := parseSize(text[1:])
+	switch {
+	case err != nil:
+		return 0, err
+	case text[0] == '-' && n > old:
+		return 0, usagef("the disk has %d bytes, %s cannot be taken away", old, text[1:])
+	case text[0] == '-':
+		return old - n, nil
+	case n > math.MaxInt64-old:
+		return 0, usagef("%q is too much", text)
+	}
+	return old + n, nil
+}

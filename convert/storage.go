@@ -1,0 +1,73 @@
+package convert
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// A Storage is an image file that is changed in place: what qcow2.Repair,
+// qcow2.Resize and ResizeRaw take.
+type Storage struct {
+	*os.File
+	size int64
+}
+
+// OpenStorage opens a regular file for reading and writing. One that a running
+// QEMU has open is refused.
+func OpenStorage(path string) (*Storage, error) {
+	fi, err := os.Stat(path)
+	if err == nil && !fi.Mode().IsRegular() {
+		err = &os.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w: it is no regular file", block.ErrRefused)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockStorage(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	s := &Storage{File: f}
+	if s.size, err = f.Seek(0, io.SeekEnd); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Size is the size of the file in bytes.
+func (s *Storage) Size() int64 { return s.size }
+
+// WriteAt implements io.WriterAt.
+func (s *Storage) WriteAt(p []byte, off int64) (int, error) {
+	n, err := s.File.WriteAt(p, off)
+	s.size = max(s.size, off+int64(n))
+	return n, err
+}
+
+// Truncate changes the size of the file.
+func (s *Storage) Truncate(size int64) error {
+	err := s.File.Truncate(size)
+	if err == nil {
+		s.size = size
+	}
+	return err
+}
+
+// ResizeRaw changes the size of a raw image, which is that of its file. A
+// smaller one is refused unless shrink.
+func ResizeRaw(s *Storage, size int64, shrink bool) error {
+	if size < s.Size() && !shrink {
+		return block.Errorf("raw", "resize", -1, block.ErrRefused, "%d bytes are less than %d, and what lies past the new end would be lost", size, s.Size())
+	}
+	if err := s.Truncate(size); err != nil {
+		return err
+	}
+	return s.Sync()
+}

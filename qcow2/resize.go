@@ -1,0 +1,172 @@
+package qcow2
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Resize changes the size of the disk. A smaller one is refused unless shrink:
+// what lies past its end is lost. The image must be free of corruption. If it
+// is interrupted, the image has its old size or the new one.
+//
+// Images with bitmaps or a data file are refused, and so is to shrink one with
+// snapshots and to grow an overlay, whose backing file could show.
+func Resize(ctx context.Context, f Storage, size int64, shrink bool) error {
+	c, err := check(ctx, f, nil)
+	if err != nil {
+		return err
+	}
+	h := &c.hdr
+	refuse := func(class error, detail string, args ...any) error {
+		return block.Errorf("qcow2", "resize", -1, class, detail, args...)
+	}
+	old := int64(h.size)
+	switch {
+	case size < 0:
+		return invalid("the size is negative")
+	case c.res.Corruptions > 0 || c.res.Corrupt:
+		return refuse(block.ErrCorrupt, "the image has %d faults; repair it first", c.res.Corruptions)
+	case len(c.bitmaps) > 0:
+		return refuse(block.ErrUnsupported, "the image has bitmaps, which would have to change with it")
+	case h.dataFile():
+		return refuse(block.ErrUnsupported, "the image has an external data file")
+	case h.cryptMethod != cryptNone:
+		return refuse(block.ErrEncrypted, "")
+	case size < old && !shrink:
+		return refuse(block.ErrRefused, "%d bytes are less than %d, and what lies past the new end would be lost", size, old)
+	case size != old && len(c.snapshots) > 0 && (size < old || h.version < 3):
+		return refuse(block.ErrUnsupported, "the image has %d snapshots", len(c.snapshots))
+	case size > old && c.backing != "":
+		return refuse(block.ErrUnsupported, "the image has a backing file, whose bytes could show past the old end")
+	case h.l1Need(size)*8 > c.lim.L1Table:
+		return refuse(block.ErrLimit, "a disk of %d bytes takes an L1 table of %d bytes", size, h.l1Need(size)*8)
+	case size == old:
+		return nil
+	}
+	w, err := newRewrite(c, f)
+	if err != nil {
+		return err
+	}
+	if err := w.clearPast(min(size, old)); err != nil {
+		return err
+	}
+	if n := h.l1Need(size) * 8; int64(len(w.l1)) < n {
+		w.l1 = append(w.l1, make([]byte, n-int64(len(w.l1)))...)
+		w.dirt = true
+	}
+	w.h.size = uint64(size)
+	return w.commit()
+}
+
+// clearPast lets nothing lie past the end of a disk of that size: a disk that
+// grows shows zeros there.
+func (w *rewrite) clearPast(size int64) error {
+	span, cs := w.h.l2Span(), w.h.clusterSize()
+	buf := make([]byte, cs)
+	for i := size / span; i < int64(len(w.l1)/8); i++ {
+		l2 := int64(tableEntry(w.l1, i*8) & offsetMask)
+		if l2 == 0 {
+			continue
+		}
+		if err := block.ReadFull(w.f, buf, l2); err != nil {
+			return block.Locate("qcow2", "L2 table", l2, err)
+		}
+		base, left, changed := i*span, false, false
+		for at := int64(0); at < cs; at += w.h.l2EntrySize() {
+			if err := w.tick(); err != nil {
+				return err
+			}
+			off := base + at/w.h.l2EntrySize()*cs
+			entry := buf[at : at+w.h.l2EntrySize()]
+			switch {
+			case tableEntry(entry, 0) == 0 && (len(entry) == 8 || tableEntry(entry, 8) == 0):
+			case off >= size:
+				w.freeEntry(tableEntry(entry, 0))
+				clear(entry)
+				changed = true
+			case off+cs > size:
+				was := tableEntry(entry, 0)
+				if err := w.cutCluster(entry, size-off); err != nil {
+					return err
+				}
+				changed = changed || tableEntry(entry, 0) != was
+				left = true
+			default:
+				left = true
+			}
+		}
+		switch {
+		case changed && left:
+			if err := w.putL2(i, buf); err != nil {
+				return err
+			}
+		case changed:
+			w.free(l2, cs)
+			w.setL1(i, 0)
+		}
+	}
+	return nil
+}
+
+// freeEntry takes the references of an L2 entry away.
+func (w *rewrite) freeEntry(e uint64) {
+	if e&flagCompressed != 0 {
+		im := &Image{metadata: w.metadata}
+		if r, err := im.compressed(e, -1); err == nil {
+			w.free(r.host, min(r.csize, w.r.Size()-r.host))
+		}
+		return
+	}
+	if host := int64(e & offsetMask); host != 0 {
+		w.free(host, w.h.clusterSize())
+	}
+}
+
+// cutCluster copies a cluster with zeros from byte keep on, if it has other
+// bytes there.
+func (w *rewrite) cutCluster(entry []byte, keep int64) error {
+	e := tableEntry(entry, 0)
+	cs := w.h.clusterSize()
+	b := make([]byte, cs)
+	if e&flagCompressed != 0 {
+		im := &Image{metadata: w.metadata, inflate: newInflater(w.metadata)}
+		r, err := im.compressed(e, -1)
+		if err != nil {
+			return err
+		}
+		if err := im.inflate.inflate(b, r); err != nil {
+			return err
+		}
+	} else {
+		host := int64(e & offsetMask)
+		if host == 0 || e&flagZero != 0 {
+			return nil
+		}
+		if err := block.ReadFull(w.f, b[:min(cs, w.r.Size()-host)], host); err != nil {
+			return block.Locate("qcow2", "data cluster", host, err)
+		}
+	}
+	clean := true
+	for _, x := range b[keep:] {
+		clean = clean && x == 0
+	}
+	if clean {
+		return nil
+	}
+	clear(b[keep:])
+	w.freeEntry(e)
+	off, err := w.alloc(1)
+	if err != nil {
+		return err
+	}
+	if _, err := w.f.WriteAt(b, off); err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint64(entry, uint64(off)|flagCopied)
+	if len(entry) == 16 && e&flagCompressed != 0 {
+		binary.BigEndian.PutUint64(entry[8:], 0xffffffff)
+	}
+	return nil
+}
