@@ -157,7 +157,9 @@ func (t *Tree) Lookup(name string) (*Volume, bool) {
 	if name == "disk1" {
 		name = "disk"
 	}
-	name = strings.TrimPrefix(name, "disk1:")
+	if rest, ok := strings.CutPrefix(name, "disk1:"); ok && !strings.HasPrefix(rest, "disk") {
+		name = rest
+	}
 	for _, v := range t.Volumes {
 		if v.Name == name {
 			return v, true
