@@ -38,6 +38,7 @@ var ranks = []struct {
 	{".", 4},
 	{"cmd/...", 5},
 	{"fuzz", 5},
+	{"bench", 5},
 }
 
 // Packages under internal import nothing above rank 0 and may be imported by
