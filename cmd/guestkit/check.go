@@ -65,10 +65,19 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 	f.StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringVarP(&repair, "repair", "r", "", "repair `WHAT`: leaks or all")
 	f.StringVar(&output, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img check")
+	var untrusted bool
+	gate := &convert.Gate{}
+	maxSize := sizeFlag(64 << 40)
+	f.BoolVar(&untrusted, "untrusted", false, "the gate for images of strangers: list every reason to refuse it, and exit with 2 if there is one")
+	f.Var(&maxSize, "max-virtual-size", "with --untrusted: refuse larger disks")
 	a.jsonFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if repair != "" && repair != "leaks" && repair != "all" {
 			return usagef("--repair is leaks or all, not %q", repair)
+		}
+		if untrusted {
+			gate.Format, gate.MaxVirtualSize = stated, int64(maxSize)
+			return a.untrusted(args[0], gate)
 		}
 		return a.check(args[0], stated, repair, output == "qemu")
 	}
@@ -168,6 +177,39 @@ func (a *app) checked(d *checkDoc, res *qcow2.CheckResult, qemu bool) error {
 	a.out.Printf("%s: %s\n", d.Path, state)
 	if d.Clusters > 0 {
 		a.out.Printf("  %d of %d clusters are allocated, %d of them compressed; the image ends at %s\n", d.Allocated, d.Clusters, d.Compressed, terminal.Size(d.ImageEnd))
+	}
+	return nil
+}
+
+// untrusted is check --untrusted.
+func (a *app) untrusted(path string, gate *convert.Gate) error {
+	f, err := format.OpenHostFile(path)
+	if err != nil {
+		return &exitError{checkUnfinished, err}
+	}
+	defer f.Close()
+	reasons, err := convert.CheckUntrusted(a.ctx, f, gate)
+	if err != nil {
+		return &exitError{checkUnfinished, pathError(path, err)}
+	}
+	if a.json {
+		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
+		for _, r := range reasons {
+			doc.Faults = append(doc.Faults, faultDoc{"refusal", 0, r.Error()})
+		}
+		if err := a.document(doc); err != nil {
+			return err
+		}
+	} else if !a.quiet {
+		for _, r := range reasons {
+			a.out.Printf("%s %s\n", terminal.Red.In("refused:"), r)
+		}
+		if len(reasons) == 0 {
+			a.out.Printf("%s: no reason to refuse it\n", path)
+		}
+	}
+	if len(reasons) > 0 {
+		return exit(checkCorrupt)
 	}
 	return nil
 }
