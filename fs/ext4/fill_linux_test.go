@@ -100,11 +100,11 @@ func (f *filler) files() {
 	h, err := os.Create(f.path("holes"))
 	f.must(err)
 	defer h.Close()
-	for _, off := range []int64{0, 13 << 10, 300 << 10, 5<<20 + 7, 40 << 20, f.size.lastOffset} {
+	for _, off := range []int64{0, 13 << 10, 300 << 10, 5<<20 + 7, f.size.lastOffset} {
 		_, err := h.WriteAt(f.bytes(3000), off)
 		f.must(err)
 	}
-	f.must(h.Truncate(71<<20 + 123))
+	f.must(h.Truncate(f.size.lastOffset + 1<<20 + 123))
 	p, err := os.Create(f.path("punched"))
 	f.must(err)
 	defer p.Close()
