@@ -195,6 +195,33 @@ func TestExtents(t *testing.T) {
 	}
 }
 
+// TestScattered reads clusters that follow each other on the disk and not in the
+// file: what is merged into one read must be one stretch.
+func TestScattered(t *testing.T) {
+	b := fixture(t, "base.qcow2")
+	want := make([]byte, 64<<20)
+	for i, letter := range "ABCDE" {
+		cluster := bytes.Repeat([]byte{byte(letter)}, 65536)
+		if i > 0 {
+			b = append(b, cluster...)
+		}
+		at := []int{3, 0, 1, 4, 2}[i] // B and C lie together
+		copy(want[at<<16:], cluster)
+		b = apply(b, []poke{{l2At + at*8, u64(1<<63 | uint64(dataAt+i<<16))}})
+	}
+	im, err := qcow2.Open(bytes.NewReader(b), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Close()
+	if !bytes.Equal(readAll(t, im), want) {
+		t.Error("the disk is wrong")
+	}
+	if e, err := im.Extent(0); err != nil || e.Len != 2<<16 || e.HostOff != dataAt+1<<16 {
+		t.Errorf("Extent(0) = %+v, %v", e, err)
+	}
+}
+
 func TestSnapshots(t *testing.T) {
 	b := fixture(t, "snapshots.qcow2")
 	for _, s := range []struct {
