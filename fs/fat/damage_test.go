@@ -326,17 +326,23 @@ func TestMutations(t *testing.T) {
 	for _, name := range widths {
 		t.Run(name, func(t *testing.T) {
 			image := fixture(t, name)
-			trace := &testimg.Trace{Reader: bytes.NewReader(image)}
-			if err := readAll(trace); err != nil {
-				t.Fatal(err)
-			}
 			v, _ := place(t, image, "EFI")
-			where := []testimg.Range{{Off: 0, N: 512}, {Off: 0, N: 96}, {Off: v.fatOff, N: 1024}}
-			for _, r := range trace.Ranges() {
-				if r.Off >= v.rootOff {
-					r.N = min(r.N, 64<<10)
+			where := []testimg.Range{{Off: 0, N: 96}, {Off: 11, N: 40}, {Off: v.fatOff, N: 1024}}
+			for _, dir := range []string{"EFI", "many", "deep", ""} {
+				first := v.rootCluster
+				if dir != "" {
+					_, off := place(t, image, dir)
+					var e dirent
+					e.decode(image[off:])
+					first = e.first(v.bits)
 				}
-				where = append(where, r)
+				pieces, err := v.pieces(first)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range pieces {
+					where = append(where, testimg.Range{Off: p.off, N: min(p.n, 1024)})
+				}
 			}
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: readAll})
 		})
