@@ -22,7 +22,7 @@ func pair(pos, distance, length int) []byte {
 	for limit := 16; pos > limit; limit *= 2 {
 		bits--
 	}
-	return binary.LittleEndian.AppendUint16(nil, uint16((distance-1)<<bits|length-3))
+	return binary.LittleEndian.AppendUint16(nil, uint16((distance-1)<<bits|(length-3)))
 }
 
 // The example of [MS-XCA] 3.3.
@@ -99,4 +99,83 @@ func FuzzLZNT1(f *testing.F) {
 			}
 		}
 	})
+}
+
+// encode is a simple encoder: the last place with the same three bytes.
+func encode(src []byte) (out []byte) {
+	for len(src) > 0 {
+		in := src[:min(chunkSize, len(src))]
+		src = src[len(in):]
+		last := map[[3]byte]int{}
+		var data []byte
+		for pos, flagAt, bit := 0, 0, 8; pos < len(in); bit++ {
+			if bit == 8 {
+				flagAt, bit = len(data), 0
+				data = append(data, 0)
+			}
+			n, from := 0, -1
+			if pos+3 <= len(in) {
+				key := [3]byte(in[pos:])
+				if at, ok := last[key]; ok {
+					from = at
+				}
+				last[key] = pos
+			}
+			if from >= 0 {
+				max := 1<<12 + 2
+				for limit := 16; pos > limit; limit *= 2 {
+					max = (max-2)/2 + 2
+				}
+				for n < max && pos+n < len(in) && in[from+n] == in[pos+n] {
+					n++
+				}
+			}
+			if n < 3 {
+				data = append(data, in[pos])
+				pos++
+				continue
+			}
+			data[flagAt] |= 1 << bit
+			data = append(data, pair(pos, pos-from, n)...)
+			pos += n
+		}
+		if len(data) < chunkSize {
+			out = append(out, chunkOf(true, data...)...)
+		} else {
+			out = append(out, chunkOf(false, in...)...)
+		}
+	}
+	return out
+}
+
+// text makes bytes that compress.
+func text(n int) []byte {
+	var b []byte
+	for i := 0; len(b) < n; i++ {
+		b = append(b, "line "+strings.Repeat("=", i*i%41)+" of text, number "+string(rune('a'+i*7%26))+"\n"...)
+	}
+	return b[:n]
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 16, 17, 4095, 4096, 4097, 65535, 65536} {
+		want := text(n)
+		out := make([]byte, n)
+		if err := Decode(out, encode(want)); err != nil || !bytes.Equal(out, want) {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	want := text(65536)
+	in := encode(want)
+	out := make([]byte, len(want))
+	b.SetBytes(int64(len(want)))
+	for b.Loop() {
+		if err := Decode(out, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(want))/float64(len(in)), "ratio")
 }
