@@ -257,7 +257,7 @@ func TestOtherDatabases(t *testing.T) {
 	fedora, _ := one(t, base(fstest.MapFS{
 		"etc/os-release": file("ID=fedora\n"), "usr/lib/sysimage/rpm/rpmdb.sqlite": file("SQLite format 3\x00"),
 		"var/lib/rpm": link("../../usr/lib/sysimage/rpm"), "usr/bin/dnf": link("dnf5"), "usr/bin/dnf5": file(""),
-		"var/lib/dpkg/status": file(""), // the tool of another distribution
+		"var/lib/dpkg/status": file("Package: a\nStatus: install ok installed\nVersion: 1\n"), // a tool of another distribution
 	}))
 	if p := fedora.Packages; p.Status != PackagesNotRead || p.Format != "rpm" || p.Reason == "" || p.Items != nil || fedora.PackageManager != "dnf" || len(fedora.OtherPackages) != 1 {
 		t.Errorf("rpm: %+v, others %+v", p, fedora.OtherPackages)

@@ -73,14 +73,9 @@ func (rep *Report) findEFI(ctx context.Context, b *boot, v *Volume, o *Options) 
 			continue
 		}
 		at := path.Join(dir, vendor.Name())
-		for _, f := range t.list(at) {
-			name := path.Join(at, f.Name())
-			if !strings.EqualFold(path.Ext(f.Name()), ".efi") || !t.isFile(name) {
-				continue
-			}
-			if found++; found <= 16 {
-				b.because(v.Name, shown(name), loaderDetail(vendor.Name(), f.Name()))
-			}
+		found += b.loaders(t, v.Name, at, vendor.Name())
+		if boot := path.Join(at, "Boot"); strings.EqualFold(vendor.Name(), "Microsoft") && t.isDir(boot) {
+			found += b.loaders(t, v.Name, boot, vendor.Name())
 		}
 	}
 	if found > 0 {
@@ -88,6 +83,21 @@ func (rep *Report) findEFI(ctx context.Context, b *boot, v *Volume, o *Options) 
 	} else if v.isESP() {
 		b.because(v.Name, "", "an EFI system partition by its type, without a boot loader")
 	}
+}
+
+// loaders notes the programs of EFI in a directory, and returns how many.
+func (b *boot) loaders(t *tree, volume, dir, vendor string) int {
+	found := 0
+	for _, f := range t.list(dir) {
+		name := path.Join(dir, f.Name())
+		if !strings.EqualFold(path.Ext(f.Name()), ".efi") || !t.isFile(name) {
+			continue
+		}
+		if found++; found <= 16 {
+			b.because(volume, shown(name), loaderDetail(vendor, f.Name()))
+		}
+	}
+	return found
 }
 
 // loaderDetail says what a program of EFI is, as far as its name does.
