@@ -155,10 +155,11 @@ func (m *Mutations) mutant(i int) (*Patch, string) {
 // guarded runs one mutant under the limits of time and memory.
 func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 	t.Helper()
-	limit := 2 * time.Second
+	limit := 2 * time.Second // of processor time: a busy machine is no hang
 	if raceEnabled {
 		limit = 30 * time.Second
 	}
+	started, spent := time.Now(), cpuTime()
 	done := make(chan error, 1)
 	base := heapBytes()
 	go func() {
@@ -172,8 +173,6 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 	}()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.NewTimer(limit)
-	defer timeout.Stop()
 	for {
 		select {
 		case err := <-done:
@@ -182,15 +181,16 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 			}
 			return err
 		case <-tick.C:
+			if used := cpuTime() - spent; used > limit || time.Since(started) > 10*limit+time.Minute {
+				buf := make([]byte, 64<<10)
+				t.Fatalf("%s: still running after %v, %v of processor time\n%s", what, time.Since(started).Round(time.Second), used, buf[:runtime.Stack(buf, true)])
+			}
 			if h := heapBytes(); h > base+m.MaxHeap && !raceEnabled {
 				runtime.GC() // what is left is in use
 				if h = heapBytes(); h > base+m.MaxHeap {
 					t.Fatalf("%s: the heap grew by %d MiB", what, (h-base)>>20)
 				}
 			}
-		case <-timeout.C:
-			buf := make([]byte, 64<<10)
-			t.Fatalf("%s: still running after %v\n%s", what, limit, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }

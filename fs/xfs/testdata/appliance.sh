@@ -56,22 +56,10 @@ fill() { # NAME SIZE NAMES MKFS-OPTIONS…
 		echo "mount-options ro,noatime /dev/sda /"
 		list
 		echo "download /dev/sda $name.clean"
-		if [ "$name" = v4 ]; then
-			echo "mount-options noatime /dev/sda /"
-			echo "debug sh \"$env ${changes//$'\n'/ } && xfs_io -x -c 'shutdown -f' /sysroot/odd/-keep\""
-			echo "umount /"
-			echo "copy-device-to-device /dev/sda /dev/sdb"
-			echo "mount-options noatime /dev/sdb /"
-			list -dirty
-		fi
 	} > commands
 	guestfish -a "$name.img" -a copy.img -a list.img < commands
 	bzip2 -9c "$name.clean" > "$here/$name.img.bz2"
 	gzip -dc list.gz | bzip2 -9c > "$here/$name.list.bz2"
-	if [ "$name" = v4 ]; then
-		bzip2 -9c "$name.img" > "$here/$name-dirty.img.bz2"
-		gzip -dc list-dirty.gz | bzip2 -9c > "$here/$name-dirty.list.bz2"
-	fi
 }
 
 fill v4 32M 600 -m crc=0 -b size=512 -i size=256 -n ftype=0

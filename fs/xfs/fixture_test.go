@@ -1,0 +1,235 @@
+package xfs_test
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/fs/xfs"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+// fixture unpacks a file of testdata.
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name+".bz2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(bzip2.NewReader(f))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return b
+}
+
+func openFixture(t testing.TB, name string) vfs.FS {
+	t.Helper()
+	fsys, err := xfs.Open(bytes.NewReader(fixture(t, name+".img")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys
+}
+
+// list reads what testdata/list.sh printed: the view of the kernel that filled
+// a fixture.
+func list(t *testing.T, name string) map[string]testimg.Node {
+	t.Helper()
+	fields := strings.Split(string(fixture(t, name+".list")), "\x00")
+	next := func() string {
+		if len(fields) == 0 {
+			t.Fatalf("%s: the list ends early", name)
+		}
+		f := fields[0]
+		fields = fields[1:]
+		return f
+	}
+	number := func(s string, base int) uint64 {
+		n, err := strconv.ParseUint(s, base, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	out := map[string]testimg.Node{}
+	clean := func(p string) string { return filepath.Join(".", p) }
+	xattrOf := ""
+	for len(fields) > 0 {
+		switch kind := next(); kind {
+		case "path":
+			p := clean(next())
+			typ, perm := next(), number(next(), 8)
+			n := testimg.Node{Mode: listMode(typ, uint32(perm)), UID: uint32(number(next(), 10)), GID: uint32(number(next(), 10)),
+				Nlink: number(next(), 10), Size: int64(number(next(), 10)), Atime: listTime(t, next()), Mtime: listTime(t, next()), Ctime: listTime(t, next())}
+			n.Target = next()
+			out[p] = n
+		case "sha":
+			p := clean(next())
+			n := out[p]
+			n.SHA256 = next()
+			out[p] = n
+		case "dev":
+			p := clean(next())
+			n := out[p]
+			n.Major, n.Minor = uint32(number(next(), 16)), uint32(number(next(), 16))
+			out[p] = n
+		case "xattr":
+			line := next()
+			if p, ok := strings.CutPrefix(line, "# file: "); ok {
+				xattrOf = clean(unquote(p))
+			} else if key, value, _ := strings.Cut(line, "="); key != "" {
+				raw, err := hex.DecodeString(strings.TrimPrefix(value, "0x"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := out[xattrOf]
+				if n.Xattrs == nil {
+					n.Xattrs = map[string]string{}
+				}
+				n.Xattrs[key] = string(raw)
+				out[xattrOf] = n
+			}
+		case "":
+		default:
+			t.Fatalf("%s: %q in the list", name, kind)
+		}
+	}
+	return out
+}
+
+// unquote undoes the octal escapes of getfattr.
+func unquote(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+func listMode(typ string, perm uint32) fs.FileMode {
+	m := fs.FileMode(perm & 0o777)
+	for _, b := range []struct {
+		bit  uint32
+		mode fs.FileMode
+	}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}} {
+		if perm&b.bit != 0 {
+			m |= b.mode
+		}
+	}
+	return m | map[string]fs.FileMode{"f": 0, "d": fs.ModeDir, "l": fs.ModeSymlink, "p": fs.ModeNamedPipe, "s": fs.ModeSocket,
+		"b": fs.ModeDevice, "c": fs.ModeDevice | fs.ModeCharDevice}[typ]
+}
+
+// listTime reads a time as find prints it.
+func listTime(t *testing.T, s string) time.Time {
+	t.Helper()
+	sec, frac, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseInt(sec, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns, err := strconv.ParseInt((frac + "000000000")[:9], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Unix(n, ns) // find prints the two numbers of a timespec: -1.5 is half a second before 1970
+}
+
+// TestFixtures reads what current kernels do not mount any more, and compares
+// it with what an older kernel saw.
+func TestFixtures(t *testing.T) {
+	for _, name := range []string{"v4", "v4-ftype", "ci"} {
+		t.Run(name, func(t *testing.T) {
+			fsys := openFixture(t, name)
+			for _, p := range fsys.Problems() {
+				t.Errorf("problem: %v", p)
+			}
+			got, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			testimg.CompareTrees(t, got, list(t, name), testimg.TreeOptions{})
+		})
+	}
+}
+
+func TestIgnoreCase(t *testing.T) {
+	fsys := openFixture(t, "ci")
+	if !fsys.Info().CaseInsensitive {
+		t.Error("not CaseInsensitive")
+	}
+	for _, name := range []string{"FILES/Small", "dirs/NODE/an-entry-of-the-Node-form-000001", "dirs/block/A-NAME-of-some-length-000002"} {
+		if _, err := fs.Stat(fsys, name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := fs.Stat(openFixture(t, "v4"), "FILES/Small"); err == nil {
+		t.Error("v4 ignores case")
+	}
+}
+
+func TestFS(t *testing.T) {
+	fsys := openFixture(t, "v4-ftype")
+	sub, err := fs.Sub(fsys, "files")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fstest.TestFS(sub, "small", "seq", "fragmented"); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range []string{"dirs/leaf", "xattrs"} {
+		sub, err := fs.Sub(fsys, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, err := fs.ReadDir(sub, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fstest.TestFS(sub, names[0].Name()); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
+func Example() {
+	f, err := os.Open("testdata/v4.img.bz2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer f.Close()
+	image, err := io.ReadAll(bzip2.NewReader(f))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fsys, err := xfs.Open(bytes.NewReader(image), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b, err := fs.ReadFile(fsys, "files/small")
+	fmt.Printf("%s version %s: %q %v\n", fsys.Info().Type, fsys.Info().Version, b, err)
+	// Output: xfs version 4: "hello, world\n" <nil>
+}
