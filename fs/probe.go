@@ -169,7 +169,6 @@ func (v *view) le16(off int64) uint16 { return binary.LittleEndian.Uint16(orZero
 func (v *view) le32(off int64) uint32 { return binary.LittleEndian.Uint32(orZero(v.at(off, 4))) }
 func (v *view) le64(off int64) uint64 { return binary.LittleEndian.Uint64(orZero(v.at(off, 8))) }
 func (v *view) be32(off int64) uint32 { return binary.BigEndian.Uint32(orZero(v.at(off, 4))) }
-func (v *view) be64(off int64) uint64 { return binary.BigEndian.Uint64(orZero(v.at(off, 8))) }
 
 func orZero(b []byte) []byte {
 	if b == nil {

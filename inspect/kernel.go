@@ -130,8 +130,6 @@ func (r *root) ownKernel(modules, version string) *Kernel {
 
 // A bootEntry is one file of the Boot Loader Specification.
 type bootEntry struct {
-	name                                   string // of the file, without ".conf"
-	path                                   string
 	title, version, linux, initrd, options string
 }
 

@@ -51,7 +51,7 @@ func featureType(t int) string {
 // knownFeature names the bits that this package knows.
 func knownFeature(typ, bit int) string {
 	switch typ<<8 | bit {
-	case featureIncompatible<<8 | 0:
+	case featureIncompatible << 8:
 		return "dirty bit"
 	case featureIncompatible<<8 | 1:
 		return "corrupt bit"
@@ -61,9 +61,9 @@ func knownFeature(typ, bit int) string {
 		return "compression type"
 	case featureIncompatible<<8 | 4:
 		return "extended L2 entries"
-	case featureCompatible<<8 | 0:
+	case featureCompatible << 8:
 		return "lazy refcounts"
-	case featureAutoclear<<8 | 0:
+	case featureAutoclear << 8:
 		return "bitmaps"
 	case featureAutoclear<<8 | 1:
 		return "raw external data"

@@ -20,11 +20,10 @@ import (
 // qemu-img.
 type judged struct {
 	name    string
-	options string   // of qemu-img create
-	size    string   // of the disk
-	fill    []string // commands of qemu-io; "" means the usual ones
-	backing string   // "raw", "qcow2", "short": what lies behind it
-	keep    bool     // the image is as created, not filled
+	options string // of qemu-img create
+	size    string // of the disk
+	backing string // "raw", "qcow2", "short": what lies behind it
+	keep    bool   // the image is as created, not filled
 }
 
 func matrix() []judged {

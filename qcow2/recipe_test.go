@@ -26,7 +26,6 @@ type poke struct {
 	data []byte
 }
 
-func u16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 func u64(v uint64) []byte { return binary.BigEndian.AppendUint64(nil, v) }
 
@@ -120,7 +119,7 @@ var recipes = []struct {
 	{"Q44", []poke{{56, u32(0xffffffff)}}, 0, block.ErrLimit, "refcount table"},
 
 	// What the kit has not.
-	{"data over the header", []poke{{l2At, u64(1<<63 | 0)}, {l2At + 8, compressedEntry(0x100, 1)}}, 0, block.ErrCorrupt, "over the header"},
+	{"data over the header", []poke{{l2At, u64(1 << 63)}, {l2At + 8, compressedEntry(0x100, 1)}}, 0, block.ErrCorrupt, "over the header"},
 	{"data over the refcount table", []poke{{l2At, u64(1<<63 | 0x10000)}}, 0, block.ErrCorrupt, "over the refcount table"},
 	{"data over a refcount block", []poke{{l2At, u64(1<<63 | 0x20000)}}, 0, block.ErrCorrupt, "refcount block"},
 	{"data over the L1 table", []poke{{l2At, u64(1<<63 | l1At)}}, 0, block.ErrCorrupt, "over the L1 table"},

@@ -44,7 +44,7 @@ type convertFlags struct {
 
 	output, snapshot                 string
 	backing, backingFormat           string
-	keepBacking, flatten             bool
+	flatten                          bool
 	force, device, noCreate          bool
 	verify, salvage, noClone, noSync bool
 	workers                          int

@@ -64,7 +64,6 @@ func (s *superblock) ftype() bool {
 }
 
 func (s *superblock) asciiCI() bool { return s.versionnum&versionASCIICI != 0 }
-func (s *superblock) logV2() bool   { return s.v5() || s.versionnum&versionLogV2 != 0 }
 
 // checkFeatures refuses what is not understood, by name.
 func (s *superblock) checkFeatures() error {
