@@ -47,11 +47,11 @@ type Volume struct {
 	// Physical is set where the volume is a physical volume of LVM. The
 	// logical volumes that begin on it are its children.
 	Physical *lvm.PhysicalVolume
-	// Problems are the faults of this volume: those of its table, or of its
-	// entry in one.
+	// Problems are the faults of this volume: those of its table that belong
+	// to no single partition, or those of its entry in one.
 	Problems []error
 	// Err says why the volume cannot be looked into: its partition table is
-	// one and cannot be trusted.
+	// one and cannot be trusted, or nothing of the partition is on the disk.
 	Err error
 }
 
@@ -114,7 +114,7 @@ func (t *Tree) scanDisk(index int, d block.Device, opts *Options) {
 		v.Err = err
 		return
 	}
-	v.Kind, v.Table, v.Problems = Table, table, table.Problems
+	v.Kind, v.Table, v.Problems = Table, table, ownProblems(table)
 	var extended []*Volume
 	for i := range table.Partitions {
 		p := &table.Partitions[i]
@@ -129,6 +129,9 @@ func (t *Tree) scanDisk(index int, d block.Device, opts *Options) {
 			Partition: p,
 			Problems:  p.Problems,
 		}
+		if p.Size == 0 && len(p.Problems) > 0 {
+			c.Err = p.Problems[len(p.Problems)-1]
+		}
 		if p.Extended {
 			c.Kind = Extended
 			extended = append(extended, c)
@@ -139,6 +142,23 @@ func (t *Tree) scanDisk(index int, d block.Device, opts *Options) {
 		c.Parent.Children = append(c.Parent.Children, c)
 		t.Volumes = append(t.Volumes, c)
 	}
+}
+
+// ownProblems returns the problems of a table that are not of one partition.
+func ownProblems(table *partition.Table) []error {
+	of := map[error]bool{}
+	for i := range table.Partitions {
+		for _, err := range table.Partitions[i].Problems {
+			of[err] = true
+		}
+	}
+	var own []error
+	for _, err := range table.Problems {
+		if !of[err] {
+			own = append(own, err)
+		}
+	}
+	return own
 }
 
 // within returns the extended partition that c lies in, or the disk.

@@ -157,8 +157,11 @@ func TestDamaged(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	v, _ = tree.Lookup("gpt3")
-	if v.Size != 0 || len(v.Problems) != 1 {
+	if v.Size != 0 || len(v.Problems) != 1 || v.Leaf() || !errors.Is(v.Err, block.ErrTruncated) {
 		t.Errorf("%+v", v)
+	}
+	if p := tree.Volumes[0].Problems; len(p) != 2 { // the backup, and what is usable
+		t.Errorf("problems of the table: %v", p)
 	}
 }
 
