@@ -115,27 +115,127 @@ func TestUnknownFeatureOfVersion5(t *testing.T) {
 	}
 }
 
+// seal repairs the checksums of version 5 over the structures that hold the
+// changed bytes: inodes, blocks of the filesystem, and directory blocks.
+func seal(p *testimg.Patch, changed []int64) {
+	const inodeSize, blockSize, dirBlockSize = 512, 1024, 4096 // of the fixture
+	fix := func(start, size int64, crc int) {
+		b := bytes.Clone(p.Image[start : start+size])
+		clear(b[crc : crc+4])
+		p.Write(start+int64(crc), binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))))
+	}
+	for _, off := range changed {
+		if off < 0 || off >= int64(len(p.Image)) {
+			continue
+		}
+		if off < inodeSize {
+			fix(0, inodeSize, 224)
+		}
+		if at := off &^ (inodeSize - 1); string(p.Image[at:at+2]) == "IN" {
+			fix(at, inodeSize, 100)
+			continue
+		}
+		at := off &^ (blockSize - 1)
+		switch magic := string(p.Image[at : at+4]); {
+		case magic == "BMA3":
+			fix(at, blockSize, 0x40)
+			continue
+		case magic == "XSLM" || magic == "XARM":
+			fix(at, blockSize, 0x0c)
+			continue
+		case string(p.Image[at+8:at+10]) == "\x3b\xee":
+			fix(at, blockSize, 0x0c)
+			continue
+		}
+		for back := int64(0); back < dirBlockSize && at >= back && at-back+dirBlockSize <= int64(len(p.Image)); back += blockSize {
+			b := p.Image[at-back:]
+			if magic := string(b[:4]); magic == "XDB3" || magic == "XDD3" {
+				fix(at-back, dirBlockSize, 4)
+				break
+			}
+			if magic := string(b[8:10]); magic == "\x3d\xf1" || magic == "\x3d\xff" || magic == "\x3e\xbe" {
+				fix(at-back, dirBlockSize, 0x0c)
+				break
+			}
+		}
+	}
+}
+
+// TestMutations damages what reading a whole tree looks at, but for contents.
 func TestMutations(t *testing.T) {
-	for _, name := range []string{"v4-ftype", "ci"} {
+	for _, name := range []string{"v4", "v4-ftype", "ci"} {
 		t.Run(name, func(t *testing.T) {
 			b := fixture(t, name+".img")
 			tr := &testimg.Trace{Reader: bytes.NewReader(b)}
-			fsys, err := xfs.Open(tr, nil)
-			if err != nil {
+			if _, err := xfs.Open(tr, nil); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := fs.ReadDir(fsys, "dirs/leaf"); err != nil {
+			opened := tr.Ranges()
+			if err := readTree(tr); err != nil {
 				t.Fatal(err)
 			}
-			testimg.Mutate(t, testimg.Mutations{Image: b, Where: tr.Ranges(), Run: readAll, Seal: func(p *testimg.Patch, changed []int64) {
-				if name == "ci" {
-					h := bytes.Clone(p.Image[:512])
-					sealSuperblock(h)
-					p.Write(224, h[224:228])
+			var where []testimg.Range
+			for _, r := range append(opened, tr.Ranges()...) {
+				if r.N <= 64<<10 {
+					where = append(where, r)
 				}
-			}, N: 100})
+			}
+			m := testimg.Mutations{Image: b, Where: where, Run: readSome}
+			if name == "ci" {
+				m.Seal = seal
+			}
+			testimg.Mutate(t, m)
 		})
 	}
+}
+
+// readSome reads what readTree does, and one file.
+func readSome(r block.Reader) error {
+	if err := readTree(r); err != nil {
+		return err
+	}
+	fsys, err := xfs.Open(r, nil)
+	if err != nil {
+		return err
+	}
+	f, err := fsys.Open("files/fragmented")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(f, 4<<20))
+	return err
+}
+
+// readTree reads the directories, attributes and links of a filesystem, without
+// the largest directories.
+func readTree(r block.Reader) error {
+	fsys, err := xfs.Open(r, &xfs.Options{CacheBytes: 4 << 20})
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"dirs/node/an-entry-of-the-node-form-000005", "dirs/frag1", "files/clone"} {
+		if _, err := fs.Stat(fsys, name); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"dirs/leaf", "dirs/block", "dirs/short", "odd", "files", "special", "xattrs", "meta"} {
+		sub, err := fsys.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, d := range sub {
+			if d.Type()&fs.ModeSymlink != 0 {
+				if _, err := fsys.ReadLink(dir + "/" + d.Name()); err != nil {
+					return err
+				}
+			}
+			if _, err := fsys.Xattrs(dir + "/" + d.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func FuzzXFS(f *testing.F) {
