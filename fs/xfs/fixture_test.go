@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 	"github.com/guestkit/guestkit/internal/testimg"
@@ -170,6 +172,53 @@ func TestFixtures(t *testing.T) {
 			}
 			testimg.CompareTrees(t, got, list(t, name), testimg.TreeOptions{})
 		})
+	}
+}
+
+// TestDirtyLogOfVersion4 reads a filesystem whose log has a rename, a removal and
+// an append that are not in their place.
+func TestDirtyLogOfVersion4(t *testing.T) {
+	image := fixture(t, "v4-dirty.img")
+	names := func(o *xfs.Options) (vfs.FS, string) {
+		fsys, err := xfs.Open(bytes.NewReader(image), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, name := range []string{"files/small", "files/renamed", "odd/-rf"} {
+			if _, err := fs.Stat(fsys, name); err == nil {
+				out = append(out, name)
+			}
+		}
+		return fsys, strings.Join(out, " ")
+	}
+	fsys, got := names(nil)
+	if got != "files/renamed" || !fsys.Info().Dirty || !fsys.Info().Replayed || len(fsys.Problems()) != 0 {
+		t.Errorf("%s, %+v, %v", got, fsys.Info(), fsys.Problems())
+	}
+	if b, err := fs.ReadFile(fsys, "files/seq"); err != nil || !bytes.HasSuffix(b, []byte("20000\nmore\n")) {
+		t.Errorf("files/seq: %v", err)
+	}
+	if _, got := names(&xfs.Options{IgnoreLog: true}); got != "files/small odd/-rf" {
+		t.Errorf("without the log: %s", got)
+	}
+	// What the index may take is bounded, and nothing is half replayed.
+	fsys, got = names(&xfs.Options{LogBytes: 1000})
+	if p := fsys.Problems(); got != "files/small odd/-rf" || len(p) != 1 || !errors.Is(p[0], block.ErrDirty) || !errors.Is(p[0], block.ErrLimit) {
+		t.Errorf("with a small index: %s, %v", got, p)
+	}
+	// A log with an item that is not understood is left alone, and named.
+	const tail = (32775 + 2123) * 512 // as xfs_logprint says
+	log := bytes.Clone(image)
+	at := bytes.Index(log[tail:], []byte{0x3b, 0x12, 2, 0}) // an inode item of two regions
+	if at < 0 {
+		t.Fatal("no inode item")
+	}
+	log[tail+at] = 0x7f
+	image = log
+	fsys, got = names(nil)
+	if p := fsys.Problems(); got != "files/small odd/-rf" || len(p) != 1 || !errors.Is(p[0], block.ErrDirty) || !errors.Is(p[0], block.ErrUnsupported) {
+		t.Errorf("with an unknown item: %s, %v", got, p)
 	}
 }
 

@@ -65,5 +65,16 @@ fill() { # NAME SIZE NAMES MKFS-OPTIONS…
 fill v4 32M 600 -m crc=0 -b size=512 -i size=256 -n ftype=0
 fill v4-ftype 32M 600 -m crc=0 -b size=4096 -n ftype=1
 fill ci 32M 600 -n version=ci -b size=1024
+# v4 once more, renamed, removed and appended in, and shut down before the log
+# was empty.
+{
+	echo run
+	tools
+	echo "mount-options noatime /dev/sda /"
+	echo "debug sh \"$env cd /sysroot; mv files/small files/renamed; rm odd/-rf; echo more >> files/seq; sync; xfs_io -x -c 'shutdown -f' /sysroot/files/seq\""
+	echo "umount /"
+} > commands
+guestfish -a v4.clean < commands
+bzip2 -9c v4.clean > "$here/v4-dirty.img.bz2"
 cd "$here"
 sha256sum ./*.bz2 > MANIFEST
