@@ -123,6 +123,7 @@ func TestNothing(t *testing.T) {
 		{"zero", big, fs.Empty, "the first 1024 KiB and the last 128 KiB are zeros"},
 		{"zero but for the middle", middle, fs.Empty, "the first 1024 KiB and the last 128 KiB are zeros"},
 		{"the last byte", tail, fs.Unknown, "no known signature"},
+		{"a RAID superblock that says it lies elsewhere", craft{puts: map[int]string{4096: le32(0xA92B4EFC) + le32(1), 4096 + 128: le64(0)}}.image(), fs.Unknown, "no known signature"},
 		{"text", []byte("hello"), fs.Unknown, "no known signature"},
 	} {
 		f, err := fs.Probe(bytes.NewReader(c.b))

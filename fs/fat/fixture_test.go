@@ -195,9 +195,9 @@ func TestThin(t *testing.T) {
 	v := &volume{}
 	c := &chain{v: v}
 	var want []uint32
-	for i := range uint32(5 * maxRuns) {
+	for i := range uint32(40 * maxRuns) {
 		cluster := 2 + 2*i // no two are neighbours
-		if i%1000 < 300 {
+		if i%1000 < 4 {
 			cluster = 1<<24 + i // some are
 		}
 		c.add(cluster)
