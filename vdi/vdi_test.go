@@ -210,3 +210,16 @@ func TestPeer(t *testing.T) {
 		})
 	}
 }
+
+func FuzzOpen(f *testing.F) {
+	image, _ := build("d.z", 3*64<<10, nil)
+	f.Add(uint16(0x4c), []byte{4})
+	f.Add(uint16(0x200), []byte{0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, at uint16, with []byte) {
+		b := bytes.Clone(image)
+		copy(b[int(at)%1024:1024], with)
+		if im, err := vdi.Open(bytes.NewReader(b), nil); err == nil {
+			testimg.ReadDevice(im, 16<<20)
+		}
+	})
+}

@@ -377,3 +377,20 @@ func TestPeer(t *testing.T) {
 		})
 	}
 }
+
+func FuzzOpen(f *testing.F) {
+	image, _ := build("d.h", 3*blockSize, 3, nil)
+	f.Add(uint16(0x30), []byte{0, 0, 1}, true)
+	f.Add(uint16(tableAt), []byte{0, 0, 0, 1}, false)
+	f.Fuzz(func(t *testing.T, at uint16, with []byte, sealed bool) {
+		b := bytes.Clone(image)
+		copy(b[int(at)%2560:2560], with)
+		if sealed {
+			copy(b[len(b)-512:], b[:512])
+			seal(b)
+		}
+		if im, err := vhd.Open(bytes.NewReader(b), nil); err == nil {
+			testimg.ReadDevice(im, 16<<20)
+		}
+	})
+}

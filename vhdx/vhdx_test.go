@@ -226,3 +226,22 @@ func TestPeer(t *testing.T) {
 		})
 	}
 }
+
+func FuzzOpen(f *testing.F) {
+	image, _, _ := logged()
+	image = image[:5*mib]
+	for i, at := range []int{64 << 10, 192 << 10, metadataAt, metadataAt + 64<<10, tableAt, logAt} {
+		f.Add(uint8(i), uint16(at&0xfff), []byte{1, 2})
+	}
+	parts := []int{64 << 10, 128 << 10, 192 << 10, 256 << 10, metadataAt, metadataAt + 64<<10, tableAt, logAt, logAt + 8192}
+	f.Fuzz(func(t *testing.T, part uint8, at uint16, with []byte) {
+		b := bytes.Clone(image)
+		from := parts[int(part)%len(parts)]
+		copy(b[from+int(at)%4096:from+4096], with)
+		seal(b)
+		if n := int(le.Uint32(b[logAt+8:])); n >= 64 && n <= 64<<10 {
+			sum(b[logAt : logAt+n])
+		}
+		read(bytes.NewReader(b))
+	})
+}

@@ -413,3 +413,28 @@ func TestMutations(t *testing.T) {
 		}})
 	})
 }
+
+func FuzzOpen(f *testing.F) {
+	files := dir{"x": make([]byte, 8192), "se": sesparse("d.d", nil), "cowd": cowd("d.d", 3, nil)}
+	f.Add(hosted(plan, self("monolithicSparse"), nil))
+	f.Add(stream("d.d", 3, nil))
+	f.Add(cowd("d.d", 3, nil))
+	f.Add([]byte(descriptor("vmfs", "parentFileNameHint=\"x\"", `RW 8 VMFS "x" 0`, `RW 8 SESPARSE "se"`, `RW 8 VMFSSPARSE "cowd"`, `RW 8 ZERO`)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if im, err := vmdk.Open(bytes.NewReader(b), &vmdk.Options{Opener: files.open}); err == nil {
+			testimg.ReadDevice(im, 16<<20)
+			im.Close()
+		}
+	})
+}
+
+func FuzzSESparse(f *testing.F) {
+	f.Add(sesparse("d.zu", nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		text := descriptor("seSparse", "", `RW 32 SESPARSE "x"`)
+		if im, err := vmdk.Open(strings.NewReader(text), &vmdk.Options{Opener: dir{"x": b}.open}); err == nil {
+			testimg.ReadDevice(im, 16<<20)
+			im.Close()
+		}
+	})
+}
