@@ -3,10 +3,9 @@ package convert
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/format/raw"
-	"github.com/guestkit/guestkit/qcow2"
 )
 
 // A Measure says how large an image file will be, in bytes.
@@ -33,7 +32,7 @@ func MeasureDisk(ctx context.Context, src block.Device, out *Output, opts *Optio
 }
 
 func measure(ctx context.Context, src block.Device, out *Output, opts *Options, exact bool) (Measure, error) {
-	full, err := dryRun(ctx, holes(src.Size()), out, &Options{}, true)
+	all, err := dryRun(ctx, holes(src.Size()), out, &Options{Sparse: -1}, true)
 	if err != nil {
 		return Measure{}, err
 	}
@@ -45,45 +44,70 @@ func measure(ctx context.Context, src block.Device, out *Output, opts *Options, 
 		from, o.Compress, o.Sparse = unread{src}, false, -1
 	}
 	n, err := dryRun(ctx, from, out, &o, false)
-	return Measure{Required: n, FullyAllocated: full}, err
+	return Measure{Required: n, FullyAllocated: all}, err
 }
 
-// dryRun writes the image to nowhere and returns its size. With all, every
-// cluster of it is allocated.
+// dryRun writes the image to nowhere and returns the size of all its files.
+// With all, every byte of the disk has its place.
 func dryRun(ctx context.Context, src block.Device, out *Output, o *Options, all bool) (int64, error) {
-	f := &sizeOnly{}
-	var t Target
-	var err error
-	if out.Format == "raw" {
-		t, err = raw.NewWriter(f, &raw.Layout{Size: src.Size()})
-	} else {
-		l := out.Qcow2
-		l.Size = src.Size()
-		if all {
-			l.Preallocation, l.Backing, l.BackingFormat = qcow2.PreallocMetadata, "", ""
-		} else if l.Preallocation == qcow2.PreallocFull || l.Preallocation == qcow2.PreallocFalloc {
-			l.Preallocation = qcow2.PreallocMetadata // as large, and no bytes to write
-		}
-		var data qcow2.File
-		if l.DataFile != "" {
-			data = &sizeOnly{}
-		}
-		t, err = qcow2.NewWriter(f, data, &l)
+	w, err := writerOf(out.Format)
+	if err != nil {
+		return 0, err
 	}
+	dry := *out
+	if w.dry != nil {
+		w.dry(&dry, all)
+	} else if all {
+		src = full(src.Size())
+	}
+	files := []*sizeOnly{{}}
+	t, err := w.start(&dry, src.Size(), files[0], func(string) (sink, error) {
+		f := &sizeOnly{}
+		files = append(files, f)
+		return f, nil
+	})
 	if err != nil {
 		return 0, err
 	}
 	defer t.Close()
 	_, err = Run(ctx, src, t, o)
-	return f.size, err
+	n := int64(0)
+	for _, f := range files {
+		n += f.size.Load()
+	}
+	return n, err
 }
 
 // sizeOnly is a file that keeps its size and nothing else.
-type sizeOnly struct{ size int64 }
+type sizeOnly struct{ size atomic.Int64 }
 
-func (s *sizeOnly) WriteAt(p []byte, off int64) (int, error) { return len(p), nil }
-func (s *sizeOnly) Truncate(n int64) error                   { s.size = n; return nil }
-func (s *sizeOnly) Sync() error                              { return nil }
+func (s *sizeOnly) WriteAt(p []byte, off int64) (int, error) {
+	for end := off + int64(len(p)); ; {
+		if old := s.size.Load(); old >= end || s.size.CompareAndSwap(old, end) {
+			return len(p), nil
+		}
+	}
+}
+
+func (s *sizeOnly) Truncate(n int64) error { s.size.Store(n); return nil }
+func (s *sizeOnly) Sync() error            { return nil }
+
+// full is a disk of that many bytes of data, which nobody reads.
+type full int64
+
+func (f full) Size() int64 { return int64(f) }
+
+func (f full) ReadAt(p []byte, off int64) (int, error) {
+	q, eof := block.Clip(p, off, int64(f))
+	return len(q), eof
+}
+
+func (f full) Extent(off int64) (block.Extent, error) {
+	if off < 0 || off >= int64(f) {
+		return block.Extent{}, io.EOF
+	}
+	return block.Extent{Off: off, Len: int64(f) - off}, nil
+}
 
 // holes is a disk of that many zeros.
 type holes int64

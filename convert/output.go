@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
@@ -19,8 +18,10 @@ type Output struct {
 	Path   string
 	Format string // one of Formats
 
-	Qcow2         qcow2.Layout // for qcow2; its Size is set by ToFile and Create
-	Preallocation string       // for raw
+	// Raw and Qcow2 say how images of these formats are laid out. Their Size
+	// is that of the disk, whatever it says here.
+	Raw   raw.Layout
+	Qcow2 qcow2.Layout
 
 	File FileOptions
 	// Device writes to the block device at Path, which is not absent after a
@@ -29,21 +30,6 @@ type Output struct {
 	// Verify reads the image again and compares it with the source before it
 	// gets its name.
 	Verify bool
-}
-
-// Formats returns the formats that can be written.
-func Formats() []string { return []string{"raw", "qcow2"} }
-
-// FormatOf tells the format that the extension of a file's name stands for, ""
-// if it stands for none that can be written.
-func FormatOf(path string) string {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".raw", ".img":
-		return "raw"
-	case ".qcow2", ".qcow2c", ".qc2":
-		return "qcow2"
-	}
-	return ""
 }
 
 // ToFile copies src into an image file, which appears complete or not at all.
@@ -73,7 +59,7 @@ func Create(out *Output, size int64) error {
 		return err
 	}
 	defer o.Close()
-	if out.Format == "raw" { // reserve it, or clear a device
+	if o.writer.clears {
 		if err := o.target.Zero(0, size); err != nil {
 			return err
 		}
@@ -86,7 +72,7 @@ func Create(out *Output, size int64) error {
 
 // hostFile is a File or a device.
 type hostFile interface {
-	qcow2.File
+	sink
 	io.ReaderAt
 	io.Closer
 	Commit() error
@@ -94,15 +80,26 @@ type hostFile interface {
 
 // An opened output is its target and the files beneath.
 type opened struct {
+	writer *writer
 	target Target
 	file   hostFile
-	data   *File // the external data file, nil if there is none
+	beside []besideFile
+}
+
+// A besideFile is a further file of the image, under the name by which the
+// image calls it.
+type besideFile struct {
+	*File
+	name string
 }
 
 func (out *Output) open(size int64) (*opened, error) {
-	o := &opened{}
-	var err error
-	if out.Device && out.Format != "raw" {
+	w, err := writerOf(out.Format)
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{writer: w}
+	if out.Device && !w.device {
 		return nil, fmt.Errorf("%w: a device takes raw images only", block.ErrUnsupported)
 	}
 	if out.Device {
@@ -113,24 +110,14 @@ func (out *Output) open(size int64) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch out.Format {
-	case "raw":
-		o.target, err = raw.NewWriter(o.file, &raw.Layout{Size: size, Preallocation: out.Preallocation})
-	case "qcow2":
-		l := out.Qcow2
-		l.Size = size
-		var data qcow2.File
-		if l.DataFile != "" {
-			if o.data, err = CreateFile(dataFilePath(out.Path, l.DataFile), &out.File); err == nil {
-				data = o.data
-			}
+	o.target, err = w.start(out, size, o.file, func(name string) (sink, error) {
+		f, err := CreateFile(besidePath(out.Path, name), &out.File)
+		if err != nil {
+			return nil, err
 		}
-		if err == nil {
-			o.target, err = qcow2.NewWriter(o.file, data, &l)
-		}
-	default:
-		err = fmt.Errorf("%w: images of the format %q are not written; the formats are %s", block.ErrUnsupported, out.Format, strings.Join(Formats(), ", "))
-	}
+		o.beside = append(o.beside, besideFile{f, name})
+		return f, nil
+	})
 	if err != nil {
 		o.target = nil
 		o.Close()
@@ -139,19 +126,18 @@ func (out *Output) open(size int64) (*opened, error) {
 	return o, nil
 }
 
-// dataFilePath is where a data file lies that an image names: relative to the
-// image.
-func dataFilePath(image, name string) string {
+// besidePath is where a file lies that an image names: relative to the image.
+func besidePath(image, name string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
 	return filepath.Join(filepath.Dir(image), name)
 }
 
-// commit gives the files their names, the data file first.
+// commit gives the files their names, the image itself last.
 func (o *opened) commit() error {
-	if o.data != nil {
-		if err := o.data.Commit(); err != nil {
+	for _, f := range o.beside {
+		if err := f.Commit(); err != nil {
 			return err
 		}
 	}
@@ -163,8 +149,8 @@ func (o *opened) Close() error {
 	if o.target != nil {
 		errs = append(errs, o.target.Close())
 	}
-	if o.data != nil {
-		errs = append(errs, o.data.Close())
+	for _, f := range o.beside {
+		errs = append(errs, f.Close())
 	}
 	return errors.Join(append(errs, o.file.Close())...)
 }
@@ -177,12 +163,9 @@ func (o *opened) verify(ctx context.Context, src block.Device, out *Output, opts
 	if len(res.Lost) > 0 || opts != nil && opts.KeepDepth > 0 {
 		return nil // it differs as it should, or needs its backing file
 	}
-	fo := &format.Options{Format: out.Format}
-	if o.data != nil {
-		fo.Opener = func(block.Ref) (block.Device, error) { return block.Plain(sized{o.data, src.Size()}), nil }
-	}
+	fo := &format.Options{Format: out.Format, Opener: o.sibling}
 	n := src.Size()
-	if out.Format != "raw" {
+	if !out.Device {
 		end, err := o.file.(io.Seeker).Seek(0, io.SeekEnd)
 		if err != nil {
 			return err
@@ -194,7 +177,7 @@ func (o *opened) verify(ctx context.Context, src block.Device, out *Output, opts
 		return fmt.Errorf("%w: %w", ErrVerify, err)
 	}
 	defer im.Close()
-	d, err := Compare(ctx, src, im, true, nil)
+	d, err := Compare(ctx, src, im, !o.writer.rounds, nil)
 	switch {
 	case err != nil:
 		return fmt.Errorf("verifying the output: %w", err)
@@ -202,6 +185,17 @@ func (o *opened) verify(ctx context.Context, src block.Device, out *Output, opts
 		return fmt.Errorf("%w at %#x", ErrVerify, d.Off)
 	}
 	return nil
+}
+
+// sibling opens a file beside the image that was just written.
+func (o *opened) sibling(ref block.Ref) (block.Device, error) {
+	for _, f := range o.beside {
+		if f.name == ref.Name {
+			n, err := f.Seek(0, io.SeekEnd)
+			return block.Plain(sized{f, n}), err
+		}
+	}
+	return nil, block.ErrRefused
 }
 
 // sized is a file as a block.Reader.

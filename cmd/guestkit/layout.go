@@ -24,52 +24,71 @@ type layout struct {
 func (l *layout) flags(cmd *cobra.Command, name, short string) {
 	f := cmd.Flags()
 	f.StringVarP(&l.format, name, short, "", "write this `FORMAT`: "+strings.Join(convert.Formats(), " or "))
-	f.StringArrayVarP(&l.options, "options", "o", nil, "options of the format as `KEY=VALUE,…`: "+strings.Join(layoutKeys(), ", "))
+	f.StringArrayVarP(&l.options, "options", "o", nil, "options of the format as `KEY=VALUE,…`: "+strings.Join(layoutKeys(""), ", "))
 	cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(convert.Formats(), cobra.ShellCompDirectiveNoFileComp))
 }
 
-// layoutSetters set one option each.
-var layoutSetters = map[string]func(o *convert.Output, v string) error{
-	"cluster_size":      func(o *convert.Output, v string) error { return setSize(&o.Qcow2.ClusterSize, v) },
-	"compat":            setCompat,
-	"refcount_bits":     func(o *convert.Output, v string) error { return setInt(&o.Qcow2.RefcountBits, v) },
-	"lazy_refcounts":    func(o *convert.Output, v string) error { return setBool(&o.Qcow2.LazyRefcounts, v) },
-	"extended_l2":       func(o *convert.Output, v string) error { return setBool(&o.Qcow2.ExtendedL2, v) },
-	"compression_type":  func(o *convert.Output, v string) error { o.Qcow2.Compression = v; return nil },
-	"compression_level": func(o *convert.Output, v string) error { return setInt(&o.Qcow2.Level, v) },
-	"backing_file":      func(o *convert.Output, v string) error { o.Qcow2.Backing = v; return nil },
-	"backing_fmt":       func(o *convert.Output, v string) error { o.Qcow2.BackingFormat = v; return nil },
-	"data_file":         func(o *convert.Output, v string) error { o.Qcow2.DataFile = v; return nil },
-	"data_file_raw":     func(o *convert.Output, v string) error { return setBool(&o.Qcow2.DataFileRaw, v) },
-	"preallocation": func(o *convert.Output, v string) error {
-		o.Preallocation, o.Qcow2.Preallocation = v, qcow2.Preallocation(v)
-		return nil
+// A setter sets one option of what is written.
+type setter func(o *convert.Output, v string) error
+
+// layoutOptions are the options of each format.
+var layoutOptions = map[string]map[string]setter{
+	"raw": {
+		"preallocation": func(o *convert.Output, v string) error { o.Raw.Preallocation = v; return nil },
+	},
+	"qcow2": {
+		"cluster_size":      func(o *convert.Output, v string) error { return setSize(&o.Qcow2.ClusterSize, v) },
+		"compat":            setCompat,
+		"refcount_bits":     func(o *convert.Output, v string) error { return setInt(&o.Qcow2.RefcountBits, v) },
+		"lazy_refcounts":    func(o *convert.Output, v string) error { return setBool(&o.Qcow2.LazyRefcounts, v) },
+		"extended_l2":       func(o *convert.Output, v string) error { return setBool(&o.Qcow2.ExtendedL2, v) },
+		"compression_type":  func(o *convert.Output, v string) error { o.Qcow2.Compression = v; return nil },
+		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.Qcow2.Level, v) },
+		"backing_file":      func(o *convert.Output, v string) error { o.Qcow2.Backing = v; return nil },
+		"backing_fmt":       func(o *convert.Output, v string) error { o.Qcow2.BackingFormat = v; return nil },
+		"data_file":         func(o *convert.Output, v string) error { o.Qcow2.DataFile = v; return nil },
+		"data_file_raw":     func(o *convert.Output, v string) error { return setBool(&o.Qcow2.DataFileRaw, v) },
+		"preallocation":     func(o *convert.Output, v string) error { o.Qcow2.Preallocation = qcow2.Preallocation(v); return nil },
 	},
 }
 
-// rawKeys are the options that raw images have.
-var rawKeys = []string{"preallocation"}
+// compressors take what -c says, for each format that has choices.
+var compressors = map[string]func(o *convert.Output, typ, level string) error{
+	"qcow2": func(o *convert.Output, typ, level string) error {
+		if typ != "auto" {
+			o.Qcow2.Compression = typ
+		}
+		if level == "" {
+			return nil
+		}
+		return setInt(&o.Qcow2.Level, level)
+	},
+}
 
-func layoutKeys() []string {
+// layoutKeys are the options of a format; of all, where format is empty.
+func layoutKeys(format string) []string {
 	var keys []string
-	for k := range layoutSetters {
-		keys = append(keys, k)
+	for f, options := range layoutOptions {
+		for k := range options {
+			if format == "" || f == format {
+				keys = append(keys, k)
+			}
+		}
 	}
 	slices.Sort(keys)
-	return keys
+	return slices.Compact(keys)
 }
 
 // output makes what is written to path of the flags.
 func (l *layout) output(path string) (*convert.Output, error) {
-	out := &convert.Output{Path: path, Format: l.format}
-	if out.Format == "" {
-		out.Format = convert.FormatOf(path)
-	}
-	if out.Format == "" {
-		return nil, usagef("the name %q tells no format; state one with -O", path)
-	}
-	if !slices.Contains(convert.Formats(), out.Format) {
-		return nil, usagef("images of the format %q are not written; the formats are %s", out.Format, strings.Join(convert.Formats(), ", "))
+	out := &convert.Output{Path: path, Format: convert.FormatNamed(l.format)}
+	switch {
+	case l.format == "":
+		if out.Format = convert.FormatOf(path); out.Format == "" {
+			return nil, usagef("the name %q tells no format; state one with -O", path)
+		}
+	case out.Format == "":
+		return nil, usagef("images of the format %q are not written; the formats are %s", l.format, strings.Join(convert.Formats(), ", "))
 	}
 	for _, list := range l.options {
 		for _, kv := range splitOptions(list) {
@@ -77,13 +96,9 @@ func (l *layout) output(path string) (*convert.Output, error) {
 			if k == "size" || kv == "" {
 				continue
 			}
-			set := layoutSetters[k]
-			if set == nil || out.Format == "raw" && !slices.Contains(rawKeys, k) {
-				keys := layoutKeys()
-				if out.Format == "raw" {
-					keys = rawKeys
-				}
-				return nil, usagef("%s images have no option %q; they have %s", out.Format, k, strings.Join(keys, ", "))
+			set := layoutOptions[out.Format][k]
+			if set == nil {
+				return nil, usagef("%s images have no option %q; they have %s", out.Format, k, strings.Join(layoutKeys(out.Format), ", "))
 			}
 			if !found {
 				v = "on"
@@ -94,15 +109,12 @@ func (l *layout) output(path string) (*convert.Output, error) {
 		}
 	}
 	if l.compress != "" {
-		if out.Format == "raw" {
-			return nil, usagef("raw images cannot be compressed")
+		if !convert.Compresses(out.Format) {
+			return nil, usagef("%s images cannot be compressed", out.Format)
 		}
 		typ, level, _ := strings.Cut(l.compress, ",")
-		if typ != "auto" {
-			out.Qcow2.Compression = typ
-		}
-		if level != "" {
-			if err := setInt(&out.Qcow2.Level, level); err != nil {
+		if set := compressors[out.Format]; set != nil {
+			if err := set(out, typ, level); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,124 @@
+package convert
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/qcow2"
+)
+
+// A writer writes images of one format. To add one: a row in the table below,
+// and its Layout in Output.
+type writer struct {
+	name       string
+	aliases    []string // other names by which users call it
+	extensions []string // of files' names, with the dot
+	compresses bool
+	device     bool // may go to a block device
+	clears     bool // an empty disk must be zeroed as well, which clears or reserves it
+	rounds     bool // the disk may get longer, by zeros, to what the format can say
+
+	// start begins an image with a disk of size bytes in f. What lies in
+	// further files, beside makes, by the name that the image calls each.
+	start func(out *Output, size int64, f sink, beside func(name string) (sink, error)) (Target, error)
+	// dry changes out for a run that only counts: what it would write beyond
+	// the data is as large and quicker to write. With all, the whole disk has
+	// its place. Where it is nil, all means a disk that is full.
+	dry func(out *Output, all bool)
+}
+
+func writers() []writer {
+	return []writer{
+		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, start: startRaw, dry: dryRaw},
+		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, start: startQcow2, dry: dryQcow2},
+	}
+}
+
+// sink is what a format's writer writes to.
+type sink interface {
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+}
+
+func startRaw(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+	l := out.Raw
+	l.Size = size
+	return raw.NewWriter(f, &l)
+}
+
+func dryRaw(out *Output, _ bool) { out.Raw.Preallocation = "" }
+
+func startQcow2(out *Output, size int64, f sink, beside func(string) (sink, error)) (Target, error) {
+	l := out.Qcow2
+	l.Size = size
+	if l.DataFile == "" {
+		return qcow2.NewWriter(f, nil, &l)
+	}
+	data, err := beside(l.DataFile)
+	if err != nil {
+		return nil, err
+	}
+	return qcow2.NewWriter(f, data, &l)
+}
+
+func dryQcow2(out *Output, all bool) {
+	l := &out.Qcow2
+	switch {
+	case all:
+		l.Preallocation, l.Backing, l.BackingFormat = qcow2.PreallocMetadata, "", ""
+	case l.Preallocation == qcow2.PreallocFull || l.Preallocation == qcow2.PreallocFalloc:
+		l.Preallocation = qcow2.PreallocMetadata
+	}
+}
+
+// writerOf returns the writer of a format, by name or alias.
+func writerOf(name string) (*writer, error) {
+	for _, w := range writers() {
+		if w.name == name || slices.Contains(w.aliases, name) {
+			return &w, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: images of the format %q are not written; the formats are %s", block.ErrUnsupported, name, strings.Join(Formats(), ", "))
+}
+
+// Formats returns the formats that can be written.
+func Formats() []string {
+	var names []string
+	for _, w := range writers() {
+		names = append(names, w.name)
+	}
+	return names
+}
+
+// FormatOf tells the format that the extension of a file's name stands for, ""
+// if it stands for none that can be written.
+func FormatOf(path string) string {
+	ext := strings.ToLower(filepath.Ext(path))
+	for _, w := range writers() {
+		if slices.Contains(w.extensions, ext) {
+			return w.name
+		}
+	}
+	return ""
+}
+
+// FormatNamed returns the format of Formats that users call by this name, an
+// alias of it perhaps; "" if there is none.
+func FormatNamed(name string) string {
+	if w, err := writerOf(name); err == nil {
+		return w.name
+	}
+	return ""
+}
+
+// Compresses reports whether images of a format can be compressed.
+func Compresses(format string) bool {
+	w, err := writerOf(format)
+	return err == nil && w.compresses
+}
