@@ -336,7 +336,7 @@ func TestHostileFiles(t *testing.T) {
 			func(s *System) bool { return s.Hostname == "inside" }},
 		"fstab of many lines": {fstest.MapFS{"etc/fstab": file(strings.Repeat("tmpfs /x tmpfs\n", 2000))}, block.ErrLimit,
 			func(s *System) bool { return len(s.Mounts) == maxMounts }},
-		"NUL in fstab": {fstest.MapFS{"etc/fstab": file("UUID=\x00 /a\x00b/\xff ext4\n")}, block.ErrFormat, func(s *System) bool { return len(s.Mounts) == 1 }},
+		"NUL in fstab": {fstest.MapFS{"etc/fstab": file("UUID=\x00 /a\x00b/\xff ext4\n")}, ErrUnresolved, func(s *System) bool { return len(s.Mounts) == 1 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, rep := one(t, base(c.tree))

@@ -34,6 +34,10 @@ func (rep *Report) readFstab(r *root) {
 	}
 }
 
+// ErrUnresolved says that a device which the guest names is not, or not
+// clearly, one of the volumes of these disks.
+var ErrUnresolved = errors.New("unresolved device")
+
 // mount makes a Mount of an entry.
 func (rep *Report) mount(r *root, e fstabEntry, name string) Mount {
 	m := Mount{Spec: r.value(e.spec, name, e.line), Type: r.value(e.typ, name, e.line), Options: r.value(e.options, name, e.line), Line: e.line}
@@ -57,7 +61,7 @@ func (rep *Report) mount(r *root, e fstabEntry, name string) Mount {
 		m.Merged = true
 	}
 	if m.Volume == "" && d.by != "" {
-		r.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, e.line), -1, block.ErrFormat, "%s: %s", m.Spec, reason))
+		r.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, e.line), -1, ErrUnresolved, "%s: %s", m.Spec, reason))
 	}
 	return m
 }
