@@ -46,7 +46,7 @@ var ranks = []struct {
 const internal = "internal/"
 
 // testOnly are the packages that tests import and nothing else does.
-var testOnly = []string{"internal/peers", "internal/testimg"}
+var testOnly = []string{"internal/peers", "internal/testimg", "internal/regf/regftest"}
 
 type pkg struct {
 	ImportPath string
