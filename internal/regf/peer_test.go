@@ -1,0 +1,155 @@
+package regf_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/regf"
+	"github.com/guestkit/guestkit/internal/regf/regftest"
+)
+
+// dump writes every key and value of a hive, one a line: the path, when the
+// key was written; then name, type and bytes of each value. Names are in
+// hexadecimal, so that none can look like something else.
+func dump(t testing.TB, h *regf.Hive) string {
+	var b strings.Builder
+	var walk func(k *regf.Key, path string)
+	walk = func(k *regf.Key, path string) {
+		path += fmt.Sprintf("/%x", k.Name())
+		mtime := int64(0)
+		if !k.ModTime().IsZero() {
+			mtime = k.ModTime().Unix()
+		}
+		fmt.Fprintf(&b, "%s %d\n", path, mtime)
+		for v, err := range k.Values() {
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			data, err := v.Bytes()
+			if err != nil {
+				t.Error(err)
+			}
+			fmt.Fprintf(&b, "%s %x %d %x\n", path, v.Name(), v.Type(), data)
+		}
+		for sub, err := range k.Subkeys() {
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			walk(sub, path)
+		}
+	}
+	root, err := h.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	walk(root, "")
+	return b.String()
+}
+
+// hivexDump is dump by hivex.
+const hivexDump = `
+use Win::Hivex;
+my $h = Win::Hivex->open($ARGV[0], unsafe => 0);
+sub hex8 { my $s = shift; utf8::encode($s) if utf8::is_utf8($s); unpack "H*", $s }
+sub walk {
+	my ($n, $path) = @_;
+	$path .= "/" . hex8($h->node_name($n));
+	my $t = $h->node_timestamp($n);
+	print "$path ", ($t ? int(($t - 116444736000000000) / 10000000) : 0), "\n";
+	for my $v ($h->node_values($n)) {
+		my ($type, $data) = $h->value_value($v);
+		print "$path ", hex8($h->value_key($v)), " $type ", unpack("H*", $data), "\n";
+	}
+	walk($_, $path) for $h->node_children($n);
+}
+walk($h->root, "");
+`
+
+// agree compares what we and hivex read in a hive.
+func agree(t *testing.T, b []byte) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "hive")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t, b, nil)
+	diff(t, dump(t, h), peers.Run(t, "perl", "-e", hivexDump, file))
+	for _, err := range h.Problems() {
+		t.Errorf("problem: %v", err)
+	}
+}
+
+// diff shows the first lines in which two dumps differ.
+func diff(t *testing.T, ours, theirs string) {
+	t.Helper()
+	a, b := strings.Split(ours, "\n"), strings.Split(theirs, "\n")
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			t.Fatalf("line %d:\nours   %.300s\ntheirs %.300s", i, a[i], b[i])
+		}
+	}
+	if len(a) != len(b) {
+		t.Fatalf("%d lines, theirs %d", len(a), len(b))
+	}
+	t.Logf("%d keys and values agree", len(a)-1)
+}
+
+// rich is a tree with everything that a hive can hold.
+func rich() *regftest.Key {
+	root := &regftest.Key{Name: "CsiTool-CreateHive-{00000000-0000-0000-0000-000000000000}"}
+	root.Set(`Types`,
+		regftest.SZ("", "the default value"), regftest.SZ("sz", "text"), regftest.SZ("empty", ""), regftest.ExpandSZ("expand", `%SystemRoot%\x`),
+		regftest.Binary("none left", nil), regftest.Binary("one", []byte{1}), regftest.Binary("four", []byte{1, 2, 3, 4}),
+		regftest.Binary("five", []byte{1, 2, 3, 4, 5}), regftest.DWORD("dword", 0xfedcba98), regftest.QWORD("qword", 0xfedcba9876543210),
+		regftest.Value{Name: "dword be", Type: 5, Data: []byte{1, 2, 3, 4}}, regftest.MultiSZ("multi", "one", "two", "three"),
+		regftest.MultiSZ("multi none"), regftest.Value{Name: "none", Type: 0, Data: []byte("xyz")},
+		regftest.Value{Name: "link", Type: 6, Data: regftest.UTF16(`\REGISTRY\MACHINE\X`)}, regftest.Value{Name: "resources", Type: 8, Data: make([]byte, 40)},
+		regftest.Value{Name: "odd type", Type: 0xffff0012, Data: []byte("odd")}, regftest.Value{Name: "odd text", Type: 1, Data: []byte{'a', 0, 'b'}},
+		regftest.Value{Name: "unended", Type: 1, Data: regftest.UTF16("no NUL")}, regftest.SZ(`back\slash`, "x"), regftest.SZ("wide", "Grüße, 世界 🙂"))
+	root.Set(`Names\Ünïcödé Latin`, regftest.SZ("ñ", "1"))
+	root.Set(`Names\世界 🙂`, regftest.SZ("值", "2"))
+	root.Set(`Names\a/b`, regftest.SZ("x/y", "3"))
+	root.Key("Names").Keys = append(root.Key("Names").Keys, &regftest.Key{Name: "wide", UTF16: true, Values: []regftest.Value{{Name: "w", UTF16: true, Type: 3}}})
+	root.Key("Class").Class = "the class"
+	root.Key("Old").Time = time.Date(1999, 12, 31, 23, 59, 59, 0, time.UTC)
+	for _, n := range []int{16343, 16344, 16345, 2*16344 - 1, 2 * 16344, 100_000, 1 << 20} {
+		root.Set("Big", regftest.Binary(fmt.Sprint(n), bytes.Repeat([]byte("0123456789abcdef!"), n/17+1)[:n]))
+	}
+	for i := range 3000 {
+		root.Set(fmt.Sprintf(`Many\{%08x}`, uint32(i)*2654435761), regftest.DWORD("i", uint32(i)))
+	}
+	at := root
+	for i := range 100 {
+		at = at.Key(fmt.Sprintf("deep %d", i))
+	}
+	at.Values = append(at.Values, regftest.SZ("bottom", "here"))
+	return root
+}
+
+var variants = []struct {
+	name string
+	o    regftest.Options
+}{
+	{"1.3 lf", regftest.Options{Minor: 3}},
+	{"1.3 li", regftest.Options{Minor: 3, Index: "li"}},
+	{"1.4 lf", regftest.Options{Minor: 4}},
+	{"1.5 lh", regftest.Options{Minor: 5}},
+	{"1.5 ri of lh", regftest.Options{Minor: 5, LeafSize: 100}},
+	{"1.5 ri of li", regftest.Options{Minor: 5, Index: "li", LeafSize: 7}},
+	{"1.6", regftest.Options{Minor: 6}},
+}
+
+func TestHivex(t *testing.T) {
+	peers.Need(t, "perl", "hivexregedit")
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) { agree(t, regftest.Build(rich(), &v.o)) })
+	}
+}
