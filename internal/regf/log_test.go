@@ -105,7 +105,7 @@ func TestLogs(t *testing.T) {
 		{"the log itself not finished", hive, [][]byte{regftest.Dirty(one, 11, 10)}, 1, []error{block.ErrDirty}},
 		{"the base block of the hive damaged", broken, [][]byte{one}, 3, []error{block.ErrCorrupt}},
 		{"the base block of the hive gone", scribbled, [][]byte{one}, 3, []error{block.ErrCorrupt}},
-		{"it damaged, and two logs", broken, [][]byte{regftest.Log(9, state(0), state(1)), one}, 3, []error{block.ErrCorrupt}},
+		{"it damaged, and two logs", broken, [][]byte{regftest.Log(9, state(1), state(7)), one}, 3, []error{block.ErrCorrupt}},
 		{"it damaged, and no log", broken, nil, 1, []error{block.ErrCorrupt, block.ErrDirty}},
 	}
 	for _, c := range cases {
