@@ -88,31 +88,30 @@ func (n *bmbtNode) setChildren(b []byte, count, room int) bool {
 	return true
 }
 
-// mapTree finds the run of blk in a btree. Levels fall with every step, so that
-// no cycle can hold it.
-func (f *filesystem) mapTree(k *fork, blk uint64) (mapping, error) {
+// windowOfTree finds the leaf of blk in a btree. Levels fall with every step, so
+// that no cycle can hold it.
+func (f *filesystem) windowOfTree(k *fork, blk uint64) (window, error) {
 	n, err := k.root()
 	if err != nil {
-		return mapping{}, err
+		return window{}, err
 	}
-	end := uint64(maxFileBlock)
+	w := window{end: maxFileBlock}
 	for n.level > 0 {
 		i := sort.Search(len(n.keys), func(i int) bool { return n.keys[i] > blk })
 		if i < len(n.keys) {
-			end = min(end, n.keys[i])
+			w.end = min(w.end, n.keys[i])
 		}
-		if i == 0 {
-			return mapping{off: blk, count: max(end, blk+1) - blk, hole: true}, nil
+		if i == 0 { // a hole before the first extent
+			w.from = blk
+			return w, nil
 		}
+		w.from = max(w.from, n.keys[i-1])
 		if n, err = f.bmbtBlock(k, n.ptrs[i-1], n.level-1); err != nil {
-			return mapping{}, err
+			return window{}, err
 		}
 	}
-	m := find(n.recs, blk, end)
-	if !m.hole && m.end() > end {
-		return mapping{}, k.corrupt("extent at file block %d reaches into the next btree block", m.off)
-	}
-	return m, nil
+	w.recs = n.recs
+	return w, nil
 }
 
 // bmbtBlock returns the decoded block of a fork's btree at a filesystem block.

@@ -11,8 +11,9 @@ import (
 type content struct {
 	fs   *filesystem
 	node *inode
-	dev  block.Device            // where its blocks lie
-	last atomic.Pointer[mapping] // the run that was used last
+	dev  block.Device           // where its blocks lie
+	last atomic.Pointer[window] // the records that were used last
+	span atomic.Pointer[[]byte] // for readSpan, while nobody uses it
 }
 
 func (f *filesystem) content(n *inode) (block.Device, error) {
@@ -34,14 +35,16 @@ func (c *content) Size() int64 { return c.node.stat.Size }
 // run returns the mapping of the block that holds off.
 func (c *content) run(off int64) (mapping, error) {
 	blk := uint64(off) >> c.fs.sb.blocklog
-	if m := c.last.Load(); m != nil && blk >= m.off && blk < m.end() {
-		return *m, nil
+	w := c.last.Load()
+	if w == nil || blk < w.from || blk >= w.end {
+		next, err := c.fs.window(&c.node.data, blk)
+		if err != nil {
+			return mapping{}, err
+		}
+		w = &next
+		c.last.Store(w)
 	}
-	m, err := c.fs.mapAt(&c.node.data, blk)
-	if err == nil {
-		c.last.Store(&m)
-	}
-	return m, err
+	return c.fs.mapIn(&c.node.data, w, blk)
 }
 
 // place returns where the byte at off of a mapping lies, and how many bytes of
@@ -75,14 +78,103 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 		at, n := c.place(&m, pos)
 		part := q[done:]
 		part = part[:min(int64(len(part)), n)]
-		if at < 0 {
+		switch {
+		case at < 0:
 			clear(part)
-		} else if err := block.ReadFull(c.dev, part, at); err != nil {
-			return done, block.Locate(format, inodeName(c.node.ino)+" data", at, err)
+		case len(part) < maxSpan/2 && done+len(part) < len(q):
+			k, err := c.readSpan(q[done:], pos)
+			if err != nil {
+				return done, err
+			}
+			done += k
+			continue
+		default:
+			if err := c.readPart(part, at); err != nil {
+				return done, err
+			}
 		}
 		done += len(part)
 	}
 	return len(q), eof
+}
+
+func (c *content) readPart(part []byte, at int64) error {
+	return block.Locate(format, inodeName(c.node.ino)+" data", at, block.ReadFull(c.dev, part, at))
+}
+
+const (
+	maxSpan   = 256 << 10 // bytes that are read at once for short runs
+	maxPieces = 128       // runs that are put together
+	// maxGap is how many bytes may lie between two runs of a span. To read them
+	// for nothing takes no longer than a read of its own would.
+	maxGap = 8 << 10
+)
+
+// A piece is a run in a span: its place in the buffer and on the device.
+type piece struct {
+	part []byte
+	at   int64
+}
+
+// readSpan reads the beginning of q from pos, where there is data. A file of many
+// short runs has most of them one after the other on disk, with little between:
+// those are read together. It returns how many bytes it has read.
+func (c *content) readSpan(q []byte, pos int64) (int, error) {
+	var buf [maxPieces]piece
+	pieces := buf[:0]
+	done := 0
+	var end int64 // of the last piece
+	for done < len(q) && len(pieces) < maxPieces {
+		m, err := c.run(pos + int64(done))
+		if err != nil && len(pieces) > 0 {
+			break // it is met again, at its place
+		} else if err != nil {
+			return 0, err
+		}
+		at, n := c.place(&m, pos+int64(done))
+		part := q[done:]
+		part = part[:min(int64(len(part)), n)]
+		if at < 0 {
+			clear(part)
+			done += len(part)
+			continue
+		}
+		if len(pieces) > 0 && (at < end || at-end > maxGap || at+int64(len(part))-pieces[0].at > maxSpan) {
+			break
+		}
+		pieces = append(pieces, piece{part, at})
+		end = at + int64(len(part))
+		done += len(part)
+	}
+	if len(pieces) > 1 && c.scatter(pieces, end) {
+		return done, nil
+	}
+	for _, p := range pieces {
+		if err := c.readPart(p.part, p.at); err != nil {
+			return 0, err
+		}
+	}
+	return done, nil
+}
+
+// scatter reads all pieces at once. If that fails, what lies between them may
+// be at fault, and the pieces may read one by one.
+func (c *content) scatter(pieces []piece, end int64) bool {
+	span := c.span.Swap(nil)
+	if span == nil {
+		b := make([]byte, maxSpan)
+		span = &b
+	}
+	defer c.span.Store(span)
+	start := pieces[0].at
+	b := (*span)[:end-start]
+	if block.ReadFull(c.dev, b, start) != nil {
+		return false
+	}
+	for _, p := range pieces {
+		copy(p.part, b[p.at-start:])
+	}
+	return true
 }
 
 // Extent implements [block.Device]. What lies beyond the end of the last block

@@ -56,31 +56,49 @@ func (k *fork) corrupt(detail string, args ...any) error {
 	return block.Errorf(format, k.name(), -1, block.ErrCorrupt, detail, args...)
 }
 
-// mapAt returns the run of the fork that holds a block of the file, from its
-// beginning; a hole begins at the block that was asked for. It reads no more of
-// a btree than the path to it.
-func (f *filesystem) mapAt(k *fork, blk uint64) (mapping, error) {
-	if blk >= maxFileBlock {
-		return mapping{off: blk, count: 1, hole: true}, nil
-	}
-	var m mapping
-	switch k.format {
-	case forkExtents:
+// A window is a part of a fork whose records are at hand: all of a list, or a
+// leaf of a btree. It is never changed.
+type window struct {
+	recs      []mapping
+	from, end uint64 // the file blocks that the records tell everything of
+}
+
+// window returns the records around a block of the file. It reads no more of a
+// btree than the path to it.
+func (f *filesystem) window(k *fork, blk uint64) (window, error) {
+	switch {
+	case blk >= maxFileBlock:
+		return window{from: blk, end: blk + 1}, nil
+	case k.format == forkExtents:
 		if k.nextents > uint64(len(k.b)/extentSize) {
-			return m, k.corrupt("%d extents in %d bytes", k.nextents, len(k.b))
+			return window{}, k.corrupt("%d extents in %d bytes", k.nextents, len(k.b))
 		}
 		recs, err := decodeExtents(k.b[:k.nextents*extentSize])
 		if err != nil {
-			return m, k.corrupt("%s", err)
+			return window{}, k.corrupt("%s", err)
 		}
-		m = find(recs, blk, maxFileBlock)
-	case forkBtree:
-		var err error
-		if m, err = f.mapTree(k, blk); err != nil {
-			return m, err
-		}
-	default:
-		return m, k.corrupt("format %d has no extents", k.format)
+		return window{recs: recs, end: maxFileBlock}, nil
+	case k.format == forkBtree:
+		return f.windowOfTree(k, blk)
+	}
+	return window{}, k.corrupt("format %d has no extents", k.format)
+}
+
+// mapAt returns the run of the fork that holds a block of the file, from its
+// beginning; a hole begins at the block that was asked for.
+func (f *filesystem) mapAt(k *fork, blk uint64) (mapping, error) {
+	w, err := f.window(k, blk)
+	if err != nil {
+		return mapping{}, err
+	}
+	return f.mapIn(k, &w, blk)
+}
+
+// mapIn is mapAt for a block of a window.
+func (f *filesystem) mapIn(k *fork, w *window, blk uint64) (mapping, error) {
+	m := find(w.recs, blk, w.end)
+	if m.end() > w.end {
+		return m, k.corrupt("file block %d: a record reaches into the next btree block", blk)
 	}
 	return m, f.checkMapping(k, &m)
 }

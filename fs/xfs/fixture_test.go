@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -22,19 +23,25 @@ import (
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
+// unpacked are the files of testdata that were asked for.
+var unpacked sync.Map // of name: func() ([]byte, error)
+
 // fixture unpacks a file of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".bz2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(bzip2.NewReader(f))
+	once, _ := unpacked.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
+		f, err := os.Open(filepath.Join("testdata", name+".bz2"))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(bzip2.NewReader(f))
+	}))
+	b, err := once.(func() ([]byte, error))()
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	return b
+	return bytes.Clone(b)
 }
 
 func openFixture(t testing.TB, name string) vfs.FS {
