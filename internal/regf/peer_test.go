@@ -153,3 +153,64 @@ func TestHivex(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) { agree(t, regftest.Build(rich(), &v.o)) })
 	}
 }
+
+// TestWindows compares hives that look like those of Windows releases, and
+// what hivexregedit makes of them.
+func TestWindows(t *testing.T) {
+	peers.Need(t, "perl", "hivexregedit")
+	for name, w := range regftest.Releases() {
+		t.Run(name, func(t *testing.T) {
+			agree(t, w.Hive(w.Software(), `emRoot\System32\Config\SOFTWARE`))
+			agree(t, w.Hive(w.System(), "SYSTEM"))
+		})
+	}
+}
+
+// TestHivexregedit reads a hive that hivex has written to. It makes only keys
+// whose parent is there, and puts all data into one cell, however long.
+func TestHivexregedit(t *testing.T) {
+	w := regftest.Releases()["11-23H2"]
+	dir := t.TempDir()
+	hive, reg := filepath.Join(dir, "SOFTWARE"), filepath.Join(dir, "in.reg")
+	if err := os.WriteFile(hive, w.Hive(w.Software(), ""), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	text.WriteString("Windows Registry Editor Version 5.00\n\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\Added]\n\n")
+	want := map[string]uint64{}
+	for i := range 300 {
+		key := fmt.Sprintf(`Added\{%08x}`, uint32(i)*2654435761)
+		want[key] = uint64(i)
+		fmt.Fprintf(&text, "[HKEY_LOCAL_MACHINE\\SOFTWARE\\%s]\n\"n\"=dword:%08x\n\"s\"=str(1):\"text %d\"\n\n", key, i, i)
+	}
+	text.WriteString("[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion]\n\"UBR\"=dword:00000001\n\"Long\"=hex(3):" + strings.Repeat("ab,", 30000) + "cd\n\n")
+	if err := os.WriteFile(reg, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "hivexregedit", "--merge", "--prefix", `HKEY_LOCAL_MACHINE\SOFTWARE`, hive, reg)
+	b, err := os.ReadFile(hive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	agree(t, b)
+	h := open(t, b, nil)
+	for path, n := range want {
+		k, err := h.Find(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := k.Value("n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := v.Uint(); got != n || err != nil {
+			t.Errorf("%s: %d, %v", path, got, err)
+		}
+	}
+	k, _ := h.Find(`Microsoft\Windows NT\CurrentVersion`)
+	for name, size := range map[string]int64{"UBR": 4, "Long": 30001} {
+		if v, err := k.Value(name); err != nil || v.Size() != size {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
