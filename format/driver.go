@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"io"
 
 	"github.com/guestkit/guestkit/block"
@@ -19,6 +20,9 @@ type driver struct {
 	// describe reads what the image says about itself, without opening any
 	// file that it names. Nil where open opens none.
 	describe func(r block.Reader, o *Options) (*Info, []error, error)
+	// check checks the metadata of the image in r. Nil where there is nothing
+	// to check.
+	check func(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error)
 }
 
 // opened is what a driver opens.
@@ -31,11 +35,11 @@ type opened interface {
 func drivers() []driver {
 	return []driver{
 		{name: "raw", aliases: []string{"file", "host_device"}, open: openRaw},
-		{name: "qcow2", open: openQcow2, describe: describeQcow2},
+		{name: "qcow2", open: openQcow2, describe: describeQcow2, check: checkQcow2},
 		{name: "vdi", open: openVDI, describe: describeVDI},
 		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD},
 		{name: "vhdx", open: openVHDX, describe: describeVHDX},
-		{name: "vmdk", open: openVMDK, describe: describeVMDK},
+		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
 	}
 }
 

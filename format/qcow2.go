@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/guestkit/guestkit/block"
@@ -64,4 +65,24 @@ func qcow2Info(q *qcow2.Info) *Info {
 		info.Bitmaps = append(info.Bitmaps, Bitmap{Name: b.Name, Granularity: b.Granularity, InUse: b.InUse, Auto: b.Auto})
 	}
 	return info
+}
+
+func checkQcow2(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	res, err := qcow2.Check(ctx, r, &qcow2.CheckOptions{Limits: o.Qcow2, Report: Qcow2Faults(report)})
+	if err != nil {
+		return nil, err
+	}
+	return Qcow2Checked(res), nil
+}
+
+// Qcow2Faults lets report take the faults of package qcow2.
+func Qcow2Faults(report func(Fault)) func(qcow2.Fault) {
+	return func(f qcow2.Fault) { report(Fault{Leak: f.Leak, Count: f.Clusters, Err: f.Err}) }
+}
+
+// Qcow2Checked is the result of qcow2.Check or qcow2.Repair as that of
+// CheckFile.
+func Qcow2Checked(r *qcow2.CheckResult) *CheckResult {
+	return &CheckResult{Format: "qcow2", Unit: "clusters", Corruptions: r.Corruptions, Leaks: r.Leaks, ImageEnd: r.ImageEnd, Dirty: r.Dirty, Corrupt: r.Corrupt,
+		Total: r.TotalClusters, Allocated: r.AllocatedClusters, Compressed: r.CompressedClusters, Fragmented: r.FragmentedClusters}
 }

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"context"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/vmdk"
 )
@@ -30,4 +32,13 @@ func vmdkInfo(v vmdk.Info) *Info {
 		info.Backing = &Reference{Name: v.ParentName, Format: "vmdk"}
 	}
 	return info
+}
+
+func checkVMDK(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	res, err := vmdk.Check(ctx, r, &vmdk.Options{Opener: o.Opener}, func(f vmdk.Fault) { report(Fault{Count: f.Grains, Err: f.Err}) })
+	if err != nil {
+		return nil, err
+	}
+	return &CheckResult{Unit: "grains", Corruptions: res.Corruptions, ImageEnd: res.ImageEnd, Dirty: res.Dirty,
+		Total: res.Total, Allocated: res.Allocated, Compressed: res.Compressed}, nil
 }

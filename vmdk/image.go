@@ -1,6 +1,7 @@
 package vmdk
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -140,7 +141,7 @@ func (im *Image) describeHosted(o *Options) error {
 	if err != nil {
 		return err
 	}
-	if text == nil {
+	if len(bytes.Trim(text, "\x00")) == 0 {
 		return block.Errorf(format, "sparse header", 0x1c, block.ErrUnsupported, "this is one extent of a disk, without a descriptor; open the descriptor that names it")
 	}
 	if im.d, err = parseDescriptor(text); err != nil {

@@ -66,23 +66,39 @@ func (f *inflater) read(p []byte, in, i, need, off int64) error {
 	return nil
 }
 
+// marker reads the marker of grain i at off and returns how many bytes of data
+// follow it.
+func (f *inflater) marker(i, off int64) (int64, error) {
+	head, err := block.ReadBytes(f.r, off, markerSize, markerSize)
+	if err != nil {
+		return 0, block.Locate(format, "grain marker", off, err)
+	}
+	var m grainMarker
+	m.decode(head)
+	switch n := int64(m.size); {
+	case m.lba != uint64(i*f.grain/sectorSize):
+		return 0, block.Errorf(format, "compressed grain", off, block.ErrCorrupt, "its marker is that of sector %d, not %d", m.lba, i*f.grain/sectorSize)
+	case n == 0 || n > f.most():
+		return 0, block.Errorf(format, "compressed grain", off, block.ErrCorrupt, "%d bytes of data, at most %d are possible", n, f.most())
+	case n > f.r.Size()-off-markerSize:
+		return 0, block.Errorf(format, "compressed grain", off, block.ErrTruncated, "%d bytes of data, the file ends at %#x", n, f.r.Size())
+	default:
+		return n, nil
+	}
+}
+
+// most is how many bytes of data a grain can have.
+func (f *inflater) most() int64 { return f.grain + f.grain/16 + 128 }
+
 // inflate decompresses grain i, which lies at off, into p. The grain may hold
 // up to its full size; one byte more is corruption.
 func (f *inflater) inflate(p []byte, i, off int64) error {
 	fault := func(class error, detail string, args ...any) error {
 		return block.Errorf(format, "compressed grain", off, class, detail, args...)
 	}
-	head, err := block.ReadBytes(f.r, off, markerSize, markerSize)
+	size, err := f.marker(i, off)
 	if err != nil {
-		return block.Locate(format, "grain marker", off, err)
-	}
-	var m grainMarker
-	m.decode(head)
-	if m.lba != uint64(i*f.grain/sectorSize) {
-		return fault(block.ErrCorrupt, "its marker is that of sector %d, not %d", m.lba, i*f.grain/sectorSize)
-	}
-	if most := f.grain + f.grain/16 + 128; int64(m.size) > most || m.size == 0 {
-		return fault(block.ErrCorrupt, "%d bytes of data, at most %d are possible", m.size, most)
+		return err
 	}
 	w, _ := f.buffers.Get().(*workspace)
 	if w == nil {
@@ -90,8 +106,8 @@ func (f *inflater) inflate(p []byte, i, off int64) error {
 	}
 	defer f.buffers.Put(w)
 	w.in.Reset()
-	w.in.Grow(int(m.size))
-	data := w.in.AvailableBuffer()[:m.size]
+	w.in.Grow(int(size))
+	data := w.in.AvailableBuffer()[:size]
 	if err := block.ReadFull(f.r, data, off+markerSize); err != nil {
 		return block.Locate(format, "compressed grain", off, err)
 	}

@@ -25,6 +25,7 @@ type checkDoc struct {
 	Schema      string     `json:"schema"`
 	Path        string     `json:"path"`
 	Format      string     `json:"format"`
+	Unit        string     `json:"unit"` // what is counted: clusters, grains, blocks
 	Corruptions int64      `json:"corruptions"`
 	Leaks       int64      `json:"leaks"`
 	Dirty       bool       `json:"dirty"`   // a program did not close the image
@@ -47,10 +48,10 @@ func newCheck(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [flags] IMAGE",
 		Short: "Check the metadata of an image, and repair it",
-		Long: `Follows every reference in a qcow2 image and compares them with its refcounts.
-Every fault is listed.
+		Long: `Follows every reference in the metadata of an image: in a qcow2 image all of
+them are compared with the refcounts. Every fault is listed.
 
---repair=leaks gives back clusters that nothing uses; --repair=all also sets
+Of qcow2 images, --repair=leaks gives back clusters that nothing uses; --repair=all also sets
 refcounts and flags right. Interrupted at any moment, the image is as it was or
 repaired. What cannot be repaired without losing data is left alone.
 
@@ -92,37 +93,32 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	if err != nil {
 		return &exitError{checkUnfinished, err}
 	}
-	if info.Format != "qcow2" {
+	switch {
+	case !format.Checks(info.Format):
 		return &exitError{checkUnsupported, fmt.Errorf("%s: %s images have nothing to check", path, info.Format)}
+	case repair != "" && info.Format != "qcow2":
+		return &exitError{checkUnsupported, fmt.Errorf("%s: %s images cannot be repaired", path, info.Format)}
 	}
 	doc := checkDoc{Schema: schema("check"), Path: path, Format: info.Format, Faults: []faultDoc{}}
-	opts := &qcow2.CheckOptions{Report: func(f qcow2.Fault) {
+	report := func(f format.Fault) {
 		kind := "corruption"
 		if f.Leak {
 			kind = "leak"
 		}
 		if a.json && !qemu {
-			doc.Faults = append(doc.Faults, faultDoc{kind, f.Clusters, f.Err.Error()})
+			doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error()})
 		} else if !a.quiet && !qemu {
 			a.out.Printf("%s %s\n", terminal.Red.In(kind+":"), f.Err)
 		}
-	}}
-	var res *qcow2.CheckResult
+	}
+	var res *format.CheckResult
 	var rerr error
 	if repair == "" {
-		var f *format.HostFile
-		if f, err = format.OpenHostFile(path); err == nil {
-			defer f.Close()
-			res, err = qcow2.Check(a.ctx, f, opts)
-		}
+		res, err = format.CheckFile(a.ctx, path, &format.Options{Format: stated, FollowOwnDir: true}, report)
 	} else {
-		var f *convert.Storage
-		if f, err = convert.OpenStorage(path); err == nil {
-			defer f.Close()
-			a.tidies.Store(true)
-			if res, rerr = qcow2.Repair(a.ctx, f, repair == "all", opts); res == nil {
-				err = rerr
-			}
+		res, rerr = a.repair(path, repair == "all", report)
+		if res == nil {
+			err = rerr
 		}
 	}
 	if err != nil {
@@ -130,7 +126,7 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
 	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt
-	doc.ImageEnd, doc.Clusters, doc.Allocated, doc.Compressed = res.ImageEnd, res.TotalClusters, res.AllocatedClusters, res.CompressedClusters
+	doc.Unit, doc.ImageEnd, doc.Clusters, doc.Allocated, doc.Compressed = res.Unit, res.ImageEnd, res.Total, res.Allocated, res.Compressed
 	if err := a.checked(&doc, res, qemu); err != nil {
 		return err
 	}
@@ -149,12 +145,28 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	return nil
 }
 
+// repair repairs a qcow2 image. With an error it returns what was found, if
+// the check before it was finished.
+func (a *app) repair(path string, all bool, report func(format.Fault)) (*format.CheckResult, error) {
+	f, err := convert.OpenStorage(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	a.tidies.Store(true)
+	res, err := qcow2.Repair(a.ctx, f, all, &qcow2.CheckOptions{Report: format.Qcow2Faults(report)})
+	if res == nil {
+		return nil, err
+	}
+	return format.Qcow2Checked(res), err
+}
+
 // checked prints the sum.
-func (a *app) checked(d *checkDoc, res *qcow2.CheckResult, qemu bool) error {
+func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 	switch {
 	case qemu:
 		m := map[string]any{"filename": d.Path, "format": d.Format, "check-errors": 0, "image-end-offset": d.ImageEnd, "total-clusters": d.Clusters,
-			"allocated-clusters": d.Allocated, "fragmented-clusters": res.FragmentedClusters, "compressed-clusters": d.Compressed}
+			"allocated-clusters": d.Allocated, "fragmented-clusters": res.Fragmented, "compressed-clusters": d.Compressed}
 		if d.Corruptions > 0 {
 			m["corruptions"] = d.Corruptions
 		}
@@ -172,11 +184,15 @@ func (a *app) checked(d *checkDoc, res *qcow2.CheckResult, qemu bool) error {
 	case d.Repaired:
 		state = "repaired"
 	case !res.Clean():
-		state = fmt.Sprintf("%d corruptions, %d leaked clusters", d.Corruptions, d.Leaks)
+		state = fmt.Sprintf("%d corruptions, %d leaked %s", d.Corruptions, d.Leaks, d.Unit)
 	}
 	a.out.Printf("%s: %s\n", d.Path, state)
 	if d.Clusters > 0 {
-		a.out.Printf("  %d of %d clusters are allocated, %d of them compressed; the image ends at %s\n", d.Allocated, d.Clusters, d.Compressed, terminal.Size(d.ImageEnd))
+		a.out.Printf("  %d of %d %s are allocated, %d of them compressed", d.Allocated, d.Clusters, d.Unit, d.Compressed)
+		if d.ImageEnd > 0 {
+			a.out.Printf("; the image ends at %s", terminal.Size(d.ImageEnd))
+		}
+		a.out.Printf("\n")
 	}
 	return nil
 }
