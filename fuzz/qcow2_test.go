@@ -2,8 +2,6 @@ package fuzz_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/qcow2"
 )
 
@@ -23,19 +22,7 @@ func qcow2Seeds(f *testing.F) {
 		f.Fatal("no seeds", err)
 	}
 	for _, path := range paths {
-		file, err := os.Open(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		z, err := gzip.NewReader(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		b, err := io.ReadAll(z)
-		file.Close()
-		if err != nil {
-			f.Fatal(err)
-		}
+		b := testimg.Unpack(f, path)
 		if strings.Contains(path, "small") || strings.Contains(path, "v2") || strings.Contains(path, "datafile") {
 			f.Add(b)
 		}

@@ -2,10 +2,7 @@ package fuzz_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	iofs "io/fs"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,33 +10,22 @@ import (
 	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/volume"
 )
 
 // gzSeeds gives f the start of each fixture that the pattern names, up to n
 // bytes.
-func gzSeeds(f *testing.F, pattern string, n int64) {
+func gzSeeds(f *testing.F, pattern string, n int) {
 	f.Helper()
 	paths, err := filepath.Glob(pattern)
 	if err != nil || len(paths) == 0 {
 		f.Fatal("no seeds", err)
 	}
 	for _, path := range paths {
-		file, err := os.Open(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		z, err := gzip.NewReader(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		b, err := io.ReadAll(io.LimitReader(z, n))
-		file.Close()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+		b := testimg.Unpack(f, path)
+		f.Add(b[:min(len(b), n)])
 	}
 }
 

@@ -2,10 +2,8 @@ package partition
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // sfdisk is what `sfdisk -J` prints.
@@ -117,20 +116,7 @@ func sameLines(t *testing.T, got, want []string) {
 // fixture unpacks a disk of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".img.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return testimg.Unpack(t, "testdata/"+name+".img.gz")
 }
 
 // TestFixtures compares the disks of testdata with what sfdisk said of them

@@ -2,31 +2,12 @@ package qcow2
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"reflect"
 	"slices"
 	"testing"
-)
 
-func golden(t *testing.T, name string) []byte {
-	t.Helper()
-	f, err := os.Open("testdata/" + name + ".gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/guestkit/guestkit/internal/testimg"
+)
 
 // TestHeaderGolden decodes headers that qemu-img wrote, and encodes them again.
 func TestHeaderGolden(t *testing.T) {
@@ -44,7 +25,7 @@ func TestHeaderGolden(t *testing.T) {
 		refcountOrder: 4, headerLength: 112, compressionType: compressionZstd,
 	}
 	for name, want := range map[string]header{"base.qcow2": v3, "v2.qcow2": v2, "zstd.qcow2": zstd} {
-		b := golden(t, name)
+		b := testimg.Unpack(t, "testdata/"+name+".gz")
 		var h header
 		h.decode(b)
 		if h != want {

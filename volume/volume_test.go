@@ -2,12 +2,9 @@ package volume
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"testing"
 
@@ -18,20 +15,7 @@ import (
 // fixture unpacks a disk of package partition.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open("../partition/testdata/" + name + ".img.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return testimg.Unpack(t, "../partition/testdata/"+name+".img.gz")
 }
 
 func device(b []byte) block.Device { return block.Plain(bytes.NewReader(b)) }

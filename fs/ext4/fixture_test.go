@@ -24,7 +24,7 @@ var fixtures = []string{"ext2", "ext3", "ext4", "inline", "dirty", copied}
 // fixture unpacks an image of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	return ext4.Unpack(t, name+".img.gz")
+	return testimg.Unpack(t, "testdata/"+name+".img.gz")
 }
 
 // copied names the fixture that mke2fs has copied from a folder, and that no
@@ -92,7 +92,7 @@ func TestFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareLines(t, listing(name, tree), string(ext4.Unpack(t, name+".tree.gz")))
+			compareLines(t, listing(name, tree), string(testimg.Unpack(t, "testdata/"+name+".tree.gz")))
 			if p := fsys.Problems(); len(p) > 0 {
 				t.Errorf("problems: %v", p)
 			}

@@ -305,7 +305,7 @@ func TestOtherRecipes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		compareLines(t, listing(clean, got), string(ext4.Unpack(t, clean+".tree.gz")))
+		compareLines(t, listing(clean, got), string(testimg.Unpack(t, "testdata/"+clean+".tree.gz")))
 	}
 	t.Run("E24 log of flex_bg", func(t *testing.T) {
 		h := newHostile(t, "ext4")

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestChecksums checks the variants of CRC against the published check values of
@@ -137,7 +139,7 @@ func TestBackups(t *testing.T) {
 // TestConcurrentLookups reads one filesystem from many goroutines with a cache
 // that holds next to nothing.
 func TestConcurrentLookups(t *testing.T) {
-	image := Unpack(t, "ext4.img.gz")
+	image := testimg.Unpack(t, "testdata/ext4.img.gz")
 	f, err := open(bytes.NewReader(image), &Options{CacheBytes: 4096})
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,9 @@ package fat
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,20 +20,7 @@ var widths = []string{"fat12", "fat16", "fat32"}
 // fixture unpacks a volume of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".img.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return testimg.Unpack(t, "testdata/"+name+".img.gz")
 }
 
 func mustOpen(t testing.TB, b []byte) vfs.FS {

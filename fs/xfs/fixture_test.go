@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -23,25 +22,10 @@ import (
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
-// unpacked are the files of testdata that were asked for.
-var unpacked sync.Map // of name: func() ([]byte, error)
-
 // fixture unpacks a file of testdata.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()
-	once, _ := unpacked.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
-		f, err := os.Open(filepath.Join("testdata", name+".bz2"))
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(bzip2.NewReader(f))
-	}))
-	b, err := once.(func() ([]byte, error))()
-	if err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	return bytes.Clone(b)
+	return testimg.Unpack(t, "testdata/"+name+".bz2")
 }
 
 func openFixture(t testing.TB, name string) vfs.FS {
