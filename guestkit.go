@@ -24,32 +24,32 @@ type Guest struct {
 }
 
 // Open opens a guest of one disk: an image file of any format, or a block
-// device. It is read only.
+// device. An OVA or OVF is a guest of all its disks. It is read only.
 func Open(path string, o *Options) (*Guest, error) { return OpenDisks([]string{path}, o) }
 
 // OpenDisks opens a guest of several disks, in the order in which it sees
 // them.
 func OpenDisks(paths []string, o *Options) (*Guest, error) {
-	return open(paths, o, format.OpenFile)
+	return open(paths, o, format.OpenFileDisks)
 }
 
 // OpenReaders opens a guest whose disk images are not files of this machine,
 // in the order in which it sees them. They stay open when the guest is closed.
 func OpenReaders(readers []block.Reader, o *Options) (*Guest, error) {
-	return open(readers, o, format.Open)
+	return open(readers, o, format.OpenDisks)
 }
 
-func open[T any](disks []T, o *Options, open func(T, *format.Options) (format.Image, error)) (*Guest, error) {
+func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.Image, error)) (*Guest, error) {
 	if o == nil {
 		o = &Options{}
 	}
 	g := &Guest{o: o.Inspect}
 	for _, d := range disks {
-		img, err := open(d, o.Format)
+		images, err := open(d, o.Format)
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
-		g.images = append(g.images, img)
+		g.images = append(g.images, images...)
 	}
 	return g, nil
 }

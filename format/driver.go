@@ -40,6 +40,8 @@ func drivers() []driver {
 		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD},
 		{name: "vhdx", open: openVHDX, describe: describeVHDX},
 		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
+		{name: "ova", open: openPackage, describe: describePackage, check: checkPackage},
+		{name: "ovf", open: openPackage, describe: describePackage},
 	}
 }
 

@@ -1,6 +1,10 @@
 package format
 
-import "time"
+import (
+	"time"
+
+	"github.com/guestkit/guestkit/ova"
+)
 
 // An Info is what an image says about itself. Sizes are in bytes. Fields that a
 // format has not are zero.
@@ -32,6 +36,15 @@ type Info struct {
 	Features  []Feature
 	Snapshots []Snapshot
 	Bitmaps   []Bitmap
+
+	// Disk and Member are the id and the file of the disk in the package of
+	// that Name, where it was opened out of one.
+	Disk, Member string
+	// Machines and Disks describe a package, an OVA or OVF: what machines it
+	// holds, and its disks in the order in which its only machine sees them.
+	// VirtualSize is that of all disks together.
+	Machines []ova.Machine
+	Disks    []*Info
 
 	// Chain describes the images behind this one, nearest first, as far as
 	// they were opened. Their own Chain is empty.

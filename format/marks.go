@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/ova"
 )
 
 // A window is what Probe reads of a file: its first and last bytes, and the
@@ -107,7 +108,8 @@ func marks() []mark {
 		magic("lz4", wrapper, 0, "\x04\x22\x4d\x18", "header of an lz4 frame"),
 		magic("7z", wrapper, 0, "7z\xbc\xaf\x27\x1c", "signature"),
 		magic("zip", wrapper, 0, "PK\x03\x04", "header of a member"),
-		{"ova", wrapper, lookOVA},
+		{"ova", head, lookOVA},
+		{"ovf", head, lookOVF},
 		{"tar", wrapper, lookTar},
 	}
 }
@@ -237,4 +239,9 @@ func lookTar(w *window) (string, int64, bool) {
 func lookOVA(w *window) (string, int64, bool) {
 	name, ok := tarName(w)
 	return "tar archive that begins with an OVF descriptor", 0, ok && strings.HasSuffix(strings.ToLower(name), ".ovf")
+}
+
+// lookOVF finds the descriptor of a package that lies beside its files.
+func lookOVF(w *window) (string, int64, bool) {
+	return "OVF envelope", 0, ova.IsDescriptor(w.head)
 }

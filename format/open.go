@@ -17,6 +17,9 @@ type Options struct {
 	// Snapshot opens the disk as it was in the internal snapshot of that id,
 	// or else of that name.
 	Snapshot string
+	// Disk chooses among the disks of a package (OVA, OVF): by id, by the name
+	// of its file, or by its number from 1 on. The only one needs no choice.
+	Disk string
 
 	// FollowOwnDir lets an image name regular files in its own directory and
 	// below: that of the file itself, where the path of the image is a
@@ -133,7 +136,11 @@ func open(r block.Reader, o *Options, name string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	fill(info, format, r, o, name)
+	if info.Disk != "" {
+		info.Name = name // all else is that of the disk
+	} else {
+		fill(info, format, r, o, name)
+	}
 	return &image{opened: im, info: info}, nil
 }
 
@@ -149,6 +156,8 @@ func choose(r block.Reader, o *Options) (driver, string, error) {
 	case isContent(found.Format):
 		d, _ := find("raw") // a raw disk, called by what it holds
 		return d, found.Format, nil
+	case found.Format == "tar" && holdsPackage(r):
+		return stated("ova")
 	case found.Wrapper:
 		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first", found.Format)
 	}

@@ -112,7 +112,7 @@ func TestProbe(t *testing.T) {
 		{"bzip2", file(512, put{0, "BZh91AY&SY"}), "bz2", true},
 		{"text that begins like bzip2", []byte("BZh9 is no header"), "raw", false},
 		{"tar", file(1024, put{0, tarHeader("disk.img")}), "tar", true},
-		{"OVA", file(1024, put{0, tarHeader("guest.OVF")}), "ova", true},
+		{"OVA", file(1024, put{0, tarHeader("guest.OVF")}), "ova", false},
 		{"tar with a bad checksum", file(1024, put{0, tarHeader("disk.img")}, put{0, "e"}), "raw", false},
 
 		{"Y01: qcow2 and VDI", file(512, qcow2, put{0x40, "\x7f\x10\xda\xbe"}), "qcow2+vdi", false},

@@ -10,6 +10,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
 )
 
@@ -49,7 +50,8 @@ func newCheck(a *app) *cobra.Command {
 		Use:   "check [flags] IMAGE",
 		Short: "Check the metadata of an image, and repair it",
 		Long: `Follows every reference in the metadata of an image: in a qcow2 image all of
-them are compared with the refcounts. Every fault is listed.
+them are compared with the refcounts; of an OVA, all files with its manifest.
+Every fault is listed.
 
 Of qcow2 images, --repair=leaks gives back clusters that nothing uses; --repair=all also sets
 refcounts and flags right. Interrupted at any moment, the image is as it was or
@@ -121,7 +123,10 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 			err = rerr
 		}
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ova.ErrNoManifest):
+		return &exitError{checkUnsupported, err}
+	case err != nil:
 		return &exitError{checkUnfinished, pathError(path, err)}
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)

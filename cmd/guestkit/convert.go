@@ -256,9 +256,13 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 	}
 	img, err := format.OpenFile(path, o)
 	if err != nil {
+		var several *format.DisksError
+		if errors.As(err, &several) {
+			err = fmt.Errorf("%w; choose with --disk", err)
+		}
 		return nil, err
 	}
-	a.note("opened %s: %s, %s", path, img.Info().Format, terminal.Size(img.Size()))
+	a.note("opened %s: %s, %s", shownName(img.Info()), img.Info().Format, terminal.Size(img.Size()))
 	if f, err := os.Open(path); err == nil {
 		if convert.InUse(f) {
 			a.warn([]error{pathError(path, errors.New("a running QEMU has it open for writing; what is read may be inconsistent"))})

@@ -32,7 +32,11 @@ type imageDoc struct {
 	Features      []featureDoc  `json:"features,omitempty"`
 	Snapshots     []snapshotDoc `json:"snapshots,omitempty"`
 	Bitmaps       []bitmapDoc   `json:"bitmaps,omitempty"`
-	Chain         []imageDoc    `json:"chain,omitempty"` // the images behind this one, nearest first, as far as they were opened
+	Disk          string        `json:"disk,omitempty"`     // its id in the package that path is
+	Member        string        `json:"member,omitempty"`   // its file there
+	Machines      []machineDoc  `json:"machines,omitempty"` // of a package
+	Disks         []imageDoc    `json:"disks,omitempty"`    // of a package, in the order of its machine
+	Chain         []imageDoc    `json:"chain,omitempty"`    // the images behind this one, nearest first, as far as they were opened
 }
 
 type refDoc struct {
@@ -69,6 +73,13 @@ func newImageDoc(i *format.Info) imageDoc {
 		ClusterSize: i.ClusterSize, Compat: i.Compat, Compression: i.CompressionType, RefcountBits: i.RefcountBits,
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,
 		Backing: newRefDoc(i.Backing), DataFile: newRefDoc(i.DataFile),
+		Disk: i.Disk, Member: i.Member,
+	}
+	for _, m := range i.Machines {
+		d.Machines = append(d.Machines, newMachineDoc(m))
+	}
+	for _, disk := range i.Disks {
+		d.Disks = append(d.Disks, newImageDoc(disk))
 	}
 	if i.Allocated >= 0 {
 		d.Allocated = &i.Allocated

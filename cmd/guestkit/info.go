@@ -32,6 +32,7 @@ which systems.`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
+	verify := cmd.Flags().Bool("verify", false, "of an OVA: read all of it and compare it with the checksums of its manifest; exit with 1 if they differ")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		guests, err := src.each(args)
 		if err != nil {
@@ -43,12 +44,12 @@ which systems.`,
 				files = append(files, []string{path})
 			}
 		}
-		return a.forEach(files, true, func(disks []string) error { return a.info(disks[0], src.options()) })
+		return a.forEach(files, true, func(disks []string) error { return a.info(disks[0], src.options(), *verify) })
 	}
 	return cmd
 }
 
-func (a *app) info(path string, o *format.Options) error {
+func (a *app) info(path string, o *format.Options, verify bool) error {
 	if err := plainFile(path); err != nil {
 		return err
 	}
@@ -70,14 +71,37 @@ func (a *app) info(path string, o *format.Options) error {
 			faults = append(faults, err)
 		}
 	}
-	switch {
-	case a.json:
-		return a.document(infoDoc{schema("info"), newImageDoc(info), texts(faults)})
-	case !a.quiet:
+	if info.Format == "ovf" { // its disks are files beside it, too
+		if images, err := format.OpenFileDisks(path, o); err == nil {
+			info.Disks = nil
+			for _, img := range images {
+				info.Disks = append(info.Disks, img.Info())
+				faults = img.Problems() // with those of the package
+				defer img.Close()
+			}
+		} else {
+			faults = append(faults, err)
+		}
+	}
+	var sums []error
+	if verify {
+		if sums, err = a.verifyPackage(path); err != nil {
+			return err
+		}
+		faults = append(faults, sums...)
+	}
+	if a.json {
+		if err := a.document(infoDoc{schema("info"), newImageDoc(info), texts(faults)}); err != nil {
+			return err
+		}
+	} else if !a.quiet {
 		a.showInfo(info)
 		a.showProblems(faults)
 	}
 	a.noteTime()
+	if len(sums) > 0 {
+		return exit(exitFailed)
+	}
 	return nil
 }
 
@@ -128,6 +152,7 @@ func (a *app) showInfo(i *format.Info) {
 		t.Row(terminal.Dim.In(title), fmt.Sprintf("%s (%s, %s)", below.Name, below.Format, terminal.Size(below.VirtualSize)))
 	}
 	a.out.Table(t)
+	a.showMachines(i)
 
 	if len(i.Snapshots) > 0 {
 		a.out.Printf("\n")

@@ -106,7 +106,7 @@ func (a *app) showInspect(g *guestkit.Guest, rep *inspect.Report, packages bool)
 func (a *app) showImages(g *guestkit.Guest) {
 	for _, img := range g.Images() {
 		info := img.Info()
-		a.out.Printf("%s  %s, %s", terminal.Bold.In(info.Name), info.Format, terminal.Size(info.VirtualSize))
+		a.out.Printf("%s  %s, %s", terminal.Bold.In(shownName(info)), info.Format, terminal.Size(info.VirtualSize))
 		for _, below := range info.Chain {
 			a.out.Printf(" on %s (%s)", below.Name, below.Format)
 		}

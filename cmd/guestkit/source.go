@@ -24,6 +24,7 @@ type source struct {
 	disks  []string // -a, further disks of the same guest
 	format string   // -f
 	allow  []string // --allow-dir
+	disk   string   // --disk, of a package
 }
 
 // sourceFlags gives a command the flags of its disks.
@@ -33,6 +34,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	f.StringVarP(&s.format, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
 	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
+	f.StringVar(&s.disk, "disk", "", "take this `DISK` of an OVA or OVF alone: its number, id or file")
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
 	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
@@ -85,7 +87,7 @@ func (s *source) check() error {
 // options are the rules by which images are opened: a file that one names is
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
-	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow}
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk}
 }
 
 // open opens the disks of one guest, to be inspected as o says.
@@ -99,9 +101,9 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	if err != nil {
 		return nil, err
 	}
-	for i, img := range g.Images() {
+	for _, img := range g.Images() {
 		info := img.Info()
-		s.a.note("opened %s: %s, %s", disks[i], info.Format, terminal.Size(info.VirtualSize))
+		s.a.note("opened %s: %s, %s", shownName(info), info.Format, terminal.Size(info.VirtualSize))
 		for _, below := range info.Chain {
 			s.a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
 		}
@@ -207,7 +209,7 @@ func problems(g *guestkit.Guest, rep *inspect.Report) []error {
 	var out []error
 	for _, img := range g.Images() {
 		for _, err := range img.Problems() {
-			out = append(out, fmt.Errorf("%s: %w", img.Info().Name, err))
+			out = append(out, fmt.Errorf("%s: %w", shownName(img.Info()), err))
 		}
 	}
 	if rep != nil {

@@ -26,6 +26,7 @@ var ranks = []struct {
 	{"fs/vfs", 0},
 	{"format/raw", 1},
 	{"qcow2", 1}, {"vmdk", 1}, {"vhd", 1}, {"vhdx", 1}, {"vdi", 1},
+	{"ova", 1},
 	{"partition", 1},
 	{"volume/...", 1},
 	{"fs/...", 1},

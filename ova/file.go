@@ -1,0 +1,185 @@
+package ova
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Open returns the bytes of a file of the package, inflated if it is
+// compressed. The caller closes what it gets if that is an [io.Closer]. The
+// error wraps block.ErrRefused for a name that leads out of the package, and
+// block.ErrTruncated for a file that is not in it.
+func (p *Package) Open(f *File) (block.Device, error) {
+	d, err := p.stored(f)
+	if err != nil || f.Compression == "" {
+		return d, err
+	}
+	if f.Compression != "gzip" {
+		block.Close(d)
+		return nil, block.Errorf(format, "File "+quote(f.ID), -1, block.ErrUnsupported, "the compression %.40q", f.Compression)
+	}
+	z, err := inflate(d, p.o.cacheBytes(), p.o.maxInflated())
+	if err != nil {
+		block.Close(d)
+		return nil, block.Locate(format, "File "+quote(f.ID), 0, err)
+	}
+	return z, nil
+}
+
+// OpenRef opens a file that a disk of the package names: its parent, or an
+// extent. It is a block.Opener that knows the files of the package by their
+// names, and nothing else.
+func (p *Package) OpenRef(ref block.Ref) (block.Device, error) {
+	for _, f := range p.Files {
+		if f.Href == ref.Name {
+			return p.Open(f)
+		}
+	}
+	return nil, block.Errorf(format, ref.Kind, -1, block.ErrRefused, "%.80q is no file of the package", ref.Name)
+}
+
+// stored returns the bytes of a file as they are stored.
+func (p *Package) stored(f *File) (block.Device, error) {
+	if !f.Chunked {
+		return p.piece(f, "")
+	}
+	c := &chunks{}
+	for i := 0; ; i++ {
+		part, err := p.piece(f, fmt.Sprintf(".%09d", i))
+		if i > 0 && (errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrParent)) {
+			break // the last one was the one before
+		}
+		if err == nil && i == maxChunks {
+			err = block.Errorf(format, "File "+quote(f.ID), -1, block.ErrLimit, "more than %d chunks", maxChunks)
+		}
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
+		c.add(part)
+	}
+	if f.Size > c.Size() {
+		c.Close()
+		return nil, block.Errorf(format, "File "+quote(f.ID), -1, block.ErrTruncated, "its %d chunks have %d bytes, and it has %d", len(c.parts), c.Size(), f.Size)
+	}
+	return c, nil
+}
+
+// piece opens a file, or one chunk of it.
+func (p *Package) piece(f *File, suffix string) (block.Device, error) {
+	fault := func(class error, detail string, args ...any) error {
+		return block.Errorf(format, "File "+quote(f.ID), -1, class, detail, args...)
+	}
+	if f.Href == "" {
+		return nil, fault(block.ErrCorrupt, "it has no href")
+	}
+	// A name is looked for as it is written, and as the URI that it is.
+	names := []string{f.Href + suffix, unescape(f.Href) + suffix}
+	if names[1] == names[0] {
+		names = names[:1]
+	}
+	var last error
+	for _, name := range names {
+		if reason := badName(strings.TrimPrefix(name, "./")); reason != "" {
+			return nil, fault(block.ErrRefused, "%.80q: %s", name, reason)
+		}
+		name = strings.TrimPrefix(name, "./")
+		if p.archive != nil {
+			if d, ok := p.archive.open(name); ok {
+				return d, nil
+			}
+			last = fault(block.ErrTruncated, "there is no member %.80q in the archive", name)
+			continue
+		}
+		if p.o.Opener == nil {
+			return nil, fault(block.ErrRefused, "%.80q", name)
+		}
+		d, err := p.o.Opener(block.Ref{Kind: "file of the package", Name: name, Format: "raw", From: p.r})
+		if err == nil {
+			return d, nil
+		}
+		last = block.Locate(format, "File "+quote(f.ID), -1, err)
+	}
+	return nil, last
+}
+
+// unescape resolves the escapes of a URI, %20 for a space. What is none stays.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// chunks is a file that lies in pieces.
+type chunks struct {
+	parts []block.Device
+	ends  []int64
+}
+
+func (c *chunks) add(d block.Device) {
+	c.ends = append(c.ends, c.Size()+d.Size())
+	c.parts = append(c.parts, d)
+}
+
+func (c *chunks) Size() int64 {
+	if len(c.ends) == 0 {
+		return 0
+	}
+	return c.ends[len(c.ends)-1]
+}
+
+// at returns the piece that holds off, and where in the file it begins.
+func (c *chunks) at(off int64) (d block.Device, start int64) {
+	i := sort.Search(len(c.ends), func(i int) bool { return c.ends[i] > off })
+	return c.parts[i], c.ends[i] - c.parts[i].Size()
+}
+
+func (c *chunks) ReadAt(p []byte, off int64) (int, error) {
+	q, eof := block.Clip(p, off, c.Size())
+	for done := 0; done < len(q); {
+		d, start := c.at(off + int64(done))
+		in := off + int64(done) - start
+		n := int(min(int64(len(q)-done), d.Size()-in))
+		if err := block.ReadFull(d, q[done:done+n], in); err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return len(q), eof
+}
+
+func (c *chunks) Extent(off int64) (block.Extent, error) {
+	if off < 0 || off >= c.Size() {
+		return block.Extent{}, io.EOF
+	}
+	d, start := c.at(off)
+	e, err := d.Extent(off - start)
+	if err != nil {
+		return block.Extent{}, err
+	}
+	e.Off, e.Len = off, min(e.Len, d.Size()-(off-start))
+	return e, nil
+}
+
+func (c *chunks) Close() error {
+	var errs []error
+	for _, d := range c.parts {
+		errs = append(errs, block.Close(d))
+	}
+	return errors.Join(errs...)
+}
