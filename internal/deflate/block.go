@@ -1,28 +1,29 @@
 package deflate
 
-// write emits tokens, which stand for the s.bytes bytes at e.from, as the
+// write emits steps, which stand for the s.bytes bytes at e.from, as the
 // smallest of the three kinds of block.
-func (e *Encoder) write(tokens []uint32, s *stats, last bool) {
+func (e *Encoder) write(steps []step, s *stats, last bool) {
 	s.lit[endOfBlock]++
 	e.dyn.build(&e.coder, s)
 	dynamic := 3 + e.dyn.headerBits() + e.dyn.bits(s)
 	fixed := 3 + e.fixed.bits(s)
-	stored := 3 + 7 + (32+7)*(int(s.bytes)/maxStored+1) + 8*int(s.bytes)
+	stored := 3 + 7 + (32+7)*(s.bytes/maxStored+1) + 8*s.bytes
 	e.w.room(min(dynamic, fixed, stored)/8 + 1)
 	final := uint64(0)
 	if last {
 		final = 1
 	}
+	src := e.m.buf[e.from:][:s.bytes]
 	switch {
 	case stored < dynamic && stored < fixed:
-		e.writeStored(e.m.buf[e.from:e.from+s.bytes], final)
+		e.writeStored(src, final)
 	case fixed <= dynamic:
 		e.w.put(final|1<<1, 3)
-		e.writeTokens(tokens, &e.fixed)
+		e.writeSteps(steps, src, &e.fixed)
 	default:
 		e.w.put(final|2<<1, 3)
 		e.dyn.writeHeader(&e.w)
-		e.writeTokens(tokens, &e.dyn)
+		e.writeSteps(steps, src, &e.dyn)
 	}
 }
 
@@ -47,27 +48,59 @@ func (e *Encoder) writeStored(b []byte, final uint64) {
 	}
 }
 
-func (e *Encoder) writeTokens(tokens []uint32, c *codebook) {
-	w := e.w // a copy lives in registers
-	for _, t := range tokens {
-		if t>>31 == 0 {
-			w.put(uint64(c.lit[t&0xff]), uint(c.litLen[t&0xff]))
-			if w.have >= 32 {
-				w.flush()
-			}
-			continue
-		}
-		l, d := t>>16&0xff, t&0x7fff
+// symbols is a codebook spread out for writing: the bits of each symbol with
+// those behind it, and above them, from bit 32 on, how many there are.
+type symbols struct {
+	lit    [256]uint64
+	length [256]uint64 // by the length less 3, with the extra bits
+	dist   [maxDist]uint64
+}
+
+func (s *symbols) spread(c *codebook) {
+	for i := range s.lit {
+		s.lit[i] = uint64(c.lit[i]) | uint64(c.litLen[i])<<32
+	}
+	for l := range s.length {
 		lc := lengthCode[l]
-		w.put(uint64(c.lit[257+uint(lc)]), uint(c.litLen[257+uint(lc)]))
-		w.put(uint64(l+minMatch-uint32(lengthBase[lc])), uint(lengthExtra[lc]))
-		if w.have >= 32 {
+		n := c.litLen[257+int(lc)]
+		extra := uint64(l+minMatch) - uint64(lengthBase[lc])
+		s.length[l] = uint64(c.lit[257+int(lc)]) | extra<<n | uint64(n+lengthExtra[lc])<<32
+	}
+	for i := range s.dist {
+		s.dist[i] = uint64(c.dist[i]) | uint64(c.distLen[i])<<32
+	}
+}
+
+// writeSteps writes steps, whose literals are in src.
+func (e *Encoder) writeSteps(steps []step, src []byte, c *codebook) {
+	e.symbols.spread(c)
+	sym := &e.symbols
+	w := e.w // a copy lives in registers
+	for _, x := range steps {
+		lits := src[:x.literals]
+		for len(lits) >= 3 {
+			a, b, c := sym.lit[lits[0]], sym.lit[lits[1]], sym.lit[lits[2]]
+			w.put(a&0xffffffff, uint(a>>32))
+			w.put(b&0xffffffff, uint(b>>32))
+			w.put(c&0xffffffff, uint(c>>32))
+			w.flush()
+			lits = lits[3:]
+		}
+		for _, b := range lits {
+			a := sym.lit[b]
+			w.put(a&0xffffffff, uint(a>>32))
+		}
+		w.flush()
+		if x.length > 0 {
+			l := sym.length[(x.length-minMatch)&0xff]
+			w.put(l&0xffffffff, uint(l>>32))
+			dc := distSymbol(uint32(x.dist))
+			d := sym.dist[dc]
+			w.put(d&0xffffffff, uint(d>>32))
+			w.put(uint64(x.dist+1-distBase[dc]), uint(distExtra[dc]))
 			w.flush()
 		}
-		dc := distSymbol(d)
-		w.put(uint64(c.dist[dc]), uint(c.distLen[dc]))
-		w.put(uint64(d+1-uint32(distBase[dc])), uint(distExtra[dc]))
-		w.flush()
+		src = src[int(x.literals)+int(x.length):]
 	}
 	w.put(uint64(c.lit[endOfBlock]), uint(c.litLen[endOfBlock]))
 	w.flush()

@@ -6,8 +6,8 @@
 // a cluster that it cannot read. This encoder keeps every distance within the
 // window, and spends its time where a small window leaves something to gain:
 //
-//	bytes ──▶ hash chains, lazy matching ──▶ tokens ──▶ split where the
-//	statistics change ──▶ per block: dynamic, fixed or stored
+//	bytes ──▶ sets of positions, lazy matching ──▶ literals and matches
+//	──▶ split where the statistics change ──▶ per block: dynamic, fixed or stored
 //
 // A call compresses one block as a whole: there is no state from one to the
 // next, and no stream to flush. Decompression is left to compress/flate, which

@@ -9,60 +9,70 @@ import (
 // Levels of effort.
 const (
 	MinLevel     = 1
-	DefaultLevel = 4
+	DefaultLevel = 3
 	MaxLevel     = 9
 )
 
-// efforts holds, by level: how many earlier positions are tried, which length
-// ends the search, and from which length on a better match at the next byte is
-// not looked for.
-var efforts = [MaxLevel + 1]struct {
-	depth      int
-	nice, lazy int32
-}{
-	1: {2, 16, 0},
-	2: {2, 24, 4},
-	3: {4, 32, 6},
-	4: {6, 32, 8},
-	5: {8, 48, 10},
-	6: {12, 64, 16},
-	7: {24, 96, 48},
-	8: {96, 200, 200},
-	9: {4096, 258, 258},
+// efforts holds, by level: from which length on a better match at the next
+// byte is not looked for, and how many words of four positions there are beyond
+// the first.
+var efforts = [MaxLevel + 1]struct{ lazy, words int }{
+	1: {0, 0},
+	2: {4, 0},
+	3: {6, 0},
+	4: {10, 0},
+	5: {20, 0},
+	6: {20, 1},
+	7: {48, 3},
+	8: {maxMatch, 7},
+	9: {maxMatch, 15},
 }
 
-// chunk is how many tokens are looked at together when the block is split.
+// chunk is how many literals and matches are looked at together when the block
+// is split.
 const chunk = 1024
 
-// maxTokens bounds a DEFLATE block, so that memory does not grow with the
+// maxSteps bounds a DEFLATE block, so that memory does not grow with the
 // caller's block.
-const maxTokens = 32 * chunk
+const maxSteps = 32 * chunk
 
-// An Encoder compresses one block at a time. It is not safe for concurrent
-// use; it takes about 400 KiB.
-type Encoder struct {
-	m      matcher
-	depth  int
-	nice   int32
-	lazy   int32
-	tokens []uint32 // a literal, or a match (see match)
-	from   int32    // index of the first byte of tokens
-	block  stats    // of the tokens that are in the block already
-	next   stats    // of the latest chunk
-	done   int      // how many tokens block covers
-	w      bitWriter
-	coder  coder
-	logs   [1024]uint32
-	dyn    codebook
-	fixed  codebook
+// recent is how many positions at the end of a match can be found later. Those
+// before them have repeated already, and to insert them takes time.
+const recent = 16
+
+// A step is a run of literals and the match behind them; there is none if the
+// length is 0.
+type step struct {
+	literals uint32
+	length   uint16
+	dist     uint16 // less 1
 }
 
-// stats counts what a run of tokens is made of.
+// An Encoder compresses one block at a time. It is not safe for concurrent
+// use; it takes about 350 KiB, at level 9 twice as much.
+type Encoder struct {
+	m       matcher
+	lazy    int
+	steps   []step
+	from    int   // index of the first byte of steps
+	counted int   // index of the first byte that is in neither block nor next
+	block   stats // of the steps that are in the block already
+	next    stats // of the latest chunk
+	done    int   // how many steps block covers
+	w       bitWriter
+	coder   coder
+	logs    [1024]uint32
+	dyn     codebook
+	fixed   codebook
+	symbols symbols
+}
+
+// stats counts what a run of steps is made of.
 type stats struct {
 	lit   [maxLitLen]uint32
 	dist  [maxDist]uint32
 	extra uint32 // bits
-	bytes int32  // of input
+	bytes int    // of input
 }
 
 // codebook is a pair of codes and the header that describes them.
@@ -89,9 +99,9 @@ func NewEncoder(window, level int) *Encoder {
 		level = DefaultLevel
 	}
 	x := efforts[level]
-	e := &Encoder{depth: x.depth, nice: x.nice, lazy: x.lazy, tokens: make([]uint32, 0, maxTokens+2)}
-	e.m.window, e.m.mask = int32(window), int32(window-1)
-	e.m.prev = make([]int32, window)
+	e := &Encoder{lazy: x.lazy, steps: make([]step, 0, maxSteps+1)}
+	e.m.mask, e.m.words = window-1, x.words
+	e.m.older = make([]uint64, x.words<<setBits)
 	for i := range e.logs {
 		e.logs[i] = uint32(math.Round(64 * math.Log2(float64(max(i, 1)))))
 	}
@@ -113,125 +123,115 @@ func NewEncoder(window, level int) *Encoder {
 func (e *Encoder) Append(dst, src []byte) []byte {
 	e.w = bitWriter{out: dst[:cap(dst)], n: len(dst)}
 	e.m.start(src)
-	e.tokens, e.from, e.done = e.tokens[:0], 0, 0
+	e.steps, e.from, e.counted, e.done = e.steps[:0], 0, 0, 0
 	e.block, e.next = stats{}, stats{}
-	if e.lazy > 0 {
-		e.parseLazy()
-	} else {
-		e.parseGreedy()
-	}
+	e.parse()
 	e.finish()
 	e.w.align()
 	out := e.w.out[:e.w.n]
-	e.w.out = nil
+	e.w.out, e.m.buf = nil, nil
 	return out
 }
 
 // AppendZlib is Append with the header and checksum of RFC 1950 around it.
 func (e *Encoder) AppendZlib(dst, src []byte) []byte {
-	cmf := uint16(bits.Len32(uint32(e.m.window))-9)<<12 | 8<<8 | 2<<6 // method 8, default effort
+	cmf := uint16(bits.Len32(uint32(e.m.mask))-8)<<12 | 8<<8 | 2<<6 // method 8, default effort
 	cmf += 31 - cmf%31
 	dst = e.Append(append(dst, byte(cmf>>8), byte(cmf)), src)
 	sum := adler32.Checksum(src)
 	return append(dst, byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
 }
 
-func (e *Encoder) parseGreedy() {
-	m := &e.m
-	for i := int32(0); i < m.end; {
-		l, d := m.find(i, 2, e.depth, e.nice)
-		if d == 0 {
-			e.literal(m.buf[i])
-			i++
-			continue
-		}
-		e.match(l, d)
-		for j := i + 1; j < i+l; j++ {
-			m.insert(j)
-		}
-		i += l
+// parse cuts the block into steps. It puts a literal before a match where the
+// next byte starts a better one.
+func (e *Encoder) parse() {
+	m, lazy := &e.m, e.lazy
+	end := len(m.buf) - lookahead
+	from := 0 // of the literals
+	pending := 0
+	if len(m.buf) >= lookahead {
+		m.insert(0, 1)
 	}
-}
-
-// parseLazy puts a literal before a match where the next byte starts a better
-// one.
-func (e *Encoder) parseLazy() {
-	m := &e.m
-	end := m.end
-	last := int32(0) // where the last match ended
-	for i := int32(0); i < end; {
-		l, d := m.find(i, 2, e.depth, e.nice)
-		if d == 0 {
+	for i := 1; i <= end; {
+		l, d := m.find(i)
+		if l == 0 {
 			// the longer nothing matches, the fewer places are tried
-			skip := min(1+(i-last)>>7, 32, end-i)
-			for ; skip > 0; skip-- {
-				e.literal(m.buf[i])
-				i++
+			i += 1 + (i-from)>>7
+			if i-from >= 4*chunk {
+				i = min(i, len(m.buf))
+				e.step(i-from, 0, 0)
+				pending, from = 0, i
+				e.take()
 			}
 			continue
 		}
-		next := i + 1 // the first index that is not in the tables
-		for l < e.lazy && next < end {
-			depth := e.depth >> 1
-			if l >= 32 {
-				depth >>= 1
-			}
-			l2, d2 := m.find(next, l-1, depth, e.nice)
+		next := i + 1 // the first position that is not in the tables
+		for l < lazy && next <= end {
+			l2, d2 := m.find(next)
 			next++
 			// one byte of length is worth about four bits, of which a farther
 			// distance takes some away
-			if d2 == 0 || 4*(l2-l)+int32(bits.Len32(uint32(d))-bits.Len32(uint32(d2))) <= 2 {
+			if l2 == 0 || 4*(l2-l)+bits.Len32(uint32(d))-bits.Len32(uint32(d2)) <= 2 {
 				break
 			}
-			e.literal(m.buf[i])
 			i++
 			l, d = l2, d2
 		}
-		e.match(l, d)
-		for j := next; j < i+l; j++ {
-			m.insert(j)
-		}
+		e.step(i-from, l, d)
+		pending += i - from + 1
+		m.insert(max(next, i+l-recent), i+l)
 		i += l
-		last = i
+		from = i
+		if pending >= chunk {
+			pending = 0
+			e.take()
+		}
+	}
+	if from < len(m.buf) {
+		e.step(len(m.buf)-from, 0, 0)
 	}
 }
 
-func (e *Encoder) literal(b byte) {
-	e.tokens = append(e.tokens, uint32(b))
-	e.next.lit[b]++
-	e.next.bytes++
-	if len(e.tokens)-e.done == chunk {
-		e.take()
-	}
+func (e *Encoder) step(literals, length, dist int) {
+	e.steps = append(e.steps, step{uint32(literals), uint16(length), uint16(dist - 1)})
 }
 
-// match adds a token with the length less 3 in bits 16 to 23 and the distance
-// less 1 in bits 0 to 14; bit 31 tells it from a literal.
-func (e *Encoder) match(l, d int32) {
-	e.tokens = append(e.tokens, 1<<31|uint32(l-minMatch)<<16|uint32(d-1))
-	lc := lengthCode[l-minMatch]
-	dc := distSymbol(uint32(d - 1))
-	e.next.lit[257+int(lc)]++
-	e.next.dist[dc]++
-	e.next.extra += uint32(lengthExtra[lc]) + uint32(distExtra[dc])
-	e.next.bytes += l
-	if len(e.tokens)-e.done == chunk {
-		e.take()
+// count fills next with the steps that follow those of the block.
+func (e *Encoder) count() {
+	s := &e.next
+	*s = stats{}
+	from := e.counted
+	for _, x := range e.steps[e.done:] {
+		for _, b := range e.m.buf[e.counted:][:x.literals] {
+			s.lit[b]++
+		}
+		e.counted += int(x.literals)
+		if x.length > 0 {
+			l := x.length - minMatch
+			lc := lengthCode[l&0xff]
+			dc := distSymbol(uint32(x.dist))
+			s.lit[257+int(lc)]++
+			s.dist[dc]++
+			s.extra += uint32(lengthExtra[lc]) + uint32(distExtra[dc])
+			e.counted += int(x.length)
+		}
 	}
+	s.bytes = e.counted - from
 }
 
 // take decides whether the latest chunk joins the block or starts one of its
 // own.
 func (e *Encoder) take() {
+	e.count()
 	if e.done > 0 {
 		both := e.block
 		both.add(&e.next)
-		if len(e.tokens) > maxTokens-chunk || e.cost(&both) > e.cost(&e.block)+e.cost(&e.next) {
-			rest := len(e.tokens) - e.done
-			e.write(e.tokens[:e.done], &e.block, false)
+		if len(e.steps) > maxSteps-chunk || e.cost(&both) > e.cost(&e.block)+e.cost(&e.next) {
+			rest := len(e.steps) - e.done
+			e.write(e.steps[:e.done], &e.block, false)
 			e.from += e.block.bytes
-			copy(e.tokens, e.tokens[e.done:])
-			e.tokens = e.tokens[:rest]
+			copy(e.steps, e.steps[e.done:])
+			e.steps = e.steps[:rest]
 			e.block = e.next
 		} else {
 			e.block = both
@@ -239,16 +239,15 @@ func (e *Encoder) take() {
 	} else {
 		e.block = e.next
 	}
-	e.done = len(e.tokens)
-	e.next = stats{}
+	e.done = len(e.steps)
 }
 
 // finish writes what is left as the last block.
 func (e *Encoder) finish() {
-	if len(e.tokens) > e.done {
+	if len(e.steps) > e.done {
 		e.take()
 	}
-	e.write(e.tokens, &e.block, true)
+	e.write(e.steps, &e.block, true)
 }
 
 func (s *stats) add(o *stats) {
