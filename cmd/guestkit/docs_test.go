@@ -79,6 +79,7 @@ func TestJSONFields(t *testing.T) {
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{},
+		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},
 	} {
 		want := jsonFields(reflect.TypeOf(v))
 		got := slices.Clone(sections[title])

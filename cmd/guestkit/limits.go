@@ -5,6 +5,7 @@ import (
 
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/regf"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/qcow2"
@@ -74,6 +75,8 @@ func limits() []limitDoc {
 		{"qcow2: window of zstd", q.ZstdWindowSize, true},
 		{"GPT: entries", partition.MaxGPT, true},
 		{"MBR: logical partitions", partition.DefaultMaxLogical, false},
+		{"registry: data of a value", regf.DefaultMaxValueBytes, true},
+		{"registry: levels of keys", regf.MaxDepth, false},
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},
 		{"guest: package database", inspect.DefaultMaxDatabase, true},
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},

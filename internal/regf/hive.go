@@ -13,7 +13,14 @@ import (
 const (
 	format   = "regf"
 	pageSize = 16 << 10
-	maxDepth = 512 // of keys below the root; Windows allows as many
+)
+
+// The limits of what a hive may ask for, where the options set no others.
+const (
+	DefaultMaxSubkeys    = 70_000
+	DefaultMaxValues     = 110_000
+	DefaultMaxValueBytes = 8_000_000
+	MaxDepth             = 512 // of keys below the root; Windows allows as many
 )
 
 // Options says how a hive is read. Nil means the defaults, which suit hostile
@@ -42,13 +49,13 @@ func (o *Options) withDefaults() Options {
 		out.CacheBytes = 8 << 20
 	}
 	if out.MaxSubkeys <= 0 {
-		out.MaxSubkeys = 70_000
+		out.MaxSubkeys = DefaultMaxSubkeys
 	}
 	if out.MaxValues <= 0 {
-		out.MaxValues = 110_000
+		out.MaxValues = DefaultMaxValues
 	}
 	if out.MaxValueBytes <= 0 {
-		out.MaxValueBytes = 8_000_000
+		out.MaxValueBytes = DefaultMaxValueBytes
 	}
 	return out
 }

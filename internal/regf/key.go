@@ -99,8 +99,8 @@ func (h *Hive) key(what string, offset uint32, up *Key) (*Key, error) {
 			return nil, block.Errorf(format, what, c.off, block.ErrLoop, "the key %q is its own ancestor", k.name)
 		}
 	}
-	if k.depth = up.depth + 1; k.depth > maxDepth {
-		return nil, block.Errorf(format, what, c.off, block.ErrLimit, "the key %q is more than %d levels deep", k.name, maxDepth)
+	if k.depth = up.depth + 1; k.depth > MaxDepth {
+		return nil, block.Errorf(format, what, c.off, block.ErrLimit, "the key %q is more than %d levels deep", k.name, MaxDepth)
 	}
 	return k, nil
 }
@@ -124,6 +124,9 @@ func (k *Key) Path() string {
 	}
 	return strings.Join(names, `\`)
 }
+
+// Parent returns the key that k was found in, nil for the root.
+func (k *Key) Parent() *Key { return k.up }
 
 // ModTime returns when the key, or a value of it, was last written. It is zero
 // if the hive does not say.
