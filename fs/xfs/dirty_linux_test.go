@@ -94,6 +94,104 @@ func (c *churn) step() {
 	}
 }
 
+// TestDirtyOperations shuts a filesystem down after one sort of change at a time.
+func TestDirtyOperations(t *testing.T) {
+	peers.NeedRoot(t)
+	peers.Need(t, "xfs_io")
+	img := newImage(t, 320<<20)
+	dir := peers.Mount(t, img, "xfs")
+	p := func(format string, args ...any) string { return filepath.Join(dir, fmt.Sprintf(format, args...)) }
+	for _, d := range []string{"a", "b", "full"} {
+		os.Mkdir(p("%s", d), 0o755)
+	}
+	for i := range 300 {
+		os.WriteFile(p("full/file-%d", i), []byte(strings.Repeat("0123456789", i*3)), 0o644)
+	}
+	peers.Unmount(t, dir)
+	file := func(name string, change func(f *os.File)) {
+		if f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644); err == nil {
+			change(f)
+			f.Sync()
+			f.Close()
+		}
+	}
+	for _, op := range []struct {
+		name string
+		run  func()
+	}{
+		{"create", func() {
+			for i := range 200 {
+				os.WriteFile(p("a/new-%d", i), nil, 0o600)
+			}
+		}},
+		{"rename", func() {
+			for i := range 100 {
+				os.Rename(p("full/file-%d", i), p("b/moved-%d", i))
+			}
+			os.Rename(p("a/new-0"), p("a/new-1")) // over another
+			os.Mkdir(p("a/sub"), 0o755)
+			os.Rename(p("a/sub"), p("b/sub")) // with another parent
+		}},
+		{"unlink", func() {
+			for i := 100; i < 290; i++ {
+				os.Remove(p("full/file-%d", i))
+			}
+			os.Remove(p("b/sub"))
+		}},
+		{"extend", func() {
+			for i := range 60 {
+				file(p("b/moved-%d", i), func(f *os.File) { f.WriteAt([]byte("the end"), int64(i)*10007) })
+			}
+			file(p("long"), func(f *os.File) {
+				for i := range 400 {
+					f.WriteAt([]byte{byte(i)}, int64(i)*8192)
+				}
+			})
+		}},
+		{"truncate", func() {
+			for i := range 60 {
+				os.Truncate(p("b/moved-%d", i), int64(i)*77)
+			}
+			os.Truncate(p("long"), 100*8192+1) // a btree loses leaves
+		}},
+		{"xattrs", func() {
+			for i := range 40 {
+				unix.Lsetxattr(p("b/moved-%d", i), "user.a", []byte(strings.Repeat("v", i*i*2)), 0)
+				unix.Lsetxattr(p("long"), fmt.Sprint("user.", i), []byte(strings.Repeat("w", 150)), 0)
+			}
+			for i := 0; i < 40; i += 3 {
+				unix.Lremovexattr(p("long"), fmt.Sprint("user.", i))
+			}
+		}},
+		{"links, modes and owners", func() {
+			for i := range 30 {
+				os.Link(p("long"), p("a/link-%d", i))
+				os.Symlink(strings.Repeat("x", i*30), p("a/symlink-%d", i))
+				os.Chmod(p("b/moved-%d", i), os.FileMode(0o400+i))
+				os.Lchown(p("b/moved-%d", i), i*1000, i)
+			}
+		}},
+		{"clone and punch", func() {
+			exec.Command("cp", "--reflink=always", p("long"), p("clone")).Run()
+			file(p("clone"), func(f *os.File) {
+				f.WriteAt([]byte("changed"), 50*8192)
+				unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 10*8192, 9*8192)
+				unix.Fallocate(int(f.Fd()), 0, 200*8192, 1<<20)
+			})
+		}},
+	} {
+		t.Run(op.name, func(t *testing.T) {
+			dir = peers.Mount(t, img, "xfs")
+			op.run()
+			shutdown(t, dir, "shutdown -f")
+			compareRecovered(t, img, op.name)
+			// The kernel recovers the image itself for what comes next.
+			dir = peers.Mount(t, img, "xfs")
+			peers.Unmount(t, dir)
+		})
+	}
+}
+
 // TestDirtyLogs shuts filesystems down amid changes and compares what is read
 // with what the kernel sees after it recovered a copy.
 func TestDirtyLogs(t *testing.T) {
@@ -135,21 +233,34 @@ func dirtyRound(t *testing.T, c *churn, img string, round int) {
 	if c.rng.IntN(3) == 0 {
 		how = "shutdown"
 	}
-	peers.Run(t, "xfs_io", "-r", "-x", "-c", how, c.dir)
-	peers.Run(t, "umount", c.dir) // not Unmount, which asks the dead filesystem first
+	shutdown(t, c.dir, how)
+	compareRecovered(t, img, fmt.Sprint("round ", round))
+}
 
+// shutdown stops a mounted filesystem as if the machine had failed. Without -f
+// what is in memory of the log is lost as well.
+func shutdown(t *testing.T, dir, how string) {
+	t.Helper()
+	peers.Run(t, "xfs_io", "-r", "-x", "-c", how, dir)
+	peers.Run(t, "umount", dir) // not Unmount, which asks the dead filesystem first
+}
+
+// compareRecovered compares what is read of an image that was shut down with
+// what the kernel sees after it recovered a copy.
+func compareRecovered(t *testing.T, img, what string) {
+	t.Helper()
 	after := copyImage(t, img)
 	fsys := openImage(t, img, nil)
 	info := fsys.Info()
 	if !info.Dirty || !info.Replayed {
-		t.Errorf("round %d: dirty %v, replayed %v", round, info.Dirty, info.Replayed)
+		t.Errorf("%s: dirty %v, replayed %v", what, info.Dirty, info.Replayed)
 	}
 	for _, p := range fsys.Problems() {
-		t.Errorf("round %d: problem: %v", round, p)
+		t.Errorf("%s: problem: %v", what, p)
 	}
 	got, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
 	if err != nil {
-		t.Fatalf("round %d: %v", round, err)
+		t.Fatalf("%s: %v", what, err)
 	}
 	dir := peers.Mount(t, after, "xfs", "noatime")
 	want, err := testimg.HostTree(dir, testimg.TreeOptions{})
@@ -158,5 +269,5 @@ func dirtyRound(t *testing.T, c *churn, img string, round int) {
 	}
 	peers.Unmount(t, dir)
 	testimg.CompareTrees(t, got, want, testimg.TreeOptions{})
-	t.Logf("round %d: %d paths", round, len(want))
+	t.Logf("%s: %d paths", what, len(want))
 }

@@ -28,13 +28,18 @@ func fixture(t testing.TB, name string) []byte {
 	return testimg.Unpack(t, "testdata/"+name+".bz2")
 }
 
-func openFixture(t testing.TB, name string) vfs.FS {
+func mustOpen(t testing.TB, r block.Reader, o *xfs.Options) vfs.FS {
 	t.Helper()
-	fsys, err := xfs.Open(bytes.NewReader(fixture(t, name+".img")), nil)
+	fsys, err := xfs.Open(r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return fsys
+}
+
+func openFixture(t testing.TB, name string) vfs.FS {
+	t.Helper()
+	return mustOpen(t, bytes.NewReader(fixture(t, name+".img")), nil)
 }
 
 // list reads what testdata/list.sh printed: the view of the kernel that filled

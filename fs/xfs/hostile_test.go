@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -108,10 +109,14 @@ func TestUnknownFeatureOfVersion5(t *testing.T) {
 	if err := readAll(bytes.NewReader(b)); err != nil {
 		t.Fatalf("with its own bits: %v", err)
 	}
-	b[0xd8] |= 0x80 // S04: incompatible bit 31
-	sealSuperblock(b)
-	if err := readAll(bytes.NewReader(b)); !errors.Is(err, block.ErrUnsupported) {
-		t.Errorf("S04: %v, want ErrUnsupported", err)
+	// S04 is bit 31; what is known by name is refused by it.
+	for bit, name := range map[int]string{31: "bit 31", 8: "metadir", 9: "zoned"} {
+		c := bytes.Clone(b)
+		binary.BigEndian.PutUint32(c[0xd8:], binary.BigEndian.Uint32(c[0xd8:])|1<<bit)
+		sealSuperblock(c)
+		if err := readAll(bytes.NewReader(c)); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("S04, %s: %v, want ErrUnsupported", name, err)
+		}
 	}
 }
 

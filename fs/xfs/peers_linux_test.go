@@ -87,7 +87,7 @@ func compareWithKernel(t *testing.T, img string, o *xfs.Options, mountOptions ..
 
 // TestKernelVariants fills what mkfs can make and the kernel mounts.
 func TestKernelVariants(t *testing.T) {
-	for _, v := range []struct{ name, args string }{
+	for i, v := range []struct{ name, args string }{
 		{"default", ""},
 		{"nrext64", "-i nrext64=1"},
 		{"1k blocks", "-b size=1024"},
@@ -102,11 +102,31 @@ func TestKernelVariants(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			img := newImage(t, 400<<20, strings.Fields(v.args)...)
 			dir := peers.Mount(t, img, "xfs")
-			fill(t, dir)
+			if i == 0 {
+				fill(t, dir)
+			} else {
+				fill(t, dir, "600")
+			}
 			peers.Unmount(t, dir)
 			compareWithKernel(t, img, nil)
 		})
 	}
+}
+
+// TestLargeBlocks has blocks of 64 KiB, larger than pages, which Linux mounts since
+// 6.12.
+func TestLargeBlocks(t *testing.T) {
+	peers.NeedRoot(t)
+	img := newImage(t, 512<<20, strings.Fields("-b size=64k -n size=64k -i size=2048 -s size=4096 -m rmapbt=1")...)
+	if out, err := peers.Command(t, "mount", "-t", "xfs", "-o", "loop", img, t.TempDir()).CombinedOutput(); err != nil {
+		t.Skipf("this kernel does not mount it: %s", out)
+	}
+	// The first mount has shown that it can be done, and goes.
+	peers.Run(t, "umount", img)
+	dir := peers.Mount(t, img, "xfs")
+	fill(t, dir, "600")
+	peers.Unmount(t, dir)
+	compareWithKernel(t, img, nil)
 }
 
 // TestParentPointers sets the feature bits that this mkfs does not know yet on
