@@ -106,7 +106,12 @@ func TestDirtyOperations(t *testing.T) {
 	}
 	for i := range 300 {
 		os.WriteFile(p("full/file-%d", i), []byte(strings.Repeat("0123456789", i*3)), 0o644)
+		os.WriteFile(p("b/moved-%d", i/3), []byte("was here before"), 0o644)
 	}
+	for _, name := range []string{"a/new-0", "a/new-1", "long"} {
+		os.WriteFile(p("%s", name), make([]byte, 900_000), 0o644)
+	}
+	os.Mkdir(p("b/sub"), 0o755)
 	peers.Unmount(t, dir)
 	file := func(name string, change func(f *os.File)) {
 		if f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644); err == nil {
@@ -125,6 +130,7 @@ func TestDirtyOperations(t *testing.T) {
 			}
 		}},
 		{"rename", func() {
+			os.Remove(p("b/sub"))
 			for i := range 100 {
 				os.Rename(p("full/file-%d", i), p("b/moved-%d", i))
 			}

@@ -153,10 +153,11 @@ func listTime(t *testing.T, s string) time.Time {
 	return time.Unix(n, ns) // find prints the two numbers of a timespec: -1.5 is half a second before 1970
 }
 
-// TestFixtures reads what current kernels do not mount any more, and compares
-// it with what an older kernel saw.
+// TestFixtures reads what current kernels do not mount any more, and what was
+// not unmounted, and compares it with what a kernel saw, of the latter after its
+// recovery.
 func TestFixtures(t *testing.T) {
-	for _, name := range []string{"v4", "v4-ftype", "ci"} {
+	for _, name := range []string{"v4", "v4-ftype", "ci", "v5-dirty"} {
 		t.Run(name, func(t *testing.T) {
 			fsys := openFixture(t, name)
 			for _, p := range fsys.Problems() {
