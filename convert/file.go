@@ -35,6 +35,7 @@ type File struct {
 	path string
 	o    FileOptions
 	done bool
+	mine bool // it has its name, and nothing had that name before
 }
 
 // tempPattern is what temporary files are called; the middle is random.
@@ -125,14 +126,26 @@ func (f *File) Commit() error {
 	if err := f.File.Chmod(0o666 &^ umask()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
+	_, err := os.Lstat(f.path)
+	fresh := errors.Is(err, fs.ErrNotExist)
 	if err := rename(f.File, f.path, f.o.Replace); err != nil {
 		return err
 	}
-	f.done = true
+	f.done, f.mine = true, fresh
 	if f.o.NoSync {
 		return nil
 	}
 	return syncDir(filepath.Dir(f.path))
+}
+
+// withdraw takes back a Commit that has not replaced anything, for a file that
+// is nothing without others.
+func (f *File) withdraw() error {
+	if !f.mine {
+		return nil
+	}
+	f.mine = false
+	return os.Remove(f.path)
 }
 
 // Close closes the file. Without a Commit that succeeded it is gone.

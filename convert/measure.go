@@ -32,7 +32,7 @@ func MeasureDisk(ctx context.Context, src block.Device, out *Output, opts *Optio
 }
 
 func measure(ctx context.Context, src block.Device, out *Output, opts *Options, exact bool) (Measure, error) {
-	all, err := dryRun(ctx, holes(src.Size()), out, &Options{Sparse: -1}, true)
+	all, err := dryRun(ctx, holes(src.Size()), out, &Options{Sparse: -1}, true, false)
 	if err != nil {
 		return Measure{}, err
 	}
@@ -43,13 +43,14 @@ func measure(ctx context.Context, src block.Device, out *Output, opts *Options, 
 		// Bytes are not read; no piece is taken for zeros.
 		from, o.Compress, o.Sparse = unread{src}, false, -1
 	}
-	n, err := dryRun(ctx, from, out, &o, false)
+	n, err := dryRun(ctx, from, out, &o, false, exact)
 	return Measure{Required: n, FullyAllocated: all}, err
 }
 
 // dryRun writes the image to nowhere and returns the size of all its files.
-// With all, every byte of the disk has its place.
-func dryRun(ctx context.Context, src block.Device, out *Output, o *Options, all bool) (int64, error) {
+// With all, every byte of the disk has its place. Without exact, nothing is read
+// or compressed.
+func dryRun(ctx context.Context, src block.Device, out *Output, o *Options, all, exact bool) (int64, error) {
 	w, err := writerOf(out.Format)
 	if err != nil {
 		return 0, err
@@ -70,6 +71,9 @@ func dryRun(ctx context.Context, src block.Device, out *Output, o *Options, all 
 		return 0, err
 	}
 	defer t.Close()
+	if w.bound != nil && !exact {
+		t = w.bound(t)
+	}
 	_, err = Run(ctx, src, t, o)
 	n := int64(0)
 	for _, f := range files {

@@ -11,6 +11,7 @@ import (
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // An Output says what image file to write, and where.
@@ -18,10 +19,12 @@ type Output struct {
 	Path   string
 	Format string // one of Formats
 
-	// Raw and Qcow2 say how images of these formats are laid out. Their Size
-	// is that of the disk, whatever it says here.
+	// Raw, Qcow2 and VMDK say how images of these formats are laid out. Their
+	// Size is that of the disk and their Name that of the file, whatever it
+	// says here.
 	Raw   raw.Layout
 	Qcow2 qcow2.Layout
+	VMDK  vmdk.Layout
 
 	File FileOptions
 	// Device writes to the block device at Path, which is not absent after a
@@ -134,14 +137,23 @@ func besidePath(image, name string) string {
 	return filepath.Join(filepath.Dir(image), name)
 }
 
-// commit gives the files their names, the image itself last.
+// commit gives the files their names, the image itself last. After an error
+// none of them is there, but those that took the place of others.
 func (o *opened) commit() error {
-	for _, f := range o.beside {
-		if err := f.Commit(); err != nil {
-			return err
+	err := func() error {
+		for _, f := range o.beside {
+			if err := f.Commit(); err != nil {
+				return err
+			}
+		}
+		return o.file.Commit()
+	}()
+	if err != nil {
+		for _, f := range o.beside {
+			err = errors.Join(err, f.withdraw())
 		}
 	}
-	return o.file.Commit()
+	return err
 }
 
 func (o *opened) Close() error {

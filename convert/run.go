@@ -111,7 +111,7 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), turns: newTurns(), failed: math.MaxInt64, probed: make(chan bool, 1)}
 	r.unit = r.gran
 	r.placer, _ = t.(Placer)
-	if e, ok := t.(Encoder); ok && opts.Compress {
+	if e, ok := t.(Encoder); ok && (opts.Compress || r.placer == nil) {
 		r.enc, r.unit = e, e.EncodeSize()
 	}
 	if !opts.NoClone && r.enc == nil {

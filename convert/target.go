@@ -40,7 +40,8 @@ type Cloner interface {
 	CloneHost(host, n int64, src *os.File, srcOff int64) error
 }
 
-// An Encoder is a Target that can compress.
+// An Encoder is a Target that can compress. One that is no Placer gets all of
+// the disk compressed, whatever Options.Compress says.
 type Encoder interface {
 	Target
 	// EncodeSize is the size of the pieces to compress, a power of two.

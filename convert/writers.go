@@ -10,6 +10,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // A writer writes images of one format. To add one: a row in the table below,
@@ -26,6 +27,10 @@ type writer struct {
 	// start begins an image with a disk of size bytes in f. What lies in
 	// further files, beside makes, by the name that the image calls each.
 	start func(out *Output, size int64, f sink, beside func(name string) (sink, error)) (Target, error)
+	// bound makes of the Target one that does not compress, for a run that
+	// looks for an upper bound of the size without reading. Nil where without
+	// Options.Compress it does not.
+	bound func(t Target) Target
 	// dry changes out for a run that only counts: what it would write beyond
 	// the data is as large and quicker to write. With all, the whole disk has
 	// its place. Where it is nil, all means a disk that is full.
@@ -36,6 +41,7 @@ func writers() []writer {
 	return []writer{
 		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, start: startRaw, dry: dryRaw},
 		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, start: startQcow2, dry: dryQcow2},
+		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, start: startVMDK, bound: boundVMDK},
 	}
 }
 
@@ -75,6 +81,34 @@ func dryQcow2(out *Output, all bool) {
 	case l.Preallocation == qcow2.PreallocFull || l.Preallocation == qcow2.PreallocFalloc:
 		l.Preallocation = qcow2.PreallocMetadata
 	}
+}
+
+func startVMDK(out *Output, size int64, f sink, beside func(string) (sink, error)) (Target, error) {
+	l := out.VMDK
+	l.Size = size
+	if out.Path != "" {
+		l.Name = filepath.Base(out.Path)
+	}
+	if l.Subformat == vmdk.StreamOptimized {
+		return vmdk.NewStreamWriter(io.NewOffsetWriter(f, 0), &l)
+	}
+	return vmdk.NewWriter(f, func(name string) (vmdk.File, error) { return beside(name) }, &l)
+}
+
+func boundVMDK(t Target) Target {
+	if s, ok := t.(*vmdk.StreamWriter); ok {
+		return vmdkBound{s}
+	}
+	return t
+}
+
+// vmdkBound takes every grain for one that does not compress.
+type vmdkBound struct{ *vmdk.StreamWriter }
+
+func (b vmdkBound) Encode(dst, _ []byte) ([]byte, bool, error) {
+	n := int(b.MaxEncoded())
+	dst = slices.Grow(dst, n)
+	return dst[:len(dst)+n], true, nil
 }
 
 // writerOf returns the writer of a format, by name or alias.

@@ -210,7 +210,6 @@ func readFooter(r block.Reader, h *sparseHeader) error {
 	if err != nil {
 		return block.Locate(format, "footer", off, err)
 	}
-	const markerFooter, markerEnd = 3, 0
 	kind := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[12:]) }
 	size := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[8:]) }
 	var f sparseHeader

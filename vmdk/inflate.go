@@ -19,6 +19,14 @@ const (
 	maxCompressed = 2 << 20
 )
 
+// Kinds of markers that are no grain's.
+const (
+	markerEnd       = 0
+	markerTable     = 1
+	markerDirectory = 2
+	markerFooter    = 3
+)
+
 // grainMarker is what lies before a compressed grain.
 type grainMarker struct {
 	lba  uint64 // 0x00 sector of the grain on the disk

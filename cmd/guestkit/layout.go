@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // layout is what image a command writes: the flags that create, convert and
@@ -50,6 +51,16 @@ var layoutOptions = map[string]map[string]setter{
 		"data_file_raw":     func(o *convert.Output, v string) error { return setBool(&o.Qcow2.DataFileRaw, v) },
 		"preallocation":     func(o *convert.Output, v string) error { o.Qcow2.Preallocation = qcow2.Preallocation(v); return nil },
 	},
+	"vmdk": {
+		"subformat":         func(o *convert.Output, v string) error { o.VMDK.Subformat = vmdk.Subformat(v); return nil },
+		"adapter_type":      func(o *convert.Output, v string) error { o.VMDK.Adapter = v; return nil },
+		"hwversion":         func(o *convert.Output, v string) error { return setInt(&o.VMDK.HWVersion, v) },
+		"compat6":           setCompat6,
+		"toolsversion":      func(o *convert.Output, v string) error { o.VMDK.ToolsVersion = v; return nil },
+		"zeroed_grain":      func(o *convert.Output, v string) error { return setBool(&o.VMDK.ZeroedGrain, v) },
+		"grain_size":        func(o *convert.Output, v string) error { return setSize(&o.VMDK.GrainSize, v) },
+		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.VMDK.Level, v) },
+	},
 }
 
 // compressors take what -c says, for each format that has choices.
@@ -62,6 +73,20 @@ var compressors = map[string]func(o *convert.Output, typ, level string) error{
 			return nil
 		}
 		return setInt(&o.Qcow2.Level, level)
+	},
+	"vmdk": func(o *convert.Output, typ, level string) error {
+		switch {
+		case typ != "auto" && typ != "zlib":
+			return usagef("vmdk images are compressed by zlib, not %q", typ)
+		case o.VMDK.Subformat == "":
+			o.VMDK.Subformat = vmdk.StreamOptimized
+		case o.VMDK.Subformat != vmdk.StreamOptimized:
+			return usagef("%s images cannot be compressed; streamOptimized ones are", o.VMDK.Subformat)
+		}
+		if level == "" {
+			return nil
+		}
+		return setInt(&o.VMDK.Level, level)
 	},
 }
 
@@ -140,6 +165,18 @@ func setCompat(o *convert.Output, v string) error {
 	default:
 		return usagef("compat is 0.10 or 1.1, not %q", v)
 	}
+	return nil
+}
+
+func setCompat6(o *convert.Output, v string) error {
+	var six bool
+	if err := setBool(&six, v); err != nil || !six {
+		return err
+	}
+	if o.VMDK.HWVersion != 0 && o.VMDK.HWVersion != 6 {
+		return usagef("compat6 and hwversion exclude each other")
+	}
+	o.VMDK.HWVersion = 6
 	return nil
 }
 
