@@ -144,13 +144,18 @@ func (r *registry) fail(m mounted, err error) {
 	r.code = r.a.sayError(err, r.code)
 }
 
-// spend counts what is read. Keys share no values and values no data, so all of
-// it is less than the hive; else a small hive could be made to print forever.
-func (r *registry) spend(v *regf.Value) error {
-	if r.budget -= v.Size() + 24; r.budget < 0 {
-		return block.Errorf("regf", "hive", -1, block.ErrCorrupt, "its values hold more data than the hive has; what follows is left out")
+// read reads the data of a value, and counts it: keys share no values and values
+// no data, so all of it is less than the hive; else a small hive could be made
+// to print forever. That is an error which ends the command; one of the value
+// is said, and ok is false.
+func (r *registry) read(m mounted, v *regf.Value) (b []byte, ok bool, err error) {
+	if b, err = v.Bytes(); err != nil {
+		r.fail(m, err)
 	}
-	return nil
+	if r.budget -= int64(len(b)) + 24; r.budget < 0 {
+		return nil, false, m.fail(block.Errorf("regf", "hive", -1, block.ErrCorrupt, "its values hold more data than the hive has; what follows is left out"))
+	}
+	return b, err == nil, nil
 }
 
 // walk calls visit for a key and, if all is set, for those below.
@@ -189,11 +194,14 @@ func (r *registry) value(m mounted, k *regf.Key, name string) error {
 	case r.reg:
 		w := r.regWriter()
 		w.head()
-		r.regKey(m, w, k, []*regf.Value{v})
-		return w.err
+		return errors.Join(r.regKey(m, w, k, []*regf.Value{v}), w.err)
 	case r.a.json:
 		d := newRegKeyDoc(m, k)
-		d.Values = append(d.Values, r.valueDoc(m, v))
+		value, err := r.valueDoc(m, v)
+		if err != nil {
+			return err
+		}
+		d.Values = append(d.Values, value)
 		return r.document(m, []regKeyDoc{d})
 	}
 	b, err := v.Bytes()
@@ -239,18 +247,16 @@ func (r *registry) printKey(m mounted, k *regf.Key) error {
 	out.Printf("%s\n", terminal.Bold.In(m.path(k)))
 	t := &terminal.Table{Indent: 4, Gap: 4}
 	for v, err := range k.Values() {
-		if err == nil {
-			if err := r.spend(v); err != nil {
-				out.Table(t)
-				return m.fail(err)
-			}
-		}
-		var b []byte
-		if err == nil {
-			b, err = v.Bytes()
-		}
 		if err != nil {
 			r.fail(m, err)
+			continue
+		}
+		b, ok, err := r.read(m, v)
+		if err != nil {
+			out.Table(t)
+			return err
+		}
+		if !ok {
 			continue
 		}
 		name := any(v.Name())

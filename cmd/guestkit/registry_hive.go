@@ -119,12 +119,18 @@ func isHive(name string) bool {
 	return err == nil && string(mark[:]) == "regf"
 }
 
-// openHost opens a file of the host.
-func openHost(name string) (block.Reader, error) {
+// hostFiles are files of the host that are open for reading.
+type hostFiles []*os.File
+
+func (h *hostFiles) open(name string) (block.Reader, error) {
+	if err := plainFile(name); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
+	*h = append(*h, f)
 	fi, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -132,18 +138,26 @@ func openHost(name string) (block.Reader, error) {
 	return io.NewSectionReader(f, 0, fi.Size()), nil
 }
 
+func (h *hostFiles) close() {
+	for _, f := range *h {
+		f.Close()
+	}
+}
+
 // file reads a hive that is a file of the host.
 func (r *registry) file(name string, args []string) error {
 	if r.volume != "" {
 		return usagef("--volume goes with a disk image, and %s is a hive", name)
 	}
-	base, err := openHost(name)
+	var files hostFiles
+	defer files.close()
+	base, err := files.open(name)
 	if err != nil {
 		return err
 	}
 	o := &regf.Options{MaxSubkeys: listed, MaxValues: listed}
 	for _, log := range r.logs {
-		l, err := openHost(log)
+		l, err := files.open(log)
 		if err != nil {
 			return err
 		}

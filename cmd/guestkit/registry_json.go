@@ -58,13 +58,14 @@ func (r *registry) keyDoc(m mounted, k *regf.Key) (regKeyDoc, error) {
 			r.fail(m, err)
 			continue
 		}
-		if err := r.spend(v); err != nil {
-			return d, m.fail(err)
+		value, err := r.valueDoc(m, v)
+		if err != nil {
+			return d, err
 		}
 		if m.size-r.budget > maxDocument {
 			return d, m.fail(block.Errorf("regf", "hive", -1, block.ErrLimit, "more data than one JSON document takes; ask for fewer keys"))
 		}
-		d.Values = append(d.Values, r.valueDoc(m, v))
+		d.Values = append(d.Values, value)
 	}
 	for sub, err := range k.Subkeys() {
 		if err != nil {
@@ -76,20 +77,22 @@ func (r *registry) keyDoc(m mounted, k *regf.Key) (regKeyDoc, error) {
 	return d, nil
 }
 
-func (r *registry) valueDoc(m mounted, v *regf.Value) regValueDoc {
+func (r *registry) valueDoc(m mounted, v *regf.Value) (regValueDoc, error) {
 	d := regValueDoc{Name: v.Name(), Type: v.Type().String()}
-	b, err := v.Bytes()
+	b, ok, err := r.read(m, v)
 	if err != nil {
-		r.fail(m, err)
-		d.Error = err.Error()
-		return d
+		return d, err
+	}
+	if !ok {
+		d.Error = r.errs[len(r.errs)-1].Error()
+		return d, nil
 	}
 	form := decode(v.Type(), b)
 	d.Text, d.Strings, d.Number = form.text, form.strings, form.number
 	if !form.whole {
 		d.Data = &b
 	}
-	return d
+	return d, nil
 }
 
 // document prints the keys.

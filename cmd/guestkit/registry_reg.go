@@ -82,12 +82,11 @@ func (r *registry) regKey(m mounted, w *regWriter, k *regf.Key, values []*regf.V
 			r.fail(m, fmt.Errorf("value %q of key %q: %w", v.Name(), m.path(k), errNoReg))
 			continue
 		}
-		if err := r.spend(v); err != nil {
-			return m.fail(err)
-		}
-		b, err := v.Bytes()
+		b, ok, err := r.read(m, v)
 		if err != nil {
-			r.fail(m, err)
+			return err
+		}
+		if !ok {
 			continue
 		}
 		name := "@"

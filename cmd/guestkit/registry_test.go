@@ -143,12 +143,21 @@ func TestRegistryHostile(t *testing.T) {
 		t.Errorf("a .reg file of hostile names (code %d): %q", r.code, text)
 	}
 
+	// One value that lies about its size hides none of the others.
+	root = (&regftest.Key{Name: "R"}).Set("K", regftest.SZ("liar", "some text"), regftest.DWORD("after", 7))
+	b := regftest.Build(root, nil)
+	binary.LittleEndian.PutUint32(b[bytes.Index(b, []byte("liar"))-16:], 0x7fffffff)
+	r = gk(t, "registry", hiveFile(t, "L", b), "K")
+	if r.code != exitFailed || !strings.Contains(r.err, "limit exceeded") || !strings.Contains(r.out, "after") {
+		t.Errorf("%+v", r)
+	}
+
 	// A hundred values that are one.
 	root = (&regftest.Key{Name: "R"}).Set("K", regftest.Binary("v", make([]byte, 9000)))
 	for i := range 99 {
 		root.Set("K", regftest.Binary(fmt.Sprint(i), nil))
 	}
-	b := regftest.Build(root, nil)
+	b = regftest.Build(root, nil)
 	vk := bytes.Index(b, []byte("vk\x01\x00\x28\x23"))
 	first := binary.LittleEndian.AppendUint32(nil, uint32(vk-4-4096))
 	list := bytes.LastIndex(b, first)

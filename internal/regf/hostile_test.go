@@ -62,13 +62,21 @@ func nk(name string, subkeys, list, values, valueList int) []byte {
 // second is where the cell behind a root key with a name of 4 letters lies.
 const second = 0x20 + 88
 
-// readAll reads all that there is and returns the first error.
+// readAll reads all that there is and returns the first error. As keys share no
+// values and values no data, all of it is not more than the hive: a small one
+// that says otherwise would be read for hours.
 func readAll(r block.Reader, o *regf.Options) error {
 	h, err := regf.Open(r, o)
 	if err != nil {
 		return err
 	}
 	var first error
+	left := r.Size()
+	if o != nil {
+		for _, l := range o.Logs {
+			left += l.Size()
+		}
+	}
 	note := func(err error) bool {
 		if first == nil {
 			first = err
@@ -81,8 +89,12 @@ func readAll(r block.Reader, o *regf.Options) error {
 		note(err)
 		for v, err := range k.Values() {
 			if note(err) {
-				_, err := v.Bytes()
+				b, err := v.Bytes()
 				note(err)
+				if left -= int64(len(b)) + 24; left < 0 {
+					note(block.Errorf("regf", "hive", -1, block.ErrCorrupt, "more data than the hive has"))
+					return
+				}
 				v.Text()
 				v.Strings()
 				v.Uint()

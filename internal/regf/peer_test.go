@@ -154,6 +154,30 @@ func TestHivex(t *testing.T) {
 	}
 }
 
+// TestReal compares the hives in the folder that GUESTKIT_HIVES names: those of
+// real systems, which are nobody's to give away.
+func TestReal(t *testing.T) {
+	dir := os.Getenv("GUESTKIT_HIVES")
+	if dir == "" {
+		t.Skip("GUESTKIT_HIVES names no folder of hives")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			agree(t, b)
+			root, _ := open(t, b, nil).Root()
+			found(t, root)
+		})
+	}
+}
+
 // TestWindows compares hives that look like those of Windows releases, and
 // what hivexregedit makes of them.
 func TestWindows(t *testing.T) {
