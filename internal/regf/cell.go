@@ -63,6 +63,10 @@ func (c cell) read(p []byte, off, n int64) ([]byte, error) {
 	if off < 0 || n < 0 || off > c.size || n > c.size-off {
 		return nil, c.corrupt("%d bytes at %d do not fit into its cell of %d bytes", n, off, c.size)
 	}
+	if n <= pageSize {
+		b, err := c.view(off, n)
+		return append(p, b...), err
+	}
 	at := len(p)
 	p = append(p, make([]byte, n)...)
 	if err := block.ReadFull(c.h.r, p[at:], c.off+off); err != nil {
