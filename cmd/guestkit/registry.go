@@ -33,7 +33,7 @@ func newRegistry(a *app) *cobra.Command {
 		Use:   "registry IMAGE [KEY [VALUE]]",
 		Short: "Print keys and values of a Windows registry",
 		Long: `Prints a key of the registry of the Windows in an image: its values and the names
-of its subkeys, the values below with -r, or the data of one VALUE ('' is the
+of its subkeys, all below with -R, or the data of one VALUE ('' is the
 default one). Without a KEY it lists the hives that there are.
 
 KEY begins with HKLM\SOFTWARE, HKLM\SYSTEM, HKLM\SAM, HKLM\SECURITY or
@@ -56,7 +56,7 @@ terminal. Times and classes of keys are in JSON only.`,
 	r.src = a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	volume := r.src.volumeFlag(cmd)
-	cmd.Flags().BoolVarP(&r.recursive, "recursive", "r", false, "print the keys below as well")
+	cmd.Flags().BoolVarP(&r.recursive, "recursive", "R", false, "print the keys below as well")
 	cmd.Flags().BoolVar(&r.reg, "reg", false, "print a file that regedit imports, with all below KEY")
 	cmd.Flags().StringArrayVar(&r.logs, "log", nil, "a transaction log `FILE` of the hive file; repeatable")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -108,6 +108,7 @@ func (r *registry) guest(disks, args []string) error {
 	if err != nil {
 		return err
 	}
+	m.tree = t
 	err = r.show(m, args[1:])
 	r.a.warn(t.Problems())
 	return err

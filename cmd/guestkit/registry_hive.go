@@ -72,6 +72,7 @@ type mounted struct {
 	file string // where it lies
 	rest string // the path of the key that was asked for, from its root
 	size int64
+	tree *guestTree // it comes from, nil for a file of the host
 }
 
 // path is the whole path of a key.

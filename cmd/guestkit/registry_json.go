@@ -97,8 +97,11 @@ func (r *registry) valueDoc(m mounted, v *regf.Value) (regValueDoc, error) {
 
 // document prints the keys.
 func (r *registry) document(m mounted, keys []regKeyDoc) error {
-	d := registryDoc{Schema: schema("registry"), Hives: []hiveDoc{{m.name, m.file}}, Keys: keys, Problems: texts(append(m.problems(), r.errs...))}
-	return r.a.document(d)
+	problems := append(m.problems(), r.errs...)
+	if m.tree != nil {
+		problems = append(m.tree.Problems(), problems...)
+	}
+	return r.a.document(registryDoc{schema("registry"), []hiveDoc{{m.name, m.file}}, keys, texts(problems)})
 }
 
 // decode gives data the form that its type asks for, as far as it has it.

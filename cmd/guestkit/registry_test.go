@@ -59,7 +59,7 @@ func TestRegistryFile(t *testing.T) {
 		{[]string{file}, "\\\n\n\\Zoo\n"},
 		{[]string{file, `HKLM\SOFTWARE`}, "HKEY_LOCAL_MACHINE\\SOFTWARE\n\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Zoo\n"},
 		{[]string{file, `Zoo\Sub/key`}, "\\Zoo\\Sub/key\n\n\\Zoo\\Sub/key\\Deeper\n"},
-		{[]string{"-r", file, `Zoo\Sub/key`}, "\\Zoo\\Sub/key\n\n\\Zoo\\Sub/key\\Deeper\n"},
+		{[]string{"-R", file, `Zoo\Sub/key`}, "\\Zoo\\Sub/key\n\n\\Zoo\\Sub/key\\Deeper\n"},
 		{[]string{file, "Zoo"}, `\Zoo
     (Default)             REG_SZ                  the default
     sz                    REG_SZ                  say "C:\x"
@@ -132,7 +132,7 @@ func TestRegistryHostile(t *testing.T) {
 	root.Set("b\r\n[-HKEY_LOCAL_MACHINE\\SAM", regftest.DWORD("d", 1))
 	root.Key("c").Keys = append(root.Key("c").Keys, &regftest.Key{Name: `d\e`})
 	file := hiveFile(t, "H", regftest.Build(root, nil))
-	for _, args := range [][]string{{"-r", file}, {"-r", "--json", file}, {file, "a\x1b[2J\u202e", "v\x1b]0;x\x07"}, {file, "\x1b"}} {
+	for _, args := range [][]string{{"-R", file}, {"-R", "--json", file}, {file, "a\x1b[2J\u202e", "v\x1b]0;x\x07"}, {file, "\x1b"}} {
 		r := gk(t, append([]string{"registry"}, args...)...)
 		if i := strings.IndexFunc(r.out+r.err, func(r rune) bool { return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || r == 0x202e }); i >= 0 {
 			t.Errorf("%q prints a control character: %q", args, (r.out + r.err)[i:])
@@ -174,7 +174,7 @@ func TestRegistryHostile(t *testing.T) {
 
 func TestRegistryJSON(t *testing.T) {
 	file := hiveFile(t, "SOFTWARE", regftest.Build(zoo(), nil))
-	r := gk(t, "registry", "--json", "-r", file, `HKLM\SOFTWARE`)
+	r := gk(t, "registry", "--json", "-R", file, `HKLM\SOFTWARE`)
 	var d registryDoc
 	if err := json.Unmarshal([]byte(r.out), &d); err != nil || r.code != exitDone {
 		t.Fatalf("code %d, %v", r.code, err)
