@@ -11,6 +11,9 @@ import (
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vdi"
+	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vhdx"
 	"github.com/guestkit/guestkit/vmdk"
 )
 
@@ -19,12 +22,14 @@ type Output struct {
 	Path   string
 	Format string // one of Formats
 
-	// Raw, Qcow2 and VMDK say how images of these formats are laid out. Their
-	// Size is that of the disk and their Name that of the file, whatever it
-	// says here.
+	// How images of each format are laid out. Their Size is that of the disk
+	// and their Name that of the file, whatever it says here.
 	Raw   raw.Layout
 	Qcow2 qcow2.Layout
 	VMDK  vmdk.Layout
+	VHD   vhd.Layout
+	VHDX  vhdx.Layout
+	VDI   vdi.Layout
 
 	File FileOptions
 	// Device writes to the block device at Path, which is not absent after a

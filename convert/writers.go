@@ -10,6 +10,9 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vdi"
+	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vhdx"
 	"github.com/guestkit/guestkit/vmdk"
 )
 
@@ -42,6 +45,9 @@ func writers() []writer {
 		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, start: startRaw, dry: dryRaw},
 		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, start: startQcow2, dry: dryQcow2},
 		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, start: startVMDK, bound: boundVMDK},
+		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
+		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
+		{name: "vdi", extensions: []string{".vdi"}, rounds: true, start: startVDI, dry: dryVDI},
 	}
 }
 
@@ -110,6 +116,38 @@ func (b vmdkBound) Encode(dst, _ []byte) ([]byte, bool, error) {
 	dst = slices.Grow(dst, n)
 	return dst[:len(dst)+n], true, nil
 }
+
+func startVHD(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+	l := out.VHD
+	l.Size = size
+	return vhd.NewWriter(f, &l)
+}
+
+func dryVHD(out *Output, all bool) {
+	if all && out.VHD.Subformat != "fixed" {
+		out.VHD.Allocate, out.VHD.Parent = true, nil
+	}
+}
+
+func startVHDX(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+	l := out.VHDX
+	l.Size = size
+	return vhdx.NewWriter(f, &l)
+}
+
+func dryVHDX(out *Output, all bool) {
+	if all {
+		out.VHDX.Subformat = "fixed"
+	}
+}
+
+func startVDI(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+	l := out.VDI
+	l.Size = size
+	return vdi.NewWriter(f, &l)
+}
+
+func dryVDI(out *Output, all bool) { out.VDI.Static = out.VDI.Static || all }
 
 // writerOf returns the writer of a format, by name or alias.
 func writerOf(name string) (*writer, error) {

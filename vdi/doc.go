@@ -1,4 +1,4 @@
-// Package vdi reads VirtualBox disk images (VDI, format version 1.1).
+// Package vdi reads and writes VirtualBox disk images (VDI, format version 1.1).
 //
 //	0        512                offBlocks         offData
 //	+---------+------------------+-----------------+--------+--------+----
@@ -11,7 +11,8 @@
 // All numbers are little-endian. Dynamic and static (pre-allocated) images are
 // read, and differencing images if the caller gives the parent: a VDI names
 // its parent by UUID only, so no file name in it is ever followed. Undo images
-// and images of other versions are refused by name.
+// and images of other versions are refused by name. Dynamic and static images
+// are written.
 //
 // VirtualBox publishes no specification; the layout is that of its headers
 // VDICore.h and VDI.h (VBoxHDD), checked against images that qemu-img makes.

@@ -1,4 +1,4 @@
-// Package vhd reads Virtual PC and Hyper-V hard disk images (VHD 1.0).
+// Package vhd reads and writes Virtual PC and Hyper-V hard disk images (VHD 1.0).
 //
 //	fixed         +----------------------------------------------+--------+
 //	              | the disk                                     | footer |
@@ -22,6 +22,13 @@
 // heads and sectors, which is rounded. Programs differ in which of them they
 // present to the guest; the creator application in the footer tells. [SizeRule]
 // has the rule.
+//
+// # Writing
+//
+// [Writer] makes fixed, dynamic and differencing images. A new image says that
+// its size in bytes counts, by the creator code of qemu for that ("qem2") and
+// by the largest geometry where the geometry cannot say the same, so that
+// whatever rule a program follows, it presents the same disk.
 //
 // # Copies
 //

@@ -155,6 +155,14 @@ func (h *dynamicHeader) parentNames(r block.Reader) ([]string, error) {
 	return append(relative, absolute...), nil
 }
 
+func encodeUTF16(s string, order binary.AppendByteOrder) []byte {
+	var b []byte
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = order.AppendUint16(b, u)
+	}
+	return b
+}
+
 // decodeUTF16 decodes up to the first NUL. Halves of surrogate pairs become
 // U+FFFD.
 func decodeUTF16(b []byte, order binary.ByteOrder) string {

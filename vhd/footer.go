@@ -3,6 +3,7 @@ package vhd
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -172,4 +173,13 @@ func (f *footer) size(rule SizeRule) int64 {
 func uuid(u [16]byte) string {
 	s := hex.EncodeToString(u[:])
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// parseUUID is the reverse of uuid.
+func parseUUID(s string) (u [16]byte, err error) {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != len(u) {
+		return u, invalid("the unique ID %q has not 32 hexadecimal digits", s)
+	}
+	return [16]byte(b), nil
 }

@@ -1,4 +1,4 @@
-// Package vhdx reads Hyper-V virtual hard disks (VHDX).
+// Package vhdx reads and writes Hyper-V virtual hard disks (VHDX).
 //
 //	0       64K    128K   192K     256K          1M
 //	+-------+------+------+--------+--------+----+-----+----------+-----+--------+----
@@ -20,7 +20,8 @@
 // valid sequence of entries is an error, since neither the state before nor the
 // one after it is known to be whole.
 //
-// Fixed, dynamic and differencing images are read. The specification is
+// Fixed, dynamic and differencing images are read, fixed and dynamic ones
+// written. The specification is
 // [MS-VHDX], "Virtual Hard Disk v2 (VHDX) File Format"; sections are named
 // where they are used.
 //

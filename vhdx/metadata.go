@@ -61,6 +61,14 @@ func (e *metadataEntry) decode(b []byte) {
 	e.flags = binary.LittleEndian.Uint32(b[0x18:])
 }
 
+// encode writes the entry to b.
+func (e *metadataEntry) encode(b []byte) {
+	copy(b, e.id[:])
+	binary.LittleEndian.PutUint32(b[0x10:], e.offset)
+	binary.LittleEndian.PutUint32(b[0x14:], e.length)
+	binary.LittleEndian.PutUint32(b[0x18:], e.flags)
+}
+
 // metadata is what the items say.
 type metadata struct {
 	size           int64

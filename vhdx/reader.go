@@ -151,18 +151,28 @@ func (im *Image) openRegions() error {
 	}
 	im.bat = bat
 	im.taken = append(im.taken, bat, meta)
-	im.chunk = (1 << 23) * im.m.logicalSector / im.m.blockSize
-	blocks := (im.m.size + im.m.blockSize - 1) / im.m.blockSize
-	entries := blocks
-	if im.m.hasParent {
-		entries = (blocks + im.chunk - 1) / im.chunk * (im.chunk + 1)
-	} else if blocks > 0 {
-		entries += (blocks - 1) / im.chunk
-	}
+	im.chunk = chunkRatio(im.m.logicalSector, im.m.blockSize)
+	entries := batEntries((im.m.size+im.m.blockSize-1)/im.m.blockSize, im.chunk, im.m.hasParent)
 	if 8*entries > bat.end-bat.off {
 		return block.Errorf(format, "BAT", bat.off, block.ErrCorrupt, "%d bytes are too few for %d entries", bat.end-bat.off, entries)
 	}
 	return nil
+}
+
+// chunkRatio is how many blocks one sector bitmap of 1 MiB is for (section
+// 2.5).
+func chunkRatio(logicalSector, blockSize int64) int64 { return (1 << 23) * logicalSector / blockSize }
+
+// batEntries is how many entries the BAT of so many blocks has, with those of
+// the sector bitmaps.
+func batEntries(blocks, chunk int64, differencing bool) int64 {
+	switch {
+	case differencing:
+		return (blocks + chunk - 1) / chunk * (chunk + 1)
+	case blocks > 0:
+		return blocks + (blocks-1)/chunk
+	}
+	return 0
 }
 
 func (im *Image) openParent(opener block.Opener) error {

@@ -34,6 +34,14 @@ func (e *regionEntry) decode(b []byte) {
 	e.required = binary.LittleEndian.Uint32(b[0x1c:])
 }
 
+// encode writes the entry to b.
+func (e *regionEntry) encode(b []byte) {
+	copy(b, e.id[:])
+	binary.LittleEndian.PutUint64(b[0x10:], e.offset)
+	binary.LittleEndian.PutUint32(b[0x18:], e.length)
+	binary.LittleEndian.PutUint32(b[0x1c:], e.required)
+}
+
 // A region is a part of the file with one use.
 type region struct {
 	what     string

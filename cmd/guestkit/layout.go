@@ -61,6 +61,21 @@ var layoutOptions = map[string]map[string]setter{
 		"grain_size":        func(o *convert.Output, v string) error { return setSize(&o.VMDK.GrainSize, v) },
 		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.VMDK.Level, v) },
 	},
+	"vhd": {
+		"subformat":  func(o *convert.Output, v string) error { o.VHD.Subformat = v; return nil },
+		"force_size": func(o *convert.Output, v string) error { return setNot(&o.VHD.Geometry, v) },
+		"block_size": func(o *convert.Output, v string) error { return setSize(&o.VHD.BlockSize, v) },
+	},
+	"vhdx": {
+		"subformat":           func(o *convert.Output, v string) error { o.VHDX.Subformat = v; return nil },
+		"block_size":          func(o *convert.Output, v string) error { return setSize(&o.VHDX.BlockSize, v) },
+		"block_state_zero":    func(o *convert.Output, v string) error { return setBool(&o.VHDX.BlockStateZero, v) },
+		"log_size":            func(o *convert.Output, v string) error { return setSize(&o.VHDX.LogSize, v) },
+		"logical_sector_size": func(o *convert.Output, v string) error { return setInt(&o.VHDX.LogicalSector, v) },
+	},
+	"vdi": {
+		"static": func(o *convert.Output, v string) error { return setBool(&o.VDI.Static, v) },
+	},
 }
 
 // compressors take what -c says, for each format that has choices.
@@ -202,4 +217,11 @@ func setBool(p *bool, v string) error {
 		return usagef("%q is not on or off", v)
 	}
 	return nil
+}
+
+// setNot sets an option that is on by default.
+func setNot(p *bool, v string) error {
+	err := setBool(p, v)
+	*p = !*p && err == nil
+	return err
 }

@@ -3,6 +3,7 @@
 package guid
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -44,5 +45,14 @@ func Parse(s string) (GUID, error) {
 // GUID, which no format uses.
 func Must(s string) GUID {
 	g, _ := Parse(s)
+	return g
+}
+
+// New makes a random GUID (version 4).
+func New() GUID {
+	var g GUID
+	rand.Read(g[:])
+	g[7] = g[7]&0x0f | 0x40
+	g[8] = g[8]&0x3f | 0x80
 	return g
 }
