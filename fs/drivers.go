@@ -24,7 +24,7 @@ var drivers = [...]driver{
 		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"ntfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return ntfs.Open(r, &ntfs.Options{CacheBytes: o.CacheBytes})
+		return ntfs.Open(r, &ntfs.Options{CacheBytes: o.CacheBytes, Drive: o.Drive})
 	}},
 	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay})

@@ -15,6 +15,9 @@ type Options struct {
 	// NoReplay reads the filesystem as it lies on the disk, without the
 	// changes that wait in its journal or log.
 	NoReplay bool
+	// Drive is the letter by which the guest knows the volume, 'C' for
+	// example, 0 if that is not known; see ntfs.Options.
+	Drive byte
 }
 
 // Open opens the filesystem on r. What is known and has no driver wraps

@@ -13,9 +13,10 @@ type Options struct {
 	// 32 MiB, and less than 1 MiB means that.
 	CacheBytes int64
 	// Drive is the letter that the system which uses the volume gives it,
-	// 'C' for example. Links to other letters then lead nowhere. 0: not
-	// known; a link to any letter is taken as one into this volume if its
-	// target exists here.
+	// 'C' for example. Links to other letters then have targets like "/D:/x",
+	// which lead there if [vfs.Join] made a tree of the drives. 0: not known;
+	// a link to any letter is taken as one into this volume if its target
+	// exists here.
 	Drive byte
 }
 

@@ -125,7 +125,7 @@ func TestReparse(t *testing.T) {
 	}{
 		{"junction", true, reparse(junction, linkData(`\??\C:\Dir\Sub`, `C:\Dir\Sub`)), "/Dir/Sub", "", "/file"},
 		{"junction case", true, reparse(junction, linkData(`\??\c:\dir\sub\`, `c:\dir\sub\`)), "/dir/sub/", "", "/file"},
-		{"other drive", true, reparse(junction, linkData(`\??\D:\Dir`, `D:\Dir`)), "/Dir", `D:\Dir`, ""},
+		{"other drive", true, reparse(junction, linkData(`\??\D:\Dir`, `D:\Dir`)), "/Dir", "/D:/Dir", ""},
 		{"not here", true, reparse(junction, linkData(`\??\C:\Nowhere\x`, ``)), `C:\Nowhere\x`, "/Nowhere/x", ""},
 		{"drive root", true, reparse(junction, linkData(`\??\C:\`, `C:\`)), `C:\`, "/", ""},
 		{"volume", true, reparse(junction, linkData(`\??\Volume{01234567-89ab-cdef-0123-456789abcdef}\`, ``)), `\\?\Volume{01234567-89ab-cdef-0123-456789abcdef}\`, "", ""},

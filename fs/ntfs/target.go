@@ -6,9 +6,10 @@ import "strings"
 // one that resolves inside this volume.
 //
 //   - A relative target has its separators changed.
-//   - `\??\C:\x` becomes "/x" if C is the letter of this volume. A volume does
-//     not know its own letter: unless the options tell it, the target is taken
-//     as one of this volume if it exists here, as nearly all are.
+//   - `\??\C:\x` becomes "/x" if C is the letter of this volume, and "/C:/x" if
+//     it has another. A volume does not know its own letter: unless the options
+//     tell it, the target is taken as one of this volume if it exists here, as
+//     nearly all are.
 //   - Everything else stays a Windows path, without the prefix `\??\`, which
 //     as a path of this volume leads nowhere: `D:\x`, `\\server\share`,
 //     `\\?\Volume{…}\`.
@@ -31,9 +32,12 @@ func (v *volume) guestTarget(l windowsLink) string {
 // absoluteTarget is guestTarget for a target after its prefix.
 func (v *volume) absoluteTarget(t string) string {
 	if len(t) >= 2 && t[1] == ':' && letter(t[0]) != 0 && (len(t) == 2 || t[2] == '\\') {
-		path := slashes(t[2:])
-		if v.drive == letter(t[0]) || v.drive == 0 && v.exists(path) {
-			return "/" + strings.TrimLeft(path, "/")
+		path := strings.TrimLeft(slashes(t[2:]), "/")
+		switch {
+		case v.drive == letter(t[0]) || v.drive == 0 && v.exists(path):
+			return "/" + path
+		case v.drive != 0:
+			return "/" + string(letter(t[0])) + ":/" + path
 		}
 		return t
 	}

@@ -29,6 +29,11 @@ func New(d Driver) (FS, error) {
 type Mount struct {
 	Path string // "." or "boot/efi", in the form of io/fs
 	FS   FS     // made by New
+	// Drive makes Path, one element such as "D:", the name of a tree of its
+	// own: it need not exist, is not listed in the root, and is found there in
+	// any case. Absolute links in it start at its own root, ".." does not leave
+	// it, and "/D:/x" leads into it from any link.
+	Drive bool
 }
 
 // Join makes one tree of several filesystems that New made: mounts[0].Path is
@@ -43,13 +48,25 @@ func Join(mounts []Mount) (FS, error) {
 	if !ok {
 		return nil, errForeign
 	}
-	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), mounts: map[string]Inode{}}
+	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), mounts: map[string]Inode{}, drives: map[string]Inode{}}
+	joined := map[*tree]bool{base: true}
+	add := func(over *tree) { // one that has several places has its problems once
+		if !joined[over] {
+			joined[over] = true
+			t.drivers = append(t.drivers, over.drivers...)
+		}
+	}
 	rest := slices.Clone(mounts[1:])
 	slices.SortStableFunc(rest, func(a, b Mount) int { return strings.Count(a.Path, "/") - strings.Count(b.Path, "/") })
 	for _, m := range rest {
 		over, ok := m.FS.(*tree)
 		if !ok {
 			return nil, errForeign
+		}
+		if m.Drive {
+			t.drives[driveName(m.Path)] = over.root
+			add(over)
+			continue
 		}
 		place, err := t.resolve("mount", m.Path, true)
 		if err == nil && !place.at().Stat().Mode.IsDir() {
@@ -59,7 +76,7 @@ func Join(mounts []Mount) (FS, error) {
 			t.problems = append(t.problems, err)
 			continue
 		}
-		t.drivers = append(t.drivers, over.drivers...)
+		add(over)
 		t.mounts[place.name()] = over.root
 	}
 	return t, nil
@@ -76,6 +93,7 @@ var (
 type tree struct {
 	root     Inode
 	mounts   map[string]Inode // raw path to what lies over it
+	drives   map[string]Inode // driveName to the root of one
 	drivers  []Driver
 	problems []error // met while joining
 }
@@ -94,19 +112,34 @@ func (t *tree) Problems() []error {
 type trail struct {
 	inodes []Inode
 	names  []string // raw; one less than inodes
+	base   int      // how many names lead to the root that links see: 1 in a drive
 }
 
 func (w *trail) at() Inode    { return w.inodes[len(w.inodes)-1] }
 func (w *trail) name() string { return strings.Join(w.names, "/") }
+func (w *trail) atRoot() bool { return len(w.names) == w.base }
 
 func (w *trail) up() {
-	if len(w.names) > 0 {
+	if !w.atRoot() {
 		w.names = w.names[:len(w.names)-1]
 		w.inodes = w.inodes[:len(w.inodes)-1]
 	}
 }
 
-func (w *trail) toRoot() { w.inodes, w.names = w.inodes[:1], w.names[:0] }
+func (w *trail) toRoot() { w.inodes, w.names = w.inodes[:w.base+1], w.names[:w.base] }
+
+// drive takes w, which is at a root, to that of the drive of a name.
+func (t *tree) drive(w *trail, name string) bool {
+	name = driveName(name)
+	root, ok := t.drives[name]
+	if ok {
+		w.inodes, w.names, w.base = append(w.inodes[:1], root), append(w.names[:0], name), 1
+	}
+	return ok
+}
+
+// driveName is a drive's name as the map has it.
+func driveName(name string) string { return strings.ToUpper(name) }
 
 // over replaces the inode that the trail has just reached by what is mounted
 // there.
@@ -161,6 +194,9 @@ func (t *tree) walk(w *trail, todo []string, follow bool) error {
 			continue
 		case name == "..":
 			w.up()
+			continue
+		}
+		if w.atRoot() && t.drive(w, name) {
 			continue
 		}
 		dir := w.at()

@@ -8,7 +8,7 @@ import (
 
 // Sub returns the tree below a directory of fsys, which New, Join or Sub made.
 // That directory is its root as chroot(2) would have it: absolute links start
-// there, and ".." does not climb above it. Mounts below dir stay.
+// there, and ".." does not climb above it. Mounts below dir stay, drives do not.
 func Sub(fsys FS, dir string) (FS, error) {
 	t, ok := fsys.(*tree)
 	if !ok {
