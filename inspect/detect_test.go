@@ -282,7 +282,7 @@ func TestOtherSystems(t *testing.T) {
 	pe[0x3c] = 0x80
 	copy(pe[0x80:], "PE\x00\x00\x64\xaa")
 	win, _ := one(t, fstest.MapFS{
-		"WINDOWS/system32/CONFIG/SOFTWARE": file("regf"), "WINDOWS/system32/cmd.exe": {Data: pe}, "Program Files": dir(),
+		"WINDOWS/system32/CONFIG/SOFTWARE": file("regf"), "WINDOWS/system32/CONFIG/SYSTEM": file(""), "WINDOWS/system32/cmd.exe": {Data: pe}, "Program Files": dir(),
 	})
 	if win.Type != TypeWindows || win.SystemRoot != "/WINDOWS" || win.Arch != "aarch64" || win.Packages.Status != PackagesNotRead || win.Version != Unknown {
 		t.Errorf("windows: %+v", win)

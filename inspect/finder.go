@@ -115,44 +115,6 @@ func (r *root) identifyDOS() error {
 	return nil
 }
 
-// systemRoots are the folders that Windows was installed to over time.
-var systemRoots = [...]string{"Windows", "WINNT", "WIN32", "WIN", "ReactOS"}
-
-// findWindows finds the folder of Windows by what must be in it. The files
-// are taken by name: their content may be compressed or on another volume.
-func findWindows(t *tree) []place {
-	if systemRoot(t) == "" {
-		return nil
-	}
-	return []place{{".", TypeWindows, systemRoot(t)}}
-}
-
-func systemRoot(t *tree) string {
-	for _, dir := range systemRoots {
-		at := t.fold(dir + "/System32")
-		if at != "" && t.fold(at+"/config") != "" && t.fold(at+"/cmd.exe") != "" {
-			return path.Dir(at)
-		}
-	}
-	return ""
-}
-
-// identifyWindows says where Windows is and what it runs on. All else is in
-// the registry.
-func (r *root) identifyWindows() error {
-	s := r.sys
-	dir := systemRoot(&r.tree)
-	s.SystemRoot = shown(dir)
-	r.because("system_root", dir, 0, "")
-	shell := r.fold(dir + "/System32/cmd.exe")
-	if arch := peArch(r.head(shell, 4096)); arch != "" {
-		r.setArch(arch, shell, "PE header")
-	}
-	s.Packages = Packages{Status: PackagesNotRead, Format: "windows", Reason: "the registry is not read by this version",
-		Database: shown(path.Join(dir, "System32/config/SOFTWARE"))}
-	return nil
-}
-
 // installers are files that only installation and live media have.
 var installers = [...]string{
 	".disk/info", ".treeinfo", ".discinfo", "media.1/media", "casper", "live/filesystem.squashfs", "LiveOS/squashfs.img",

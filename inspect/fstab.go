@@ -90,13 +90,14 @@ func hasOption(options, want string) bool {
 
 // A device is how a spec of fstab names a block device.
 type device struct {
-	by    string // "uuid", "label", "partuuid", "partlabel", "device name", "volume name"; "" if it is none
+	by    string // "uuid", "label", "partuuid", "partlabel", "device name", "volume name", "disk signature"; "" if it is none
 	value string
 	// reason says why it is no volume of these disks, if that is certain.
 	reason string
 	// disk and partition are what a device name says, from 0 and from 1; a
 	// partition of 0 is the whole disk.
 	disk, partition int
+	offset          int64 // on the disk of a signature
 }
 
 // parseSpec reads the first field of an fstab entry.

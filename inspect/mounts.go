@@ -115,6 +115,8 @@ func (v *Volume) is(d device) bool {
 		return v.Partition != nil && d.value != "" && v.Partition.Name == d.value
 	case "volume name":
 		return v.Name == d.value
+	case "disk signature":
+		return v.Partition != nil && v.Offset == d.offset && strings.HasPrefix(v.Partition.UUID, d.value+"-")
 	case "device name":
 		if v.Disk != d.disk {
 			return false

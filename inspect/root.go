@@ -6,6 +6,7 @@ package inspect
 type root struct {
 	tree
 	sys *System
+	win *windows // nil if it is not Windows
 }
 
 // newSystem returns a System of which nothing is known.

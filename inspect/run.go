@@ -77,11 +77,20 @@ func (rep *Report) system(ctx context.Context, v *Volume, f finder, p place, o *
 	sys.Volume, sys.Root = v.Name, shown(p.dir)
 	r := &root{tree: *rep.treeOf(ctx, fsys, v.Name, o), sys: sys}
 	sys.Evidence = append(sys.Evidence, Evidence{Field: "type", Volume: v.Name, Path: shown(p.marker), Detail: f.name})
-	if p.typ == TypeLinux {
-		rep.readFstab(r)
-		rep.findByType(r)
+	var joined vfs.FS
+	var err error
+	switch p.typ {
+	case TypeWindows:
+		r.openWindows()
+		rep.readDrives(r)
+		joined, err = rep.joinDrives(r, v)
+	default:
+		if p.typ == TypeLinux {
+			rep.readFstab(r)
+			rep.findByType(r)
+		}
+		joined, err = rep.join(r, fsys, v, p)
 	}
-	joined, err := rep.join(r, fsys, v, p)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +98,10 @@ func (rep *Report) system(ctx context.Context, v *Volume, f finder, p place, o *
 	r.fsys = joined
 	if err := f.identify(r); err != nil {
 		return nil, err
+	}
+	if p.typ == TypeWindows {
+		rep.findBootManagers(r)
+		rep.findRisks(r)
 	}
 	return sys, nil
 }

@@ -72,7 +72,7 @@ type System struct {
 	// Version is the most exact version that the guest states: "12.7".
 	// VersionID is the one that its repositories are named by: "12".
 	Version   string `json:"version"`
-	VersionID string `json:"version_id"`
+	VersionID string `json:"version_id"` // of Windows, the one it is sold by: "11", "2022"
 	Codename  string `json:"codename"`
 	Variant   string `json:"variant"` // "server", "coreos"
 	BuildID   string `json:"build_id"`
@@ -95,6 +95,13 @@ type System struct {
 
 	// SystemRoot is the folder of Windows: "/Windows". Empty for others.
 	SystemRoot string `json:"system_root,omitempty"`
+	// Windows is what only Windows has, nil for others.
+	Windows *Windows `json:"windows,omitempty"`
+
+	// Risks are what can go wrong where the disks are moved to another
+	// hypervisor, changed or read elsewhere. So far they are known of Windows
+	// only.
+	Risks []Risk `json:"risks,omitempty"`
 
 	// Evidence says for each field above where its value comes from.
 	Evidence []Evidence `json:"evidence"`
@@ -136,6 +143,10 @@ type Evidence struct {
 	Volume string `json:"volume,omitempty"`
 	Line   int    `json:"line,omitempty"`   // from 1, 0 if the whole file
 	Offset int64  `json:"offset,omitempty"` // in bytes, of binary files
+	// Key and Value name a value of the registry, of which Path is the hive:
+	// `HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`, "ProductName".
+	Key    string `json:"key,omitempty"`
+	Value  string `json:"value,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -216,7 +227,11 @@ type Package struct {
 	Section       string `json:"section,omitempty"`
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
-	// SourceRPM, Vendor and Installed are what rpm keeps beside.
+	// ID is the name of the key that Windows keeps the program in: "7-Zip",
+	// or a GUID in braces.
+	ID string `json:"id,omitempty"`
+	// SourceRPM, Vendor and Installed are what rpm keeps beside; Windows has
+	// the last two as well.
 	SourceRPM string     `json:"source_rpm,omitempty"`
 	Vendor    string     `json:"vendor,omitempty"`
 	Installed *time.Time `json:"installed,omitempty"`

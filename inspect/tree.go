@@ -229,6 +229,12 @@ func (t *tree) real(name string) string {
 // fold finds a path whose elements may differ in case from those asked for,
 // as on a filesystem of Windows: "Windows/System32". It is "" if there is none.
 func (t *tree) fold(name string) string {
+	if f, ok := t.fsys.(vfs.FS); ok && f.Info().CaseInsensitive {
+		if t.isThere(name) {
+			return name
+		}
+		return ""
+	}
 	at := "."
 	for _, el := range strings.Split(name, "/") {
 		if next := path.Join(at, el); t.isThere(next) {
@@ -250,17 +256,22 @@ func (t *tree) fold(name string) string {
 	return at
 }
 
-// value makes guest text fit for a field: valid UTF-8 without NUL, trimmed. A
-// value that is too long is none.
+// value is fit for a value in a line of a file.
 func (t *tree) value(s, name string, line int) string {
+	return t.fit(s, fmt.Sprintf("/%s line %d", name, line))
+}
+
+// fit makes guest text fit for a field: valid UTF-8 without white space around
+// it. A value that is too long is none.
+func (t *tree) fit(s, where string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > maxValue {
-		t.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, line), -1, block.ErrLimit, "a value of %d bytes is ignored", len(s)))
+		t.problem(block.Errorf("", where, -1, block.ErrLimit, "a value of %d bytes is ignored", len(s)))
 		return ""
 	}
 	clean := strings.ToValidUTF8(s, "\uFFFD")
 	if clean != s {
-		t.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, line), -1, block.ErrCorrupt, "the value is not valid UTF-8"))
+		t.problem(block.Errorf("", where, -1, block.ErrCorrupt, "the value is not valid UTF-8"))
 	}
 	return clean
 }

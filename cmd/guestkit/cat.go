@@ -17,7 +17,8 @@ func newCat(a *app) *cobra.Command {
 shown escaped. Links are followed inside the guest. 'ls' says which files there
 are, and which guest or volume a PATH means.`,
 		Example: `  guestkit cat disk.qcow2 /etc/os-release
-  guestkit cat --volume gpt1 disk.qcow2 /EFI/BOOT/BOOTX64.EFI > loader.efi`,
+  guestkit cat --volume gpt1 disk.qcow2 /EFI/BOOT/BOOTX64.EFI > loader.efi
+  guestkit cat windows.vhdx 'C:\Windows\win.ini'`,
 	}
 	src := a.sourceFlags(cmd)
 	volume := src.volumeFlag(cmd)
@@ -43,8 +44,10 @@ are, and which guest or volume a PATH means.`,
 		}
 		code := exitDone
 		for _, arg := range paths {
-			p := guestPath(arg)
-			err := guestError(p, a.copyFile(w, t, p))
+			p, err := t.path(arg)
+			if err == nil {
+				err = guestError(p, a.copyFile(w, t, p))
+			}
 			var out *outputError
 			if errors.As(err, &out) || a.ctx.Err() != nil {
 				return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,8 +51,15 @@ func (s *source) completePaths(volume *string) cobra.CompletionFunc {
 			return nil, none
 		}
 		defer t.Close()
-		dir, _ := path.Split(partial)
-		nodes, _ := s.a.walker(t).list(guestPath(dir))
+		dir, slash := partial[:strings.LastIndex(partial, "/")+1], "/"
+		if i := strings.LastIndex(partial, `\`) + 1; i > len(dir) && t.windows() {
+			dir, slash = partial[:i], `\`
+		}
+		p, err := t.path(dir)
+		if err != nil {
+			return nil, none
+		}
+		nodes, _ := s.a.walker(t).list(p)
 		var out []string
 		for _, n := range nodes {
 			// A shell would act on what has to be escaped.
@@ -63,7 +69,7 @@ func (s *source) completePaths(volume *string) cobra.CompletionFunc {
 			if dir == "" {
 				dir = "/"
 			}
-			out = append(out, dir+n.name+iff(n.stat.Mode.IsDir(), "/"))
+			out = append(out, dir+n.name+iff(n.stat.Mode.IsDir(), slash))
 		}
 		return out, none
 	}

@@ -80,6 +80,8 @@ func TestJSONFields(t *testing.T) {
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{},
 		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},
+		"Windows": inspect.Windows{}, "Drive": inspect.Drive{}, "Boot manager": inspect.BootManager{}, "Driver": inspect.Driver{},
+		"Service": inspect.Service{}, "Guest tool": inspect.GuestTool{}, "Update": inspect.Update{}, "Risk": inspect.Risk{},
 	} {
 		want := jsonFields(reflect.TypeOf(v))
 		got := slices.Clone(sections[title])

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +19,7 @@ type guestTree struct {
 	mounts map[string]bool // where other filesystems lie over the first, as io/fs names it
 	guest  *guestkit.Guest
 	report *inspect.Report
+	system *inspect.System // nil if it is that of a volume alone
 }
 
 func (t *guestTree) Close() error { return t.guest.Close() }
@@ -72,10 +71,16 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 	case 0:
 		return t, t.onlyVolume()
 	case 1:
+		t.system = systems[0]
 		t.mounts = map[string]bool{}
 		for _, m := range systems[0].Mounts {
 			if m.Merged {
 				t.mounts[strings.Trim(m.Path, "/")] = true
+			}
+		}
+		if w := systems[0].Windows; w != nil {
+			for _, d := range w.Drives {
+				t.mounts[d.Letter] = true
 			}
 		}
 		t.FS, err = systems[0].FS()
@@ -126,20 +131,21 @@ func volumeNames(vs []*inspect.Volume) string {
 	return strings.Join(names, ", ")
 }
 
-// guestPath turns a path that a user gave into one of io/fs. It takes the
-// bytes of the guest as well as the form that JSON shows.
-func guestPath(arg string) string {
-	elements := strings.Split(path.Clean("/"+arg), "/")
-	if !utf8.ValidString(arg) {
-		for i, e := range elements {
-			elements[i] = vfs.Escape(e)
-		}
+// path turns a path that a user gave into one of io/fs, as the system does that
+// the tree is of.
+func (t *guestTree) path(arg string) (string, error) {
+	if t.system == nil {
+		return vfs.Path(arg), nil
 	}
-	if p := strings.Join(elements[1:], "/"); p != "" {
-		return p
+	p, err := t.system.Path(arg)
+	if err != nil {
+		return "", usagef("%s: %v", arg, bare(err))
 	}
-	return "."
+	return p, nil
 }
+
+// windows reports whether the tree is that of Windows.
+func (t *guestTree) windows() bool { return t.system != nil && t.system.Type == inspect.TypeWindows }
 
 // shownPath is a path of io/fs as a user would write it.
 func shownPath(p string) string {

@@ -130,12 +130,15 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	}
 	row("system", describe(sys))
 	row("architecture", sys.Arch)
-	row("host name", sys.Hostname)
+	row("host name", hostname(sys))
 	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
 	row("firmware", firmware(sys))
 	row("root", sys.Volume+rootDir(sys.Root))
 	row("Windows in", sys.SystemRoot)
 	row("packages", packageLine(sys))
+	if sys.Windows != nil {
+		windowsRows(sys.Windows, row)
+	}
 	for i, k := range sys.Kernels {
 		title := "kernel"
 		if i > 0 {
@@ -149,6 +152,8 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	}
 	a.out.Table(t)
 	a.showMounts(sys)
+	a.showDrives(sys)
+	a.showRisks(sys)
 	if packages && len(sys.Packages.Items) > 0 {
 		a.out.Printf("\n")
 		t := &terminal.Table{Indent: 2}
@@ -198,6 +203,9 @@ func (a *app) showProblems(errs []error) {
 // describe is the short form of a system's identity: "debian 12.11 (bookworm),
 // of the debian family".
 func describe(sys *inspect.System) string {
+	if sys.Windows != nil {
+		return describeWindows(sys)
+	}
 	s := string(sys.Type)
 	if known(sys.Distro) {
 		s = sys.Distro

@@ -39,7 +39,8 @@ func newLs(a *app) *cobra.Command {
 		Short: "List files of the guest",
 		Long: `Lists files of the guest: of the system with its mounts, of one volume with
 --volume, or of the only filesystem where there is no system. Names that start
-with a dot are not hidden. Times are in UTC, owners are numbers.
+with a dot are not hidden. Times are in UTC, owners are numbers. In Windows a
+PATH may have a drive letter and backslashes: 'C:\Users'.
 
 'cat' prints a file, 'manifest' a whole tree with checksums.`,
 		Example: `  guestkit ls disk.qcow2
@@ -87,7 +88,7 @@ func (l *ls) run(t *guestTree, paths []string) error {
 		n, err := l.find(arg)
 		switch {
 		case err != nil:
-			l.fail(guestError(n.path, err))
+			l.fail(err)
 		case n.stat.Mode.IsDir():
 			dirs = append(dirs, n)
 		default:
@@ -115,16 +116,20 @@ func (l *ls) run(t *guestTree, paths []string) error {
 // find looks an argument up. A link to a directory is followed, but with -l,
 // as ls does.
 func (l *ls) find(arg string) (node, error) {
-	n := node{path: guestPath(arg)}
-	st, err := l.w.tree.lstat(n.path)
-	if err == nil && st.Mode&fs.ModeSymlink != 0 && (!l.long || strings.HasSuffix(arg, "/")) {
+	p, err := l.w.tree.path(arg)
+	if err != nil {
+		return node{}, err
+	}
+	n := node{path: p}
+	st, err := l.w.tree.lstat(p)
+	if err == nil && st.Mode&fs.ModeSymlink != 0 && (!l.long || strings.HasSuffix(arg, "/") || l.w.tree.windows() && strings.HasSuffix(arg, `\`)) {
 		fi, err2 := l.w.tree.Stat(n.path)
 		if err2 == nil && fi.IsDir() {
 			st = statOf(fi)
 		}
 	}
 	n.stat = st
-	return n, err
+	return n, guestError(p, err)
 }
 
 // dir lists one directory, and with -R those below.

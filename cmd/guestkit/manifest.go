@@ -50,7 +50,11 @@ What cannot be read has its line with the error, and makes the exit code 1.
 			return err
 		}
 		defer t.Close()
-		start := node{path: guestPath(strings.Join(paths, ""))}
+		p, err := t.path(strings.Join(paths, ""))
+		if err != nil {
+			return err
+		}
+		start := node{path: p}
 		if start.stat, err = t.lstat(start.path); err != nil {
 			return guestError(start.path, err)
 		}

@@ -1,0 +1,269 @@
+package inspect
+
+import (
+	"errors"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/regf"
+)
+
+// Bounds of what is read of one hive. That of Windows with all its updates
+// takes a tenth of it.
+const (
+	maxKeys   = 1 << 16 // keys looked into
+	maxValues = 1 << 20 // values looked at, and 256 bytes of data that were read
+	maxData   = 64 << 10
+)
+
+// A registry is one hive of the guest, open for the detectors. As with files,
+// nothing that is met there is fatal: what cannot be read is reported and
+// counts as not there.
+type registry struct {
+	r            *root
+	name         string // as its keys are called: "HKLM\SOFTWARE"
+	file         string // where it lies
+	hive         *regf.Hive
+	keys, values int // left to be read
+	faults       int // met so far
+}
+
+// openHive opens a hive with the logs beside it; nil if there is none.
+func (r *root) openHive(name, file string) *registry {
+	reader := func(name string) block.Reader {
+		f, err := r.fsys.Open(name)
+		if err != nil {
+			r.fail(name, err)
+			return nil
+		}
+		b, ok := f.(block.Reader) // what is no regular file is none
+		if !ok {
+			f.Close()
+			return nil
+		}
+		return b
+	}
+	base := reader(file)
+	if base == nil {
+		return nil
+	}
+	var logs []block.Reader
+	for _, ext := range []string{".LOG1", ".LOG2", ".LOG"} {
+		if at := r.fold(file + ext); at != "" {
+			if b := reader(at); b != nil {
+				logs = append(logs, b)
+			}
+		}
+	}
+	hive, err := regf.Open(base, &regf.Options{Logs: logs, MaxValueBytes: maxData})
+	if err != nil {
+		r.problem(named(shown(file), err))
+		return nil
+	}
+	return &registry{r: r, name: name, file: file, hive: hive, keys: maxKeys, values: maxValues}
+}
+
+// problems reports what is odd about the hive, once all is read.
+func (g *registry) problems() {
+	if g == nil {
+		return
+	}
+	for _, err := range g.hive.Problems() {
+		g.fail(err)
+	}
+}
+
+func (g *registry) fail(err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		g.faults++
+		g.r.problem(named(shown(g.file), err))
+	}
+}
+
+// spend takes n from what may still be read, and says once that nothing is
+// left.
+func (g *registry) spend(left *int, n int) bool {
+	if *left < 0 {
+		return false
+	}
+	if *left -= n; *left < 0 {
+		g.faults++
+		g.r.problem(block.Errorf("regf", shown(g.file), -1, block.ErrLimit, "it has more keys or values than an inspection looks at"))
+		return false
+	}
+	return true
+}
+
+// A regKey is a key of a hive. The nil one is not there, and has nothing.
+type regKey struct {
+	g    *registry
+	path string // from the root of the hive
+	k    *regf.Key
+}
+
+// key finds a key from the root of the hive.
+func (g *registry) key(path string) *regKey {
+	if g == nil {
+		return nil
+	}
+	root, err := g.hive.Root()
+	if err != nil {
+		g.fail(err)
+		return nil
+	}
+	return (&regKey{g: g, k: root}).key(path)
+}
+
+// key finds a key below k.
+func (k *regKey) key(path string) *regKey {
+	if k == nil || !k.g.spend(&k.g.keys, 1) {
+		return nil
+	}
+	sub, err := k.k.Find(path)
+	if err != nil {
+		k.g.fail(err)
+		return nil
+	}
+	return &regKey{k.g, join(k.path, path), sub}
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + `\` + name
+}
+
+// keys yields the subkeys.
+func (k *regKey) keys() iter.Seq[*regKey] {
+	return func(yield func(*regKey) bool) {
+		if k == nil {
+			return
+		}
+		for sub, err := range k.k.Subkeys() {
+			if k.g.r.ctx.Err() != nil || !k.g.spend(&k.g.keys, 1) {
+				return
+			}
+			if err != nil {
+				k.g.fail(err)
+				continue
+			}
+			if !yield(&regKey{k.g, join(k.path, sub.Name()), sub}) {
+				return
+			}
+		}
+	}
+}
+
+// read reads the values of the key: those of the given names, or all if there
+// are none.
+func (k *regKey) read(names ...string) regValues {
+	out := regValues{k, nil}
+	if k == nil {
+		return out
+	}
+	for v, err := range k.k.Values() {
+		if !k.g.spend(&k.g.values, 1) {
+			break
+		}
+		if err != nil {
+			k.g.fail(err)
+			continue
+		}
+		for _, name := range names {
+			if strings.EqualFold(name, v.Name()) {
+				out.values = append(out.values, v)
+			}
+		}
+		if len(names) == 0 {
+			out.values = append(out.values, v)
+		}
+	}
+	return out
+}
+
+// regValues are some values of a key.
+type regValues struct {
+	k      *regKey
+	values []*regf.Value
+}
+
+// find returns the value of a name, nil if there is none.
+func (vs regValues) find(name string) *regf.Value {
+	for _, v := range vs.values {
+		if strings.EqualFold(name, v.Name()) && vs.k.g.spend(&vs.k.g.values, int(min(v.Size(), maxData)>>8)) {
+			return v
+		}
+	}
+	return nil
+}
+
+// text returns a text, fit for a field; "" if there is none.
+func (vs regValues) text(name string) string {
+	v := vs.find(name)
+	if v == nil {
+		return ""
+	}
+	s, err := v.Text()
+	if err != nil {
+		vs.k.g.fail(err)
+		return ""
+	}
+	return vs.k.g.r.fit(s, vs.k.where(v.Name()))
+}
+
+// number returns a number, or false.
+func (vs regValues) number(name string) (uint64, bool) {
+	v := vs.find(name)
+	if v == nil {
+		return 0, false
+	}
+	n, err := v.Uint()
+	vs.k.g.fail(err)
+	return n, err == nil
+}
+
+// bytes returns what the value holds, whatever its type; nil if there is none.
+func (vs regValues) bytes(name string) []byte {
+	v := vs.find(name)
+	if v == nil {
+		return nil
+	}
+	b, err := v.Bytes()
+	vs.k.g.fail(err)
+	return b
+}
+
+// label makes the name of a key or a value, which may hold anything, fit for a
+// field.
+func (k *regKey) label(name string) string { return k.g.r.fit(name, k.where("")) }
+
+// where names a value in problems.
+func (k *regKey) where(value string) string {
+	return strings.TrimSuffix(shown(k.g.file)+": "+join(k.path, value), `\`)
+}
+
+// because records that a field's value comes from a value of the key, or from
+// the key if value is "".
+func (k *regKey) because(field, value, detail string) {
+	s := k.g.r.sys
+	s.Evidence = append(s.Evidence, Evidence{Field: field, Path: shown(k.g.file), Key: join(k.g.name, k.label(k.path)), Value: value, Detail: detail})
+}
+
+// set gives a text field the first of the named values that has a text, unless
+// it has one already.
+func (vs regValues) set(dst *string, field string, names ...string) bool {
+	for _, name := range names {
+		if *dst != Unknown {
+			return false
+		}
+		if s := vs.text(name); s != "" {
+			*dst = s
+			vs.k.because(field, name, "")
+			return true
+		}
+	}
+	return false
+}
