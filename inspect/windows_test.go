@@ -70,16 +70,16 @@ func ntfsVol(t testing.TB, name string, m fstest.MapFS) *Volume {
 // what its registry really says.
 func TestWindowsVersions(t *testing.T) {
 	type version struct {
-		name                            string // of the case
+		name                             string // of the case
 		product, edition, kind, product2 string
-		nt                              string // CurrentVersion
-		major, minor                    uint32
-		build                           string
-		ubr                             uint32
-		display, release                string
-		machine                         uint16
-		csd                             string
-		product3                        string
+		nt                               string // CurrentVersion
+		major, minor                     uint32
+		build                            string
+		ubr                              uint32
+		display, release                 string
+		machine                          uint16
+		csd                              string
+		product3                         string
 	}
 	_ = version{}
 	g := newWinGuest()
