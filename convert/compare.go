@@ -26,7 +26,7 @@ func Compare(ctx context.Context, a, b block.Device, strict bool, progress func(
 		d.Off = short
 		return d, nil
 	}
-	p, q := make([]byte, piece), make([]byte, piece)
+	p, q := make([]byte, plainPiece), make([]byte, plainPiece)
 	for off := int64(0); off < long; {
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -42,7 +42,7 @@ func Compare(ctx context.Context, a, b block.Device, strict bool, progress func(
 		if n := min(za, zb, long-off); n > 0 {
 			off += n
 		} else {
-			n = min(long-off, piece)
+			n = min(long-off, plainPiece)
 			if err := readPadded(a, p[:n], off); err != nil {
 				return nil, err
 			}

@@ -107,6 +107,32 @@ func cloneRange(dst *os.File, off, n int64, src *os.File, srcOff int64) error {
 	return fmt.Errorf("%w: %w", errors.ErrUnsupported, err) // other file systems, other alignment
 }
 
+// CopyRange lets the kernel copy n bytes of src into f. It returns an error that
+// wraps errors.ErrUnsupported where it cannot, or does not see all of them.
+func (f *File) CopyRange(off, n int64, src *os.File, srcOff int64) error {
+	return copyRange(unix.CopyFileRange, int(f.Fd()), off, n, int(src.Fd()), srcOff)
+}
+
+// copyRange is CopyRange with the system call, whose failures are all left to
+// those who read and write, but for a lack of room.
+func copyRange(call func(rfd int, roff *int64, wfd int, woff *int64, n, flags int) (int, error), dst int, off, n int64, src int, srcOff int64) error {
+	for n > 0 {
+		m, err := call(src, &srcOff, dst, &off, int(min(n, 1<<30)), 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+			return err
+		case err != nil:
+			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		case m <= 0 || int64(m) > n:
+			return fmt.Errorf("%w: the kernel copies %d of %d bytes", errors.ErrUnsupported, m, n)
+		}
+		n -= int64(m)
+	}
+	return nil
+}
+
 // Allocate reserves room for n bytes.
 func (f *File) Allocate(off, n int64) error { return allocate(f.File, off, n) }
 

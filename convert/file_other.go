@@ -45,5 +45,10 @@ func (f *File) CloneRange(off, n int64, src *os.File, srcOff int64) error {
 	return errors.ErrUnsupported
 }
 
+// CopyRange cannot be done here.
+func (f *File) CopyRange(off, n int64, src *os.File, srcOff int64) error {
+	return errors.ErrUnsupported
+}
+
 // Allocate writes zeros.
 func (f *File) Allocate(off, n int64) error { return writeZeros(f.File, off, n) }

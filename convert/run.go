@@ -25,7 +25,8 @@ type Options struct {
 	// out, rounded up to the target's granularity; 0 means 4096, and a
 	// negative value writes all.
 	Sparse int64
-	// NoClone reads and writes even where files could share blocks.
+	// NoClone reads and writes even where files could share blocks, or the
+	// kernel copy them.
 	NoClone bool
 	// Salvage goes on where the source cannot be read, with zeros. The Result
 	// lists what is lost.
@@ -61,12 +62,17 @@ type Result struct {
 	Lost   []Range // unreadable, and zeros now (Salvage)
 }
 
-// piece is how much of the disk is worked on at once.
-const piece = 1 << 20
+// How much of the disk is worked on at once. What is copied as it is goes in
+// pieces that stay in the processor's cache between being read and written.
+const (
+	plainPiece    = 256 << 10
+	encodedPiece  = 1 << 20
+	inKernelPiece = 16 << 20
+)
 
 // Run copies src into t and commits it. When it returns an error, t is not
-// committed; the caller closes t in any case. It stops within a piece of a MiB
-// when ctx is done. If src has Changed() error, it is asked before the commit.
+// committed; the caller closes t in any case. It stops within a few MiB when ctx
+// is done. If src has Changed() error, it is asked before the commit.
 func Run(ctx context.Context, src block.Device, t Target, opts *Options) (Result, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -90,6 +96,7 @@ type run struct {
 	placer Placer  // t, nil if it is none
 	enc    Encoder // t, nil if nothing is to be compressed
 	cloner Cloner  // t, nil if nothing is to be cloned
+	copier Copier  // t, nil if nothing is to be copied by the kernel
 	o      Options
 	gran   int64 // of the target
 	unit   int64 // of the plan
@@ -103,21 +110,28 @@ type run struct {
 	err    error
 	stop   context.CancelFunc
 
-	noClone atomic.Bool
+	noClone atomic.Bool // it was tried, and cannot be done
+	noCopy  atomic.Bool
 	probed  chan bool // from a probe: whether it has shown if files can share blocks
 }
 
 func newRun(src block.Device, t Target, opts *Options) *run {
-	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), turns: newTurns(), failed: math.MaxInt64, probed: make(chan bool, 1)}
+	r := &run{src: src, t: t, o: *opts, gran: t.Granularity(), failed: math.MaxInt64, probed: make(chan bool, 1)}
 	r.unit = r.gran
 	r.placer, _ = t.(Placer)
 	if e, ok := t.(Encoder); ok && (opts.Compress || r.placer == nil) {
 		r.enc, r.unit = e, e.EncodeSize()
 	}
+	r.piece = max(plainPiece, r.unit)
+	if r.enc != nil {
+		r.piece = max(encodedPiece, r.unit)
+	}
 	if !opts.NoClone && r.enc == nil {
 		r.cloner, _ = t.(Cloner)
+		if opts.Sparse < 0 { // otherwise the bytes are looked at anyway
+			r.copier, _ = t.(Copier)
+		}
 	}
-	r.piece = max(piece, r.unit)
 	if r.o.Sparse == 0 {
 		r.o.Sparse = 4096
 	}
@@ -134,6 +148,7 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 		each *= 2
 	}
 	r.o.Workers = int(max(1, min(int64(workers), memory/each)))
+	r.turns = newTurns(r.o.Workers)
 	r.res.Size = src.Size()
 	return r
 }
@@ -142,7 +157,7 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 type job struct {
 	span
 	seq   int64
-	probe bool // the first attempts to clone, which are small
+	probe bool // the first attempts to share blocks, which are small
 }
 
 // copy runs the pipeline.
@@ -206,7 +221,7 @@ func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 	}
 	p := &planner{src: r.src, unit: r.unit, keep: r.o.KeepDepth, salvage: r.o.Salvage}
 	p.emit = func(s span) error {
-		if r.cloner == nil || r.noClone.Load() {
+		if !r.inKernel() {
 			s.host = nil
 		}
 		if s.class != classData {
@@ -214,7 +229,11 @@ func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 		}
 		for s.n > 0 {
 			part := s
-			part.n = min(s.n, r.piece-s.off%r.piece)
+			most := r.piece
+			if s.host != nil {
+				most = max(most, inKernelPiece)
+			}
+			part.n = min(s.n, most-s.off%most)
 			probe := s.host != nil && !known
 			if probe {
 				part.n = min(part.n, r.unit)
@@ -229,7 +248,7 @@ func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 				case <-ctx.Done():
 					return context.Cause(ctx)
 				}
-				if r.noClone.Load() {
+				if !r.inKernel() {
 					s.host = nil
 				}
 			}
@@ -237,6 +256,11 @@ func (r *run) plan(ctx context.Context, jobs chan<- job) error {
 		return nil
 	}
 	return p.run(ctx)
+}
+
+// inKernel reports whether bytes may get into the target without being read.
+func (r *run) inKernel() bool {
+	return r.cloner != nil && !r.noClone.Load() || r.copier != nil && !r.noCopy.Load()
 }
 
 // note counts what a job has done.

@@ -40,6 +40,14 @@ type Cloner interface {
 	CloneHost(host, n int64, src *os.File, srcOff int64) error
 }
 
+// A Copier is a Placer into which the kernel can copy from another file.
+type Copier interface {
+	Placer
+	// CopyHost returns an error that wraps errors.ErrUnsupported where it
+	// cannot; then a part may have been copied.
+	CopyHost(host, n int64, src *os.File, srcOff int64) error
+}
+
 // An Encoder is a Target that can compress. One that is no Placer gets all of
 // the disk compressed, whatever Options.Compress says.
 type Encoder interface {

@@ -2,43 +2,43 @@ package convert
 
 import "sync"
 
-// turns lets goroutines do something in the order of their numbers.
+// turns lets goroutines do something in the order of their numbers. Each waits
+// on a slot of its own, so that the end of a turn wakes up one of them.
 type turns struct {
-	mu      sync.Mutex
-	cond    sync.Cond
-	next    int64
-	stopped bool
+	slots   []chan struct{} // by number; one holds a token while it is its turn
+	stopped chan struct{}
+	once    sync.Once
 }
 
-func newTurns() *turns {
-	t := &turns{}
-	t.cond.L = &t.mu
+// newTurns is for at most n goroutines with numbers in a row from 0.
+func newTurns(n int) *turns {
+	t := &turns{slots: make([]chan struct{}, n), stopped: make(chan struct{})}
+	for i := range t.slots {
+		t.slots[i] = make(chan struct{}, 1)
+	}
+	t.slots[0] <- struct{}{}
 	return t
 }
+
+func (t *turns) slot(n int64) chan struct{} { return t.slots[n%int64(len(t.slots))] }
 
 // wait returns when it is the turn of number n, or false when no more turns
 // will come.
 func (t *turns) wait(n int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for t.next != n && !t.stopped {
-		t.cond.Wait()
+	select {
+	case <-t.slot(n):
+	case <-t.stopped:
 	}
-	return !t.stopped
+	select {
+	case <-t.stopped:
+		return false
+	default:
+		return true
+	}
 }
 
-// done ends the turn that wait has given.
-func (t *turns) done() {
-	t.mu.Lock()
-	t.next++
-	t.mu.Unlock()
-	t.cond.Broadcast()
-}
+// done ends the turn of number n.
+func (t *turns) done(n int64) { t.slot(n + 1) <- struct{}{} }
 
 // stop sends everybody home.
-func (t *turns) stop() {
-	t.mu.Lock()
-	t.stopped = true
-	t.mu.Unlock()
-	t.cond.Broadcast()
-}
+func (t *turns) stop() { t.once.Do(func() { close(t.stopped) }) }

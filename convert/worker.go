@@ -2,6 +2,7 @@ package convert
 
 import (
 	"errors"
+	"os"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -30,7 +31,7 @@ func (w *worker) do(j job) error {
 			return errStopped
 		}
 		w.note(j, 0, 0)
-		w.turns.done()
+		w.turns.done(j.seq)
 		return nil
 	case j.class == classZero:
 		if !w.turns.wait(j.seq) {
@@ -39,11 +40,11 @@ func (w *worker) do(j job) error {
 		if err := w.t.Zero(j.off, j.n); err != nil {
 			return err
 		}
-		w.turns.done()
+		w.turns.done(j.seq)
 		w.note(j, 0, j.n)
 		return nil
-	case j.host != nil && !w.noClone.Load():
-		return w.clone(j)
+	case j.host != nil:
+		return w.inKernel(j)
 	}
 	if err := w.read(j); err != nil {
 		return err
@@ -135,7 +136,7 @@ func (w *worker) plain(j job) error {
 			return err
 		}
 	}
-	w.turns.done()
+	w.turns.done(j.seq)
 	for i := range placed {
 		p := &placed[i]
 		if err := w.placer.WriteHost(w.bytes(j, p), p.host); err != nil {
@@ -207,14 +208,14 @@ func (w *worker) compressed(j job) error {
 			return err
 		}
 	}
-	w.turns.done()
+	w.turns.done(j.seq)
 	w.note(j, data, zero)
 	return nil
 }
 
-// clone lets the target share the blocks of the source, and copies if that
-// cannot be done.
-func (w *worker) clone(j job) error {
+// inKernel lets the target share the blocks of the source, or the kernel copy
+// them, and copies what neither can be done for.
+func (w *worker) inKernel(j job) error {
 	if j.probe {
 		if err := w.read(j); err != nil {
 			return err
@@ -237,32 +238,57 @@ func (w *worker) clone(j job) error {
 	if err != nil {
 		return err
 	}
-	w.turns.done()
-	read := false
+	w.turns.done(j.seq)
 	for i := range placed {
 		p := &placed[i]
-		err := errors.ErrUnsupported
-		if !read {
-			err = w.cloner.CloneHost(p.host, p.n, j.host, j.hostOff+(p.off-j.off))
-		}
+		err := w.share(p, j.host, j.hostOff+(p.off-j.off))
 		if errors.Is(err, errors.ErrUnsupported) {
-			if !read {
-				w.noClone.Store(true)
-				if err := w.read(j); err != nil {
-					return err
-				}
-				read = true
-			}
-			err = w.placer.WriteHost(w.bytes(j, p), p.host)
-		} else {
-			w.mu.Lock()
-			w.res.Cloned += p.n
-			w.mu.Unlock()
+			err = w.readWrite(p)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	w.note(j, j.n, 0)
+	return nil
+}
+
+// share fills a part with the bytes at off of a file by the means that have not
+// failed yet. Its error wraps errors.ErrUnsupported if there is none.
+func (w *worker) share(p *part, src *os.File, off int64) error {
+	err := errors.ErrUnsupported
+	if w.cloner != nil && !w.noClone.Load() {
+		err = w.cloner.CloneHost(p.host, p.n, src, off)
+		if err == nil {
+			w.mu.Lock()
+			w.res.Cloned += p.n
+			w.mu.Unlock()
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		w.noClone.Store(true)
+	}
+	if w.copier != nil && !w.noCopy.Load() {
+		err = w.copier.CopyHost(p.host, p.n, src, off)
+		if errors.Is(err, errors.ErrUnsupported) {
+			w.noCopy.Store(true)
+		}
+	}
+	return err
+}
+
+// readWrite copies a part that may be larger than the buffer.
+func (w *worker) readWrite(p *part) error {
+	for done := int64(0); done < p.n; {
+		n := min(w.piece, p.n-done)
+		if err := w.read(job{span: span{off: p.off + done, n: n}}); err != nil {
+			return err
+		}
+		if err := w.placer.WriteHost(w.buf[:n], p.host+done); err != nil {
+			return err
+		}
+		done += n
+	}
 	return nil
 }

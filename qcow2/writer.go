@@ -10,9 +10,10 @@ import (
 // A File is what an image is written to: an *os.File, or something like it. It
 // is empty at first, and what is never written reads as zeros.
 //
-// It may also have Allocate(off, n int64) error, which reserves room, and
+// It may also have Allocate(off, n int64) error, which reserves room,
 // CloneRange(off, n int64, src *os.File, srcOff int64) error, which shares
-// blocks with another file.
+// blocks with another file, and CopyRange, with the same parameters, which lets
+// the kernel copy them.
 type File interface {
 	io.WriterAt
 	Truncate(size int64) error
@@ -175,6 +176,16 @@ func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
 		CloneRange(off, n int64, src *os.File, srcOff int64) error
 	}); ok {
 		return c.CloneRange(host, n, src, srcOff)
+	}
+	return errors.ErrUnsupported
+}
+
+// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
+func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
+	if c, ok := w.data.(interface {
+		CopyRange(off, n int64, src *os.File, srcOff int64) error
+	}); ok {
+		return c.CopyRange(host, n, src, srcOff)
 	}
 	return errors.ErrUnsupported
 }

@@ -11,9 +11,10 @@ import (
 // What is never written to it reads as zeros, unless it has
 // ZeroRange(off, n int64) error, which it must have then.
 //
-// It may also have Allocate(off, n int64) error, which reserves room, and
+// It may also have Allocate(off, n int64) error, which reserves room,
 // CloneRange(off, n int64, src *os.File, srcOff int64) error, which shares
-// blocks with another file.
+// blocks with another file, and CopyRange, with the same parameters, which lets
+// the kernel copy them.
 type File interface {
 	io.WriterAt
 	Truncate(size int64) error
@@ -65,6 +66,16 @@ func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
 		CloneRange(off, n int64, src *os.File, srcOff int64) error
 	}); ok {
 		return c.CloneRange(host, n, src, srcOff)
+	}
+	return errors.ErrUnsupported
+}
+
+// CopyHost is CloneHost that copies, in the kernel.
+func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
+	if c, ok := w.f.(interface {
+		CopyRange(off, n int64, src *os.File, srcOff int64) error
+	}); ok {
+		return c.CopyRange(host, n, src, srcOff)
 	}
 	return errors.ErrUnsupported
 }
