@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -94,13 +95,13 @@ func TestSalvage(t *testing.T) {
 // failing is a file whose k-th operation fails.
 type failing struct {
 	*File
-	k *int
+	k *atomic.Int64
 }
 
 var errFull = errors.New("no space")
 
 func (f failing) op() error {
-	if *f.k--; *f.k == 0 {
+	if f.k.Add(-1) == 0 {
 		return errFull
 	}
 	return nil
@@ -131,18 +132,19 @@ func (f failing) Sync() error {
 func TestEveryWriteFails(t *testing.T) {
 	src := bytesDisk(1 << 20)
 	for _, compress := range []bool{false, true} {
-		for k := 1; ; k++ {
+		for k := int64(1); ; k++ {
 			dir := t.TempDir()
 			f, err := CreateFile(dir+"/out", &FileOptions{NoSync: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			left := k
+			var left atomic.Int64
+			left.Store(k)
 			w, err := qcow2.NewWriter(failing{f, &left}, nil, &qcow2.Layout{Size: src.Size(), ClusterSize: 4096})
 			if err == nil {
 				_, err = Run(context.Background(), src, w, &Options{Compress: compress})
 			}
-			if left > 0 { // no operation failed
+			if left.Load() > 0 { // no operation failed
 				if err != nil {
 					t.Fatal(err)
 				}
