@@ -36,6 +36,11 @@
 // split over records. A log with something that is not understood is not
 // replayed at all, and [block.ErrDirty] among the problems says why.
 //
+// Recovery also ends what was begun and not ended in several transactions. That
+// is not done here. Where it matters for reading (a change of a file's map, of
+// an attribute, an exchange of contents) a problem names the inode, which reads
+// as it was between two of those transactions.
+//
 // # What is read
 //
 // Version 4 and 5; blocks of 512 bytes to 64 KiB, sectors up to 32 KiB,
