@@ -1,0 +1,301 @@
+package wrapped
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// What a File keeps: pages that were decoded, and readers where they stopped.
+const (
+	pageSize   = 64 << 10
+	cacheSize  = 32 << 20
+	keepBehind = 16 << 20 // how much of what a reader passes over is kept
+	maxReaders = 4
+	readerMem  = 64 << 20 // for the windows of all readers
+	maxPoints  = 1 << 16
+	// maxPasses bounds how often a file is decoded, all in all. An image that
+	// jumps about in a file without places to start at would take for ever.
+	maxPasses = 16
+)
+
+// A File is what a compressed file holds, at any offset. It is safe for
+// concurrent use. The first read may have to decode all of the file, where
+// nothing in it tells its size.
+type File struct {
+	r      block.Reader
+	format string
+	l      Limits
+	size   int64
+	points []point
+	kept   pages
+
+	mu      sync.Mutex // held while decoding: readers have a state
+	readers []*Reader  // the one that was used last comes first
+	budget  int64
+}
+
+// Open opens a compressed file of one of Formats. Unless the file says how much
+// it holds, as xz does, it is decoded once to find out.
+func Open(format string, r block.Reader, l Limits) (*File, error) {
+	f := &File{r: r, format: format, l: l.withDefaults()}
+	size, err := f.stated()
+	if err != nil {
+		z := &Reader{format: format, in: newInput(nil, 0)}
+		z.fail("file", 0, err)
+		return nil, z.err
+	}
+	if size < 0 {
+		if size, err = f.decodeAll(); err != nil {
+			return nil, err
+		}
+	}
+	if size > f.l.Size {
+		return nil, block.Errorf(format, "file", -1, block.ErrLimit, "it unpacks to %d bytes, at most %d are allowed", size, f.l.Size)
+	}
+	if len(f.points) == 0 {
+		f.points = []point{{}}
+	}
+	f.size = size
+	f.budget = maxPasses*size + 1<<30
+	return f, nil
+}
+
+// Stated returns the size of what a file of one of Formats holds as the file
+// itself states it, -1 if it does not. It is not verified.
+func Stated(format string, r block.Reader) (int64, error) {
+	return (&File{r: r, format: format}).stated()
+}
+
+func (f *File) stated() (size int64, err error) {
+	switch f.format {
+	case "xz":
+		f.points, size, err = xzPoints(f.r)
+		return size, err
+	case "zst":
+		return zstdSize(f.r)
+	}
+	return -1, nil
+}
+
+// decodeAll finds the size and the points.
+func (f *File) decodeAll() (int64, error) {
+	z, err := newReader(f.format, io.NewSectionReader(f.r, 0, f.r.Size()), point{}, f.l)
+	if err != nil {
+		return 0, err
+	}
+	var all thinned
+	z.mark = all.add
+	n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{z}, make([]byte, pageSize))
+	f.points = all.points
+	return n, err
+}
+
+// thinned collects points, in order, and keeps ever fewer of them if there are
+// many.
+type thinned struct {
+	points []point
+	every  int64 // bytes between two that are kept
+}
+
+func (t *thinned) add(p point) {
+	if n := len(t.points); n > 0 && p.out-t.points[n-1].out < t.every {
+		return
+	}
+	t.points = append(t.points, p)
+	if len(t.points) < maxPoints {
+		return
+	}
+	half := t.points[:0]
+	for i := 0; i < len(t.points); i += 2 {
+		half = append(half, t.points[i])
+	}
+	t.points = half
+	t.every = max(2*t.every, p.out/int64(maxPoints/2))
+}
+
+// Size returns how many bytes the file holds.
+func (f *File) Size() int64 { return f.size }
+
+// Changed returns an error that wraps block.ErrChanged if the file is not what
+// it was, where the reader below can tell.
+func (f *File) Changed() error {
+	if c, ok := f.r.(interface{ Changed() error }); ok {
+		return c.Changed()
+	}
+	return nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	q, eof := block.Clip(p, off, f.size)
+	for done := 0; done < len(q); {
+		at := off + int64(done)
+		page, err := f.page(at / pageSize)
+		if err != nil {
+			return done, err
+		}
+		done += copy(q[done:], page[at%pageSize:])
+	}
+	return len(q), eof
+}
+
+// page returns one page of what the file holds.
+func (f *File) page(i int64) ([]byte, error) {
+	if b := f.kept.page(i); b != nil {
+		return b, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b := f.kept.page(i); b != nil {
+		return b, nil // another one's reader came by
+	}
+	return f.decode(i)
+}
+
+// decode moves a reader over page i, and keeps the pages that it passes last.
+func (f *File) decode(i int64) ([]byte, error) {
+	start := i * pageSize
+	z, err := f.reader(start)
+	if err != nil {
+		return nil, err
+	}
+	if f.budget -= start - z.out; f.budget < 0 {
+		return nil, block.Errorf(f.format, "file", -1, block.ErrLimit, "to read it in this order takes too long; unpack it first")
+	}
+	var scratch []byte
+	for {
+		at := z.out
+		n := at / pageSize
+		var page []byte
+		if start-at > keepBehind || at%pageSize != 0 { // a point lies anywhere
+			if scratch == nil {
+				scratch = make([]byte, pageSize)
+			}
+			page = scratch[at%pageSize:]
+		} else {
+			page = make([]byte, min(pageSize, f.size-at))
+		}
+		if _, err := io.ReadFull(z, page); err != nil {
+			f.drop(z)
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = block.Errorf(f.format, "file", z.in.off(), block.ErrCorrupt, "it holds less than the %d bytes that it says", f.size)
+			}
+			return nil, err
+		}
+		if z.out == f.size {
+			if err := f.atEnd(z); err != nil {
+				return nil, err
+			}
+		}
+		if scratch == nil || &page[0] != &scratch[at%pageSize] {
+			f.kept.add(n, page)
+		}
+		if n == i {
+			return page, nil
+		}
+	}
+}
+
+// pages keeps the pages that were decoded last.
+type pages struct {
+	mu    sync.Mutex
+	all   map[int64][]byte
+	order []int64 // a ring
+	next  int
+}
+
+func (p *pages) page(i int64) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all[i]
+}
+
+func (p *pages) add(i int64, b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all[i] != nil {
+		return
+	}
+	if p.all == nil {
+		p.all = map[int64][]byte{}
+	}
+	p.all[i] = b
+	if len(p.order) < cacheSize/pageSize {
+		p.order = append(p.order, i)
+		return
+	}
+	delete(p.all, p.order[p.next])
+	p.order[p.next] = i
+	p.next = (p.next + 1) % len(p.order)
+}
+
+// atEnd holds the file to its size: nothing may follow, and the last checksums
+// are right.
+func (f *File) atEnd(z *Reader) error {
+	f.drop(z)
+	n, err := z.Read(make([]byte, 1))
+	switch {
+	case n > 0:
+		return block.Errorf(f.format, "file", z.in.off(), block.ErrCorrupt, "it holds more than the %d bytes that it says", f.size)
+	case err != io.EOF:
+		return err
+	}
+	return nil
+}
+
+func (f *File) drop(z *Reader) {
+	f.readers = slices.DeleteFunc(f.readers, func(x *Reader) bool { return x == z })
+}
+
+// reader returns the reader that gets to off first: one that is on its way, or
+// a new one that starts at the nearest point.
+func (f *File) reader(off int64) (*Reader, error) {
+	n, found := slices.BinarySearchFunc(f.points, off, func(p point, off int64) int {
+		return int(min(max(p.out-off, -1), 1))
+	})
+	if !found {
+		n--
+	}
+	p := f.points[max(n, 0)]
+	var best *Reader
+	for _, z := range f.readers {
+		if z.out <= off && z.out >= p.out && (best == nil || z.out > best.out) {
+			best = z
+		}
+	}
+	if best == nil {
+		var err error
+		best, err = newReader(f.format, io.NewSectionReader(f.r, p.in, f.r.Size()-p.in), p, f.l)
+		if err != nil {
+			return nil, err
+		}
+	}
+	f.drop(best)
+	f.readers = append([]*Reader{best}, f.readers...)
+	if most := f.most(); len(f.readers) > most {
+		f.readers = f.readers[:most]
+	}
+	return best, nil
+}
+
+// most is how many readers may be kept.
+func (f *File) most() int {
+	window := int64(1 << 20)
+	for _, z := range f.readers {
+		switch c := z.c.(type) {
+		case *xzCodec:
+			if c.lz != nil {
+				window = max(window, int64(len(c.lz.dict)))
+			}
+		case *zstdCodec:
+			window = max(window, c.window)
+		case *bzip2Codec:
+			window = max(window, 4<<20)
+		}
+	}
+	return int(min(max(readerMem/window, 1), maxReaders))
+}

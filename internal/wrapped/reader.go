@@ -1,0 +1,210 @@
+package wrapped
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Limits bounds what a compressed file may ask for, in bytes. A field that is 0
+// takes its value from [DefaultLimits].
+type Limits struct {
+	ZstdWindow int64 // window of a zstd frame
+	XzDict     int64 // dictionary of an xz block
+	Size       int64 // of what comes out
+}
+
+// DefaultLimits returns the limits that apply where none are given.
+func DefaultLimits() Limits {
+	return Limits{ZstdWindow: 128 << 20, XzDict: 64 << 20, Size: 64 << 40}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ v, def *int64 }{{&l.ZstdWindow, &d.ZstdWindow}, {&l.XzDict, &d.XzDict}, {&l.Size, &d.Size}} {
+		if *f.v == 0 {
+			*f.v = *f.def
+		}
+	}
+	return l
+}
+
+// Formats are the kinds of files that are read.
+func Formats() []string { return []string{"gz", "xz", "zst", "bz2"} }
+
+// Known reports whether format is one of Formats.
+func Known(format string) bool { return slices.Contains(Formats(), format) }
+
+// A point is a place where decoding can start.
+type point struct {
+	in, out int64
+	check   byte // xz: the kind of checksum that blocks have here
+}
+
+// A codec knows one format.
+type codec interface {
+	// open starts the next unit that can be decoded by itself, and returns a
+	// reader that ends with io.EOF once the unit is complete and its checksum
+	// right. It returns io.EOF where the file ends as it may.
+	open(in *input) (io.Reader, error)
+	// at makes the point of the unit that was opened.
+	at(in, out int64) point
+}
+
+// A Reader decodes a file from its start to its end. It is not safe for
+// concurrent use.
+type Reader struct {
+	format string
+	in     *input
+	c      codec
+	unit   io.Reader
+	out    int64
+	max    int64
+	mark   func(point) // is told of each unit, unless nil
+	err    error
+}
+
+// NewReader decodes a file of one of Formats that begins with the next byte of
+// r. Errors are of type *block.Error, with the offset in r.
+func NewReader(format string, r io.Reader, l Limits) (*Reader, error) {
+	return newReader(format, r, point{}, l.withDefaults())
+}
+
+// newReader starts at a point: r begins there.
+func newReader(format string, r io.Reader, at point, l Limits) (*Reader, error) {
+	z := &Reader{format: format, in: newInput(r, at.in), out: at.out, max: l.Size}
+	switch format {
+	case "gz":
+		z.c = &gzipCodec{}
+	case "xz":
+		z.c = newXzCodec(at, l.XzDict)
+	case "zst":
+		c, err := newZstdCodec(l.ZstdWindow)
+		if err != nil {
+			return nil, err
+		}
+		z.c = c
+	case "bz2":
+		z.c = &bzip2Codec{}
+	default:
+		return nil, block.Errorf(format, "file", -1, block.ErrUnsupported, "")
+	}
+	return z, nil
+}
+
+// Read implements io.Reader. It returns io.EOF once the file has ended as it
+// should.
+func (z *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for z.err == nil {
+		if z.unit == nil {
+			start := z.in.off()
+			unit, err := z.c.open(z.in)
+			if err != nil {
+				z.fail("header", start, err)
+				break
+			}
+			z.unit = unit
+			if z.mark != nil {
+				z.mark(z.c.at(start, z.out))
+			}
+		}
+		n, err := z.unit.Read(p)
+		if int64(n) > z.max-z.out {
+			z.err = block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d bytes", z.max)
+			break
+		}
+		z.out += int64(n)
+		switch {
+		case err == io.EOF:
+			z.unit = nil
+		case err != nil:
+			z.fail("data", z.in.off(), err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, z.err
+}
+
+// fail keeps an error, with its class and place.
+func (z *Reader) fail(what string, off int64, err error) {
+	var e *block.Error
+	switch {
+	case err == io.EOF:
+		z.err = io.EOF
+	case z.in.err != nil && z.in.err != io.EOF: // the file cannot be read
+		z.err = block.Locate(z.format, what, off, z.in.err)
+	case errors.As(err, &e):
+		z.err = block.Locate(z.format, what, off, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		z.err = block.Errorf(z.format, what, off, block.ErrTruncated, "the file ends %d bytes into what it unpacks to", z.out)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		z.err = block.Errorf(z.format, what, off, block.ErrLimit, "%v", err)
+	default:
+		z.err = block.Errorf(z.format, what, off, block.ErrCorrupt, "%d bytes into what it unpacks to: %v", z.out, err)
+	}
+}
+
+// errHeader says that what follows is no unit of the format.
+var errHeader = errors.New("no header where one should be")
+
+// An input is a buffered reader that knows its place.
+type input struct {
+	*bufio.Reader
+	src  io.Reader
+	read int64 // where src is
+	err  error // of src
+}
+
+func newInput(r io.Reader, at int64) *input {
+	in := &input{src: r, read: at}
+	in.Reader = bufio.NewReaderSize(counter{in}, 128<<10)
+	return in
+}
+
+// off is the offset of the next byte that the decoder takes.
+func (in *input) off() int64 { return in.read - int64(in.Buffered()) }
+
+// counter is the input's source.
+type counter struct{ in *input }
+
+func (c counter) Read(p []byte) (int, error) {
+	n, err := c.in.src.Read(p)
+	c.in.read += int64(n)
+	if err != nil {
+		c.in.err = err
+	}
+	return n, err
+}
+
+// full is io.ReadFull for what must be there.
+func full(r io.Reader, p []byte) error {
+	_, err := io.ReadFull(r, p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// zerosToEnd reads zeros up to the end of the file, with which tapes and some
+// tools fill it up, and returns io.EOF. Anything else is an error.
+func zerosToEnd(in *input) error {
+	for {
+		b, err := in.ReadByte()
+		if err != nil {
+			return err
+		}
+		if b != 0 {
+			return errHeader
+		}
+	}
+}

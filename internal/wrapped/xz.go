@@ -1,0 +1,522 @@
+package wrapped
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"hash/crc64"
+	"io"
+	"math"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+const (
+	xzMagic       = "\xfd7zXZ\x00"
+	xzFooterMagic = "YZ"
+	xzHeaderLen   = 12 // of the header and the footer of a stream
+	xzMaxVLI      = math.MaxInt64
+)
+
+// The kinds of checksums of blocks.
+const (
+	xzNone   = 0
+	xzCRC32  = 1
+	xzCRC64  = 4
+	xzSHA256 = 10
+)
+
+var crc64Table = crc64.MakeTable(crc64.ECMA)
+
+// xzSum makes the checksum of a kind, nil for xzNone.
+func xzSum(check byte) (hash.Hash, error) {
+	switch check {
+	case xzNone:
+		return nil, nil
+	case xzCRC32:
+		return crc32.NewIEEE(), nil
+	case xzCRC64:
+		return crc64.New(crc64Table), nil
+	case xzSHA256:
+		return sha256.New(), nil
+	}
+	return nil, block.Errorf("xz", "stream header", -1, block.ErrUnsupported, "checksums of the kind %d", check)
+}
+
+// sumBytes are the bytes of a checksum as a block ends with them.
+func sumBytes(h hash.Hash, check byte) []byte {
+	b := h.Sum(nil)
+	if check != xzSHA256 { // little-endian
+		for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+			b[i], b[j] = b[j], b[i]
+		}
+	}
+	return b
+}
+
+var filterNames = map[uint64]string{3: "delta", 4: "x86", 5: "PowerPC", 6: "IA-64", 7: "ARM", 8: "ARM-Thumb", 9: "SPARC", 10: "ARM64", 11: "RISC-V"}
+
+const filterLZMA2 = 0x21
+
+// xzCodec reads streams, block by block.
+type xzCodec struct {
+	maxDict int64
+	check   byte
+	inside  bool // a stream, that is between blocks
+	partial bool // the stream did not start here, so its index cannot be held to what was seen
+	later   bool // a stream has ended
+	seen    xzRecords
+	lz      *lzma2
+}
+
+func newXzCodec(at point, maxDict int64) *xzCodec {
+	return &xzCodec{maxDict: maxDict, check: at.check, inside: at.in > 0, partial: at.in > 0}
+}
+
+func (c *xzCodec) at(in, out int64) point { return point{in, out, c.check} }
+
+// xzRecords is a digest of the sizes of the blocks of a stream.
+type xzRecords struct {
+	n   uint64
+	sum hash.Hash
+}
+
+func (r *xzRecords) add(unpadded, size uint64) {
+	if r.sum == nil {
+		r.sum = sha256.New()
+	}
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:], unpadded)
+	binary.LittleEndian.PutUint64(b[8:], size)
+	r.sum.Write(b[:])
+	r.n++
+}
+
+func (r *xzRecords) same(o *xzRecords) bool {
+	return r.n == o.n && (r.n == 0 || bytes.Equal(r.sum.Sum(nil), o.sum.Sum(nil)))
+}
+
+func (c *xzCodec) open(in *input) (io.Reader, error) {
+	for {
+		if !c.inside {
+			if err := c.startStream(in); err != nil {
+				return nil, err
+			}
+		}
+		size, err := in.ReadByte()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, err
+		}
+		if size != 0 {
+			return c.openBlock(in, size)
+		}
+		if err := c.endStream(in); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// startStream reads the header of a stream, and the padding before it. It
+// returns io.EOF at the end of the file.
+func (c *xzCodec) startStream(in *input) error {
+	var b [xzHeaderLen]byte
+	for { // padding comes in fours
+		if _, err := io.ReadFull(in, b[:4]); err != nil {
+			if err == io.EOF && !c.later {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		if !c.later || b != [xzHeaderLen]byte{} {
+			break
+		}
+	}
+	if err := full(in, b[4:]); err != nil {
+		return err
+	}
+	check, err := xzStreamHeader(b[:])
+	if err != nil {
+		return err
+	}
+	c.check, c.inside, c.partial, c.seen = check, true, false, xzRecords{}
+	return nil
+}
+
+// xzStreamHeader decodes the header of a stream.
+func xzStreamHeader(b []byte) (check byte, err error) {
+	if string(b[:6]) != xzMagic {
+		return 0, errHeader
+	}
+	if crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:]) {
+		return 0, errors.New("the checksum of the stream header is wrong")
+	}
+	return xzFlags(b[6:8])
+}
+
+func xzFlags(b []byte) (check byte, err error) {
+	if b[0] != 0 || b[1] > 15 {
+		return 0, block.Errorf("xz", "stream flags", -1, block.ErrUnsupported, "%x", b[:2])
+	}
+	_, err = xzSum(b[1])
+	return b[1], err
+}
+
+// openBlock reads the header of a block whose first byte was size.
+func (c *xzCodec) openBlock(in *input, size byte) (io.Reader, error) {
+	h := make([]byte, (int(size)+1)*4)
+	h[0] = size
+	if err := full(in, h[1:]); err != nil {
+		return nil, err
+	}
+	body := h[:len(h)-4]
+	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(h[len(body):]) {
+		return nil, errors.New("the checksum of a block header is wrong")
+	}
+	b := &xzBlock{c: c, in: in, start: in.off() - int64(len(h)), packed: -1, size: -1}
+	flags := body[1]
+	rest := body[2:]
+	var err error
+	next := func() (v uint64) {
+		if err == nil {
+			v, rest, err = vli(rest)
+		}
+		return v
+	}
+	if flags&0x3c != 0 {
+		return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "flags %#x", flags)
+	}
+	if flags&0x40 != 0 {
+		b.packed = int64(next())
+	}
+	if flags&0x80 != 0 {
+		b.size = int64(next())
+	}
+	dict := int64(-1)
+	for range int(flags&3) + 1 {
+		id, n := next(), next()
+		if err == nil && n > uint64(len(rest)) {
+			err = errors.New("a block header ends inside of a filter")
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id != filterLZMA2 {
+			name := filterNames[id]
+			if name == "" {
+				name = fmt.Sprintf("%#x", id)
+			}
+			return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "the filter %s", name)
+		}
+		if n != 1 || rest[0] > 40 || dict >= 0 {
+			return nil, errors.New("the LZMA2 filter of a block is wrong")
+		}
+		if v := rest[0]; v == 40 {
+			dict = math.MaxUint32
+		} else {
+			dict = int64(2|v&1) << (v/2 + 11)
+		}
+		rest = rest[n:]
+	}
+	if len(bytes.TrimLeft(rest, "\x00")) > 0 {
+		return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "it has more than is known")
+	}
+	if b.size >= 0 {
+		dict = min(dict, max(b.size, 4096)) // no match is further away
+	}
+	if dict > c.maxDict {
+		return nil, block.Errorf("xz", "block header", b.start, block.ErrLimit, "a dictionary of %d bytes, at most %d are allowed", dict, c.maxDict)
+	}
+	if b.sum, err = xzSum(c.check); err != nil {
+		return nil, err
+	}
+	if c.lz == nil {
+		c.lz = &lzma2{}
+	}
+	b.data = in.off()
+	c.lz.reset(in, int(dict))
+	return b, nil
+}
+
+// An xzBlock is what a block holds.
+type xzBlock struct {
+	c            *xzCodec
+	in           *input
+	start, data  int64 // of the header and of what is compressed
+	packed, size int64 // as the header says, -1 if it does not
+	n            int64
+	sum          hash.Hash
+}
+
+func (b *xzBlock) Read(p []byte) (int, error) {
+	n, err := b.c.lz.Read(p)
+	b.n += int64(n)
+	if b.sum != nil {
+		b.sum.Write(p[:n])
+	}
+	if b.size >= 0 && b.n > b.size {
+		return 0, errors.New("a block holds more than its header says")
+	}
+	if err == io.EOF {
+		err = b.end()
+	}
+	return n, err
+}
+
+// end reads the padding and the checksum. It returns io.EOF if all is right.
+func (b *xzBlock) end() error {
+	packed := b.in.off() - b.data
+	if b.size >= 0 && b.size != b.n || b.packed >= 0 && b.packed != packed {
+		return errors.New("a block has not the size that its header says")
+	}
+	var pad [4]byte
+	if err := full(b.in, pad[:-packed&3]); err != nil {
+		return err
+	}
+	if pad != [4]byte{} {
+		return errors.New("the padding of a block is not zero")
+	}
+	unpadded := b.data + packed - b.start
+	if b.sum != nil {
+		got := make([]byte, b.sum.Size())
+		if err := full(b.in, got); err != nil {
+			return err
+		}
+		if !bytes.Equal(got, sumBytes(b.sum, b.c.check)) {
+			return errors.New("the checksum of a block is wrong")
+		}
+		unpadded += int64(len(got))
+	}
+	b.c.seen.add(uint64(unpadded), uint64(b.n))
+	return io.EOF
+}
+
+// endStream reads the index, whose first byte was read, and the footer.
+func (c *xzCodec) endStream(in *input) error {
+	start := in.off() - 1
+	var got xzRecords
+	if err := readXzIndex(in.Reader, func(unpadded, size uint64) error { got.add(unpadded, size); return nil }); err != nil {
+		return err
+	}
+	if !c.partial && !got.same(&c.seen) {
+		return errors.New("the index does not list the blocks that were read")
+	}
+	indexLen := in.off() - start
+	var b [xzHeaderLen]byte
+	if err := full(in, b[:]); err != nil {
+		return err
+	}
+	n, check, err := xzFooter(b[:])
+	if err != nil {
+		return err
+	}
+	if n != indexLen || check != c.check {
+		return errors.New("the footer of a stream does not fit to the stream")
+	}
+	c.inside, c.later = false, true
+	return nil
+}
+
+// xzFooter decodes the footer of a stream: the length of the index before it,
+// and the kind of checksums.
+func xzFooter(b []byte) (indexLen int64, check byte, err error) {
+	if string(b[10:12]) != xzFooterMagic || crc32.ChecksumIEEE(b[4:10]) != binary.LittleEndian.Uint32(b) {
+		return 0, 0, errors.New("the footer of a stream is wrong")
+	}
+	check, err = xzFlags(b[8:10])
+	return (int64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4, check, err
+}
+
+// readXzIndex reads an index behind its first byte, a zero.
+func readXzIndex(r io.ByteReader, each func(unpadded, size uint64) error) error {
+	sum := crc32.NewIEEE()
+	n := int64(0)
+	byteOf := func() (byte, error) {
+		b, err := r.ReadByte()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err == nil {
+			sum.Write([]byte{b})
+			n++
+		}
+		return b, err
+	}
+	number := func() (uint64, error) {
+		var v uint64
+		for shift := 0; ; shift += 7 {
+			b, err := byteOf()
+			if err != nil {
+				return 0, err
+			}
+			v |= uint64(b&0x7f) << shift
+			switch {
+			case b < 0x80 && (b != 0 || shift == 0):
+				return v, nil
+			case b == 0 || shift == 56:
+				return 0, errors.New("the index holds a number that is none")
+			}
+		}
+	}
+	sum.Write([]byte{0})
+	n++
+	count, err := number()
+	if err != nil {
+		return err
+	}
+	for ; count > 0; count-- {
+		unpadded, err := number()
+		if err != nil {
+			return err
+		}
+		size, err := number()
+		if err != nil {
+			return err
+		}
+		if unpadded < 5 {
+			return errors.New("the index lists a block that cannot be")
+		}
+		if err := each(unpadded, size); err != nil {
+			return err
+		}
+	}
+	for n%4 != 0 {
+		if b, err := byteOf(); err != nil {
+			return err
+		} else if b != 0 {
+			return errors.New("the padding of the index is not zero")
+		}
+	}
+	want := sum.Sum32()
+	var b [4]byte
+	for i := range b {
+		if b[i], err = byteOf(); err != nil {
+			return err
+		}
+	}
+	if binary.LittleEndian.Uint32(b[:]) != want {
+		return errors.New("the checksum of the index is wrong")
+	}
+	return nil
+}
+
+// vli decodes a number of at most 63 bits and returns what follows it.
+func vli(b []byte) (uint64, []byte, error) {
+	var v uint64
+	for i, c := range b {
+		v |= uint64(c&0x7f) << (7 * i)
+		switch {
+		case c < 0x80 && (c != 0 || i == 0):
+			return v, b[i+1:], nil
+		case c == 0 || i == 8:
+			return 0, nil, errors.New("a number is none")
+		}
+	}
+	return 0, nil, errors.New("a number does not end")
+}
+
+// xzPoints reads the indexes of all streams from the end of the file, and
+// returns where blocks start, in order, and the size of everything.
+func xzPoints(r block.Reader) (points []point, size int64, err error) {
+	type stream struct {
+		start, index, indexLen int64
+		check                  byte
+	}
+	var streams []stream
+	at := r.Size()
+	b := make([]byte, xzHeaderLen)
+	for at > 0 {
+		if at < 2*xzHeaderLen {
+			return nil, 0, io.ErrUnexpectedEOF
+		}
+		if err := block.ReadFull(r, b, at-xzHeaderLen); err != nil {
+			return nil, 0, err
+		}
+		if len(streams) > 0 && bytes.Equal(b[8:], []byte{0, 0, 0, 0}) { // padding between streams
+			at -= 4
+			continue
+		}
+		if len(streams) == 0 && bytes.Equal(b[8:], []byte{0, 0, 0, 0}) && at%4 == 0 {
+			at -= 4
+			continue
+		}
+		indexLen, check, err := xzFooter(b)
+		if err != nil {
+			return nil, 0, block.Errorf("xz", "stream footer", at-xzHeaderLen, block.ErrTruncated, "%v", err)
+		}
+		index := at - xzHeaderLen - indexLen
+		if index < xzHeaderLen {
+			return nil, 0, block.Errorf("xz", "stream footer", at-xzHeaderLen, block.ErrCorrupt, "an index of %d bytes", indexLen)
+		}
+		blocks := int64(0)
+		if err := xzIndexAt(r, index, indexLen, func(unpadded, _ uint64) error {
+			if unpadded > uint64(index-xzHeaderLen-blocks) {
+				return errors.New("the index lists more than the file has")
+			}
+			blocks += int64(unpadded+3) &^ 3
+			return nil
+		}); err != nil {
+			return nil, 0, block.Errorf("xz", "index", index, block.ErrCorrupt, "%v", err)
+		}
+		start := index - blocks - xzHeaderLen
+		if start < 0 {
+			return nil, 0, block.Errorf("xz", "index", index, block.ErrCorrupt, "it lists more than the file has")
+		}
+		streams = append(streams, stream{start, index, indexLen, check})
+		if len(streams) > 1<<20 {
+			return nil, 0, block.Errorf("xz", "file", -1, block.ErrLimit, "more than %d streams", 1<<20)
+		}
+		at = start
+	}
+	if len(streams) == 0 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	all := thinned{}
+	for i := len(streams) - 1; i >= 0; i-- {
+		s := streams[i]
+		if err := block.ReadFull(r, b, s.start); err != nil {
+			return nil, 0, err
+		}
+		if check, err := xzStreamHeader(b); err != nil || check != s.check {
+			return nil, 0, block.Errorf("xz", "stream header", s.start, block.ErrCorrupt, "it does not fit to the footer at %#x", s.index+s.indexLen)
+		}
+		off := s.start + xzHeaderLen
+		if err := xzIndexAt(r, s.index, s.indexLen, func(unpadded, n uint64) error {
+			if n > uint64(math.MaxInt64-size) {
+				return errors.New("it is too large")
+			}
+			all.add(point{off, size, s.check})
+			off += int64(unpadded+3) &^ 3
+			size += int64(n)
+			return nil
+		}); err != nil {
+			return nil, 0, block.Errorf("xz", "index", s.index, block.ErrCorrupt, "%v", err)
+		}
+	}
+	return all.points, size, nil
+}
+
+// xzIndexAt reads the index of a known length at off.
+func xzIndexAt(r block.Reader, off, n int64, each func(unpadded, size uint64) error) error {
+	in := newInput(io.NewSectionReader(r, off, n), 0)
+	b, err := in.ReadByte()
+	if err != nil {
+		return err
+	}
+	if b != 0 {
+		return errors.New("there is none")
+	}
+	if err := readXzIndex(in.Reader, each); err != nil {
+		return err
+	}
+	if in.off() != n {
+		return errors.New("it has not the length that the footer says")
+	}
+	return nil
+}
