@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vdi"
@@ -38,6 +37,8 @@ type Output struct {
 	// Verify reads the image again and compares it with the source before it
 	// gets its name.
 	Verify bool
+
+	growing bool // what open is given is but a bound of the size
 }
 
 // ToFile copies src into an image file, which appears complete or not at all.
@@ -111,7 +112,11 @@ func (out *Output) open(size int64) (*opened, error) {
 		return nil, fmt.Errorf("%w: a device takes raw images only", block.ErrUnsupported)
 	}
 	if out.Device {
-		o.file, err = openDevice(out.Path, size, &out.File)
+		least := size
+		if out.growing {
+			least = 0 // a write past the end of the device will fail
+		}
+		o.file, err = openDevice(out.Path, least, &out.File)
 	} else {
 		o.file, err = CreateFile(out.Path, &out.File)
 	}
@@ -180,16 +185,7 @@ func (o *opened) verify(ctx context.Context, src block.Device, out *Output, opts
 	if len(res.Lost) > 0 || opts != nil && opts.KeepDepth > 0 {
 		return nil // it differs as it should, or needs its backing file
 	}
-	fo := &format.Options{Format: out.Format, Opener: o.sibling}
-	n := src.Size()
-	if !out.Device {
-		end, err := o.file.(io.Seeker).Seek(0, io.SeekEnd)
-		if err != nil {
-			return err
-		}
-		n = end
-	}
-	im, err := format.Open(sized{o.file, n}, fo)
+	im, err := o.reopen(out, src.Size())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrVerify, err)
 	}
@@ -269,6 +265,9 @@ func (s *stream) Zero(off, n int64) error {
 	}
 	return nil
 }
+
+// SetSize tells the size of a disk that was not known.
+func (s *stream) SetSize(size int64) error { s.size = size; return nil }
 
 func (s *stream) Commit() error { return s.Zero(s.pos, s.size-s.pos) }
 func (s *stream) Close() error  { return nil }

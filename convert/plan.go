@@ -44,6 +44,9 @@ type planner struct {
 
 // run walks the extents. It stops between them when ctx is done.
 func (p *planner) run(ctx context.Context) error {
+	if s, ok := p.src.(*sequence); ok {
+		return s.plan(ctx, p.emit)
+	}
 	size := p.src.Size()
 	for off := int64(0); off < size; {
 		var err error

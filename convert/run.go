@@ -44,7 +44,8 @@ type Options struct {
 	Progress func(Progress)
 }
 
-// Progress says how far a copy is, in bytes of the disk.
+// Progress says how far a copy is, in bytes of the disk. Total is 0 while the
+// size of a stream is not known.
 type Progress struct {
 	Done, Total int64
 }

@@ -21,6 +21,13 @@ type Target interface {
 	io.Closer
 }
 
+// A Grower is a Target that was told but a bound of the size of the disk, and
+// learns the size before Commit. Until then the last piece may have any length.
+type Grower interface {
+	Target
+	SetSize(size int64) error
+}
+
 // A Placer is a Target that decides in order where bytes go, and takes the
 // bytes themselves from many goroutines at once.
 type Placer interface {

@@ -25,6 +25,7 @@ type writer struct {
 	compresses bool
 	device     bool // may go to a block device
 	clears     bool // an empty disk must be zeroed as well, which clears or reserves it
+	grows      bool // the size of the disk may be told at the end (Grower)
 	rounds     bool // the disk may get longer, by zeros, to what the format can say
 
 	// start begins an image with a disk of size bytes in f. What lies in
@@ -42,8 +43,8 @@ type writer struct {
 
 func writers() []writer {
 	return []writer{
-		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, start: startRaw, dry: dryRaw},
-		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, start: startQcow2, dry: dryQcow2},
+		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, grows: true, start: startRaw, dry: dryRaw},
+		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, grows: true, start: startQcow2, dry: dryQcow2},
 		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, start: startVMDK, bound: boundVMDK},
 		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
 		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
@@ -60,7 +61,7 @@ type sink interface {
 
 func startRaw(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
 	l := out.Raw
-	l.Size = size
+	l.Size, l.Growing = size, out.growing
 	return raw.NewWriter(f, &l)
 }
 
@@ -68,7 +69,7 @@ func dryRaw(out *Output, _ bool) { out.Raw.Preallocation = "" }
 
 func startQcow2(out *Output, size int64, f sink, beside func(string) (sink, error)) (Target, error) {
 	l := out.Qcow2
-	l.Size = size
+	l.Size, l.Growing = size, out.growing
 	if l.DataFile == "" {
 		return qcow2.NewWriter(f, nil, &l)
 	}
@@ -193,4 +194,11 @@ func FormatNamed(name string) string {
 func Compresses(format string) bool {
 	w, err := writerOf(format)
 	return err == nil && w.compresses
+}
+
+// Grows reports whether images of a format can be written before the size of
+// the disk is known.
+func Grows(format string) bool {
+	w, err := writerOf(format)
+	return err == nil && w.grows
 }

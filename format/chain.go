@@ -104,6 +104,7 @@ func (c *chain) follow(ref block.Ref) (Image, error) {
 	o := *c.opts
 	o.Format = ref.Format
 	o.Snapshot = ""
+	o.Unwrap = false
 	next := &chain{opts: &o, dir: filepath.Dir(path), files: c.files, depth: c.depth + 1}
 	im, err := next.open(f, path)
 	if err != nil {

@@ -14,6 +14,7 @@ type Info struct {
 	Stated      bool   // the caller or the image that names it stated the format; it was not probed
 	Version     string // of the format
 	Subformat   string // "streamOptimized", "fixed"
+	Wrapper     string // how the file is compressed as a whole: "gz", "xz", "zst", "bz2"; "" if it is not
 	VirtualSize int64
 	FileSize    int64
 	Allocated   int64 // what the file takes on the host, -1 if unknown

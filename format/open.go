@@ -37,6 +37,14 @@ type Options struct {
 	// raw. Otherwise it is refused; it is never probed.
 	RawBacking bool
 
+	// Unwrap reads files that are compressed as a whole, with gzip, xz, zstd or
+	// bzip2, as what they hold. An image that is read here and there takes
+	// several passes over such a file; one that takes too many is an error that
+	// wraps block.ErrLimit. Format may name both then, as in "qcow2.xz".
+	Unwrap bool
+	// Wrapped bounds what such a file may ask for.
+	Wrapped WrappedLimits
+
 	// Qcow2 bounds what qcow2 images may ask for. Its caches are those of the
 	// whole chain.
 	Qcow2 qcow2.Limits
@@ -125,6 +133,10 @@ func Open(r block.Reader, opts *Options) (Image, error) {
 
 // open opens the image of the name given, which is for the Info alone.
 func open(r block.Reader, o *Options, name string) (*image, error) {
+	r, o, packed, err := unwrap(r, o)
+	if err != nil {
+		return nil, err
+	}
 	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, err
@@ -141,6 +153,7 @@ func open(r block.Reader, o *Options, name string) (*image, error) {
 	} else {
 		fill(info, format, r, o, name)
 	}
+	packed.fill(info)
 	return &image{opened: im, info: info}, nil
 }
 
@@ -202,6 +215,10 @@ func Describe(r block.Reader, opts *Options) (*Info, []error, error) {
 }
 
 func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
+	r, o, packed, err := unwrap(r, o)
+	if err != nil {
+		return nil, nil, err
+	}
 	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, nil, err
@@ -212,6 +229,7 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 			return nil, nil, err
 		}
 		defer im.Close()
+		packed.fill(im.info)
 		return im.info, im.Problems(), nil
 	}
 	info, problems, err := d.describe(r, o)
@@ -219,6 +237,7 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 		return nil, nil, err
 	}
 	fill(info, format, r, o, name)
+	packed.fill(info)
 	return info, problems, nil
 }
 

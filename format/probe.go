@@ -68,6 +68,11 @@ func Probe(r block.Reader) (Detection, error) {
 	if err != nil {
 		return Detection{}, block.Locate("", "image", 0, err)
 	}
+	return w.probe()
+}
+
+// probe looks for all marks in what was read.
+func (w *window) probe() (Detection, error) {
 	var found []match
 	for _, m := range marks() {
 		if text, off, ok := m.look(w); ok {

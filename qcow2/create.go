@@ -24,6 +24,7 @@ const (
 // field but Size is what qemu-img does by default.
 type Layout struct {
 	Size          int64  // of the virtual disk, in bytes
+	Growing       bool   // Size is but a bound; Writer.SetSize tells the size at the end
 	Version       int    // 3 (0 too) or 2
 	ClusterSize   int64  // a power of two, 512 bytes to 2 MiB; 0 means 64 KiB
 	RefcountBits  int    // a power of two, 1 to 64; 0 means 16

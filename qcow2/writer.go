@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/guestkit/guestkit/block"
 )
 
 // A File is what an image is written to: an *os.File, or something like it. It
@@ -62,7 +64,10 @@ func NewWriter(f, dataFile File, l *Layout) (*Writer, error) {
 	}
 	w.h = w.l.header()
 	n, err := w.l.l1Entries(&w.h)
-	if err != nil {
+	switch {
+	case w.l.Growing:
+		n = 0
+	case err != nil:
 		return nil, err
 	}
 	if _, err := w.l.firstCluster(w.h); err != nil {
@@ -93,7 +98,7 @@ var errOrder = errors.New("qcow2: the writer was called out of order or with a p
 // accept checks a piece against the contract and notes it.
 func (w *Writer) accept(off, n, unit int64) error {
 	end := off + n
-	if w.done || off < w.end || n < 0 || n > w.l.Size-off || off%unit != 0 || end%unit != 0 && end != w.l.Size {
+	if w.done || off < w.end || n < 0 || n > w.l.Size-off || off%unit != 0 || end%unit != 0 && end != w.l.Size && !w.l.Growing {
 		return errOrder
 	}
 	w.end = end
@@ -301,6 +306,9 @@ func (w *Writer) flushL2() error {
 	if !w.used {
 		return nil
 	}
+	if most := DefaultLimits().L1Table / 8; w.l2At >= most { // it was not known how large the disk is
+		return block.Errorf("qcow2", "L1 table", -1, block.ErrLimit, "a disk of more than %d bytes takes larger clusters", most*w.h.l2Span())
+	}
 	host, err := w.refs.alloc(1)
 	if err != nil {
 		return err
@@ -308,16 +316,33 @@ func (w *Writer) flushL2() error {
 	if _, err := w.f.WriteAt(w.l2, host); err != nil {
 		return err
 	}
+	if n := w.l2At + 1 - int64(len(w.l1)); n > 0 {
+		w.l1 = append(w.l1, make([]uint64, n)...)
+	}
 	w.l1[w.l2At] = uint64(host) | flagCopied
 	clear(w.l2)
 	w.used = false
 	return nil
 }
 
+// SetSize tells the size of a disk that was Growing.
+func (w *Writer) SetSize(size int64) error {
+	if w.done || !w.l.Growing || size < w.end || size > w.l.Size {
+		return errOrder
+	}
+	w.l.Size, w.l.Growing = size, false
+	w.h.size = uint64(size)
+	n, err := w.l.l1Entries(&w.h)
+	if n -= int64(len(w.l1)); err == nil && n > 0 {
+		w.l1 = append(w.l1, make([]uint64, n)...)
+	}
+	return err
+}
+
 // Commit writes the tables, and after everything else is on the disk the
 // header.
 func (w *Writer) Commit() error {
-	if w.done {
+	if w.done || w.l.Growing {
 		return errOrder
 	}
 	if w.l.Preallocation != PreallocOff && w.l.Backing == "" {

@@ -63,10 +63,19 @@ keeps the output an overlay.
 
 The output appears complete or not at all: it is written beside its name and
 renamed at the end. Standard output ("-", raw only) and block devices (--device)
-are the exceptions: after a failure they hold a part of the disk.`,
+are the exceptions: after a failure they hold a part of the disk.
+
+Files that are compressed as a whole (gzip, xz, zstd, bzip2) are read as what
+they hold, without a scratch file: a raw disk in one pass, an image of another
+format in several. The source "-" is standard input, which may be compressed too;
+it must be a raw disk, since it is read once. A raw disk has no mark at its end:
+if the program that writes it fails, it is only shorter. --length SIZE makes that
+an error.`,
 		Example: `  guestkit convert disk.vmdk disk.qcow2
   guestkit convert -c disk.raw small.qcow2
   guestkit convert -O qcow2 -o cluster_size=2M,compat=1.1 disk.img out.qcow2
+  guestkit convert disk.raw.xz disk.qcow2
+  curl -s https://example.org/disk.raw.zst | guestkit convert - disk.qcow2
   guestkit convert disk.qcow2 - | ssh host 'dd of=/dev/vg/disk'`,
 	}
 	c := &convertFlags{src: a.sourceFlags(cmd), sparse: 4096, memory: 64 << 20, length: -1}
@@ -131,12 +140,11 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	}
 	o := c.src.options()
 	o.Snapshot = strings.TrimPrefix(strings.TrimPrefix(c.snapshot, "snapshot.id="), "snapshot.name=")
-	img, err := openSource(disks[0], o, a)
+	in, err := a.openInput(disks[0], o, stream || convert.Grows(out.Format))
 	if err != nil {
 		return err
 	}
-	defer img.Close()
-	a.warn(img.Problems())
+	defer in.Close()
 
 	opts := &convert.Options{Compress: c.layout.compress != "", NoClone: c.noClone, Salvage: c.salvage, Workers: c.workers,
 		Sparse: int64(c.sparse), Memory: int64(c.memory), MaxOutput: int64(c.maxOutput), Progress: show.callback()}
@@ -144,45 +152,71 @@ func (a *app) convert(c *convertFlags, args []string) error {
 		opts.Sparse = -1
 	}
 	out.Verify, out.Device = c.verify, c.device || c.noCreate
-	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: sourcePaths(img)}
-	if err := c.overlay(out, opts, img); err != nil {
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: sourcePaths(in.info)}
+	if err := c.overlay(out, opts, in.info); err != nil {
 		return err
-	}
-	var src block.Device = img
-	if c.offset > 0 || c.length >= 0 {
-		n := int64(c.length)
-		if n < 0 {
-			n = img.Size()
-		}
-		src = ranged{block.Section(img, int64(c.offset), n), img}
 	}
 	if c.layout.format == "" {
 		a.note("the name %s means the format %s", c.output, out.Format)
 	}
 	a.tidies.Store(!stream && !out.Device)
-	var res convert.Result
 	if stream {
 		if err := a.finish(); err != nil {
 			return err
 		}
-		res, err = convert.ToStream(a.ctx, src, a.raw, opts)
+	}
+	var res convert.Result
+	if in.stream != nil {
+		res, err = a.copyStream(c, in, out, opts, stream)
 	} else {
-		res, err = convert.ToFile(a.ctx, src, out, opts)
+		res, err = a.copyDisk(c, in, out, opts, stream)
 	}
 	show.end()
 	if err != nil {
 		return hint(pathError(c.output, err), "--force replaces it", os.ErrExist)
 	}
-	return a.converted(c, img, out, res, stream)
+	return a.converted(c, in.info, out, res, stream)
+}
+
+// copyDisk copies an image.
+func (a *app) copyDisk(c *convertFlags, in *input, out *convert.Output, opts *convert.Options, stream bool) (convert.Result, error) {
+	var src block.Device = in.img
+	if c.offset > 0 || c.length >= 0 {
+		n := int64(c.length)
+		if n < 0 {
+			n = src.Size()
+		}
+		src = ranged{block.Section(src, int64(c.offset), n), in.img}
+	}
+	if stream {
+		return convert.ToStream(a.ctx, src, a.raw, opts)
+	}
+	return convert.ToFile(a.ctx, src, out, opts)
+}
+
+// copyStream copies what is read once.
+func (a *app) copyStream(c *convertFlags, in *input, out *convert.Output, opts *convert.Options, stream bool) (convert.Result, error) {
+	var src convert.Stream = in.stream
+	if c.offset > 0 || c.length >= 0 {
+		r, err := cutStream(in.stream, int64(c.offset), int64(c.length))
+		if err != nil {
+			return convert.Result{}, err
+		}
+		src = r
+	}
+	if stream {
+		return convert.StreamToStream(a.ctx, src, a.raw, opts)
+	}
+	return convert.StreamToFile(a.ctx, src, out, opts)
 }
 
 // converted tells what was done.
-func (a *app) converted(c *convertFlags, img format.Image, out *convert.Output, res convert.Result, stream bool) error {
+func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output, res convert.Result, stream bool) error {
 	size := int64(-1)
 	if fi, err := os.Stat(c.output); err == nil && !stream {
 		size = fi.Size()
 	}
-	doc := convertDoc{Schema: schema("convert"), Source: img.Info().Name, SourceFormat: img.Info().Format, Output: c.output, OutputFormat: out.Format,
+	doc := convertDoc{Schema: schema("convert"), Source: info.Name, SourceFormat: info.Format, Output: c.output, OutputFormat: out.Format,
 		VirtualSize: res.Size, OutputSize: size, Data: res.Data, Zero: res.Zero, Cloned: res.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}
 	for _, l := range res.Lost {
 		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
@@ -203,7 +237,7 @@ func (a *app) converted(c *convertFlags, img format.Image, out *convert.Output, 
 }
 
 // overlay makes the output an overlay if it is to be one.
-func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, img format.Image) error {
+func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, info *format.Info) error {
 	if c.backing != "" {
 		out.Qcow2.Backing, out.Qcow2.BackingFormat = c.backing, c.backingFormat
 	}
@@ -226,7 +260,7 @@ func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, img f
 	if err != nil {
 		return err
 	}
-	for i, below := range img.Info().Chain {
+	for i, below := range info.Chain {
 		if bfi, err := os.Stat(below.Name); err == nil && os.SameFile(fi, bfi) {
 			if out.Qcow2.BackingFormat == "" {
 				out.Qcow2.BackingFormat = below.Format
@@ -236,54 +270,6 @@ func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, img f
 	}
 	if out.Qcow2.BackingFormat == "" {
 		return usagef("state the format of the backing file with -F")
-	}
-	return nil
-}
-
-// sourcePaths are the files that an output must not be.
-func sourcePaths(img format.Image) []string {
-	paths := []string{img.Info().Name}
-	for _, below := range img.Info().Chain {
-		paths = append(paths, below.Name)
-	}
-	return paths
-}
-
-// openSource opens the image of a command that reads one.
-func openSource(path string, o *format.Options, a *app) (format.Image, error) {
-	if err := plainFile(path); err != nil {
-		return nil, err
-	}
-	img, err := format.OpenFile(path, o)
-	if err != nil {
-		var several *format.DisksError
-		if errors.As(err, &several) {
-			err = fmt.Errorf("%w; choose with --disk", err)
-		}
-		return nil, err
-	}
-	a.note("opened %s: %s, %s", shownName(img.Info()), img.Info().Format, terminal.Size(img.Size()))
-	if f, err := os.Open(path); err == nil {
-		if convert.InUse(f) {
-			a.warn([]error{pathError(path, errors.New("a running QEMU has it open for writing; what is read may be inconsistent"))})
-		}
-		f.Close()
-	}
-	for _, below := range img.Info().Chain {
-		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
-	}
-	return img, nil
-}
-
-// ranged is a part of an image that still knows whether its file has changed.
-type ranged struct {
-	block.Device
-	img format.Image
-}
-
-func (r ranged) Changed() error {
-	if c, ok := r.img.(interface{ Changed() error }); ok {
-		return c.Changed()
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 type imageDoc struct {
 	Path          string        `json:"path"`
 	Format        string        `json:"format"`
-	FormatStated  bool          `json:"format_stated"` // by -f, or by the image that names this one; not probed
+	FormatStated  bool          `json:"format_stated"`     // by -f, or by the image that names this one; not probed
+	Wrapper       string        `json:"wrapper,omitempty"` // gz, xz, zst or bz2, where the file is compressed as a whole
 	Version       string        `json:"version,omitempty"`
 	Subformat     string        `json:"subformat,omitempty"`
 	VirtualSize   int64         `json:"virtual_size"`
@@ -68,7 +69,7 @@ type bitmapDoc struct {
 
 func newImageDoc(i *format.Info) imageDoc {
 	d := imageDoc{
-		Path: i.Name, Format: i.Format, FormatStated: i.Stated, Version: i.Version, Subformat: i.Subformat,
+		Path: i.Name, Format: i.Format, FormatStated: i.Stated, Wrapper: i.Wrapper, Version: i.Version, Subformat: i.Subformat,
 		VirtualSize: i.VirtualSize, FileSize: i.FileSize, SectorSize: i.SectorSize,
 		ClusterSize: i.ClusterSize, Compat: i.Compat, Compression: i.CompressionType, RefcountBits: i.RefcountBits,
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,

@@ -185,7 +185,7 @@ func formatLine(i *format.Info) string {
 	if i.Subformat != "" {
 		s += ", " + i.Subformat
 	}
-	return s + iff(i.Stated, ", as stated")
+	return s + iff(i.Wrapper != "", ", in "+i.Wrapper) + iff(i.Stated, ", as stated")
 }
 
 func refLine(r *format.Reference) string {

@@ -56,7 +56,7 @@ func (p *progress) callback() func(convert.Progress) {
 }
 
 func (p *progress) update(x convert.Progress) {
-	if time.Since(p.last) < 100*time.Millisecond && x.Done < x.Total {
+	if time.Since(p.last) < 100*time.Millisecond && x.Done != x.Total {
 		return
 	}
 	p.last = time.Now()
@@ -68,6 +68,12 @@ func (p *progress) update(x convert.Progress) {
 		}
 		return
 	}
+	rate := float64(x.Done) / elapsed.Seconds()
+	p.shown = true
+	if x.Total < x.Done { // a stream tells its size at the end
+		p.a.err.Printf("\r%s  %s/s   ", terminal.Size(x.Done), terminal.Size(int64(rate)))
+		return
+	}
 	part := 1.0
 	if x.Total > 0 {
 		part = float64(x.Done) / float64(x.Total)
@@ -75,13 +81,11 @@ func (p *progress) update(x convert.Progress) {
 	const bar = 30
 	full := int(part * bar)
 	line := strings.Repeat("█", full) + strings.Repeat("░", bar-full)
-	rate := float64(x.Done) / elapsed.Seconds()
 	left := "—"
 	if rate > 0 {
 		left = time.Duration(float64(x.Total-x.Done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
 	p.a.err.Printf("\r%s %3d%%  %s of %s  %s/s  %s left   ", line, int(part*100), terminal.Size(x.Done), terminal.Size(x.Total), terminal.Size(int64(rate)), left)
-	p.shown = true
 }
 
 // end leaves the line of the bar.

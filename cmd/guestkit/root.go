@@ -28,6 +28,7 @@ type app struct {
 	ctx   context.Context // ends at the first signal
 	start time.Time
 
+	in  io.Reader         // standard input
 	raw *bufio.Writer     // standard output, for bytes of a guest and JSON
 	out *terminal.Printer // standard output, for people
 	err *terminal.Printer // standard error
@@ -47,7 +48,7 @@ func newApp(s streams) *app {
 	raw := bufio.NewWriterSize(s.out, 64<<10)
 	outColor, outTerminal := colors(s.out)
 	errColor, _ := colors(s.err)
-	return &app{ctx: context.Background(), start: time.Now(), raw: raw, outTerminal: outTerminal,
+	return &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal,
 		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
@@ -25,16 +26,18 @@ type source struct {
 	format string   // -f
 	allow  []string // --allow-dir
 	disk   string   // --disk, of a package
+	max    sizeFlag // --max-virtual-size
 }
 
 // sourceFlags gives a command the flags of its disks.
 func (a *app) sourceFlags(cmd *cobra.Command) *source {
-	s := &source{a: a}
+	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size)}
 	f := cmd.Flags()
 	f.StringVarP(&s.format, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
 	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
 	f.StringVar(&s.disk, "disk", "", "take this `DISK` of an OVA or OVF alone: its number, id or file")
+	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
 	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
@@ -78,7 +81,7 @@ func (s *source) each(args []string) ([][]string, error) {
 
 // check refuses a format that there is not.
 func (s *source) check() error {
-	if s.format == "" || format.Known(s.format) {
+	if s.format == "" || format.KnownWrapped(s.format) {
 		return nil
 	}
 	return usagef("there is no format %q; the formats are %s", s.format, strings.Join(format.Names(), ", "))
@@ -87,7 +90,8 @@ func (s *source) check() error {
 // options are the rules by which images are opened: a file that one names is
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
-	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk}
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk,
+		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max)}}
 }
 
 // open opens the disks of one guest, to be inspected as o says.
@@ -103,12 +107,24 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	}
 	for _, img := range g.Images() {
 		info := img.Info()
+		if err := fits(shownName(info), img.Size(), s.options()); err != nil {
+			g.Close()
+			return nil, err
+		}
 		s.a.note("opened %s: %s, %s", shownName(info), info.Format, terminal.Size(info.VirtualSize))
 		for _, below := range info.Chain {
 			s.a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
 		}
 	}
 	return g, nil
+}
+
+// fits refuses a disk that is larger than the user wants.
+func fits(path string, size int64, o *format.Options) error {
+	if most := o.Wrapped.Size; most > 0 && size > most {
+		return fmt.Errorf("%s: %w: its disk has %d bytes, and --max-virtual-size allows %d", path, block.ErrLimit, size, most)
+	}
+	return nil
 }
 
 // plainFile says plainly what a user often gets wrong.

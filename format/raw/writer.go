@@ -24,6 +24,7 @@ type File interface {
 // A Layout says what an image to be written is like.
 type Layout struct {
 	Size          int64  // in bytes
+	Growing       bool   // Size is but a bound; Writer.SetSize tells the size at the end
 	Preallocation string // "off" (also if empty), "falloc" or "full"
 }
 
@@ -44,7 +45,19 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 	case l.Preallocation != "" && l.Preallocation != "off" && l.Preallocation != "falloc" && l.Preallocation != "full":
 		return nil, fmt.Errorf("raw: invalid option: preallocation %q is not off, falloc or full", l.Preallocation)
 	}
+	if l.Growing {
+		return w, nil
+	}
 	return w, f.Truncate(l.Size)
+}
+
+// SetSize tells the size of a disk that was Growing.
+func (w *Writer) SetSize(size int64) error {
+	if w.closed || !w.l.Growing || size > w.l.Size {
+		return fmt.Errorf("raw: a disk of %d bytes cannot get the size %d", w.l.Size, size)
+	}
+	w.l.Size, w.l.Growing = size, false
+	return w.f.Truncate(size)
 }
 
 // Granularity is the size of the pieces in which zeros are left out.

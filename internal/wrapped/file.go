@@ -41,7 +41,7 @@ type File struct {
 // Open opens a compressed file of one of Formats. Unless the file says how much
 // it holds, as xz does, it is decoded once to find out.
 func Open(format string, r block.Reader, l Limits) (*File, error) {
-	f := &File{r: r, format: format, l: l.withDefaults()}
+	f := &File{r: r, format: format, l: l.WithDefaults()}
 	size, err := f.stated()
 	if err != nil {
 		z := &Reader{format: format, in: newInput(nil, 0)}
@@ -81,7 +81,8 @@ func (f *File) stated() (size int64, err error) {
 	return -1, nil
 }
 
-// decodeAll finds the size and the points.
+// decodeAll finds the size and the points, and keeps the last pages: whoever
+// opens an image wants to see its end.
 func (f *File) decodeAll() (int64, error) {
 	z, err := newReader(f.format, io.NewSectionReader(f.r, 0, f.r.Size()), point{}, f.l)
 	if err != nil {
@@ -89,9 +90,21 @@ func (f *File) decodeAll() (int64, error) {
 	}
 	var all thinned
 	z.mark = all.add
-	n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{z}, make([]byte, pageSize))
-	f.points = all.points
-	return n, err
+	for {
+		at := z.out
+		page := make([]byte, pageSize)
+		n, err := io.ReadFull(z, page)
+		if n > 0 {
+			f.kept.add(at/pageSize, page[:n])
+		}
+		if err == io.EOF || err == io.ErrUnexpectedEOF { // of this page
+			f.points = all.points
+			return z.out, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }
 
 // thinned collects points, in order, and keeps ever fewer of them if there are

@@ -24,7 +24,8 @@ func DefaultLimits() Limits {
 	return Limits{ZstdWindow: 128 << 20, XzDict: 64 << 20, Size: 64 << 40}
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults fills the fields that are 0.
+func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits()
 	for _, f := range []struct{ v, def *int64 }{{&l.ZstdWindow, &d.ZstdWindow}, {&l.XzDict, &d.XzDict}, {&l.Size, &d.Size}} {
 		if *f.v == 0 {
@@ -72,7 +73,7 @@ type Reader struct {
 // NewReader decodes a file of one of Formats that begins with the next byte of
 // r. Errors are of type *block.Error, with the offset in r.
 func NewReader(format string, r io.Reader, l Limits) (*Reader, error) {
-	return newReader(format, r, point{}, l.withDefaults())
+	return newReader(format, r, point{}, l.WithDefaults())
 }
 
 // newReader starts at a point: r begins there.

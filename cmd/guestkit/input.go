@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// An input is what convert reads: an image, or a disk that is read once.
+type input struct {
+	info   *format.Info
+	img    format.Image
+	stream *format.Stream
+}
+
+func (in *input) Close() error {
+	if in.stream != nil {
+		return in.stream.Close()
+	}
+	return in.img.Close()
+}
+
+// openInput opens what convert reads. Where the size of the disk may be told at
+// the end, a compressed file is not decoded to find it out.
+func (a *app) openInput(path string, o *format.Options, grows bool) (*input, error) {
+	if path == "-" {
+		if path = regularStdin(a.in); path == "" {
+			return a.openStdin(o)
+		}
+	}
+	if err := plainFile(path); err != nil {
+		return nil, err
+	}
+	if o.Snapshot == "" {
+		s, err := format.OpenFileStream(path, o)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil && (grows || s.Size() >= 0) {
+			a.note("opened %s: %s", path, formatName(s.Info()))
+			return &input{info: s.Info(), stream: s}, nil
+		}
+		if s != nil {
+			s.Close()
+		}
+	}
+	img, err := openSource(path, o, a)
+	if err != nil {
+		return nil, err
+	}
+	a.warn(img.Problems())
+	return &input{info: img.Info(), img: img}, nil
+}
+
+// regularStdin is a name of standard input if that is a file that can be read
+// at any offset, as with "<disk.qcow2", else "".
+func regularStdin(r io.Reader) string {
+	const name = "/dev/stdin"
+	f, ok := r.(*os.File)
+	if !ok {
+		return ""
+	}
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		return ""
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
+		return ""
+	}
+	if named, err := os.Stat(name); err != nil || !os.SameFile(fi, named) {
+		return ""
+	}
+	return name
+}
+
+// openStdin opens standard input to be read once.
+func (a *app) openStdin(o *format.Options) (*input, error) {
+	if o.Snapshot != "" {
+		return nil, usagef("a stream has no snapshots")
+	}
+	s, err := format.OpenStream(a.in, o)
+	if err != nil {
+		return nil, pathError("standard input", err)
+	}
+	s.Info().Name = "-"
+	a.note("opened standard input: %s", formatName(s.Info()))
+	return &input{info: s.Info(), stream: s}, nil
+}
+
+// cutStream passes over off bytes and ends after n, or at the end if n is
+// negative.
+func cutStream(s *format.Stream, off, n int64) (convert.Stream, error) {
+	size := s.Size()
+	if m, err := io.CopyN(io.Discard, s, off); errors.Is(err, io.EOF) {
+		return nil, block.Errorf("", "stream", m, block.ErrTruncated, "it ends before the offset %d", off)
+	} else if err != nil {
+		return nil, err
+	}
+	if size >= 0 {
+		size = max(size-off, 0)
+	}
+	if n < 0 {
+		return &streamPart{s, s, size}, nil
+	}
+	if size >= 0 {
+		n = min(n, size)
+	}
+	return &streamPart{io.LimitReader(s, n), s, n}, nil
+}
+
+// A streamPart is a part of a stream that still knows whether its file has
+// changed.
+type streamPart struct {
+	io.Reader
+	s    *format.Stream
+	size int64
+}
+
+func (p *streamPart) Size() int64    { return p.size }
+func (p *streamPart) Changed() error { return p.s.Changed() }
+
+// formatName is the format of an image, with what is around it: "raw in xz".
+func formatName(i *format.Info) string {
+	if i.Wrapper != "" {
+		return i.Format + " in " + i.Wrapper
+	}
+	return i.Format
+}
+
+// sourcePaths are the files that an output must not be.
+func sourcePaths(info *format.Info) []string {
+	paths := []string{info.Name}
+	for _, below := range info.Chain {
+		paths = append(paths, below.Name)
+	}
+	return paths
+}
+
+// openSource opens the image of a command that reads one.
+func openSource(path string, o *format.Options, a *app) (format.Image, error) {
+	if err := plainFile(path); err != nil {
+		return nil, err
+	}
+	img, err := format.OpenFile(path, o)
+	if err != nil {
+		var several *format.DisksError
+		if errors.As(err, &several) {
+			err = fmt.Errorf("%w; choose with --disk", err)
+		}
+		return nil, err
+	}
+	if err := fits(path, img.Size(), o); err != nil {
+		img.Close()
+		return nil, err
+	}
+	a.note("opened %s: %s, %s", shownName(img.Info()), formatName(img.Info()), terminal.Size(img.Size()))
+	if f, err := os.Open(path); err == nil {
+		if convert.InUse(f) {
+			a.warn([]error{pathError(path, errors.New("a running QEMU has it open for writing; what is read may be inconsistent"))})
+		}
+		f.Close()
+	}
+	for _, below := range img.Info().Chain {
+		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
+	}
+	return img, nil
+}
+
+// ranged is a part of an image that still knows whether its file has changed.
+type ranged struct {
+	block.Device
+	img format.Image
+}
+
+func (r ranged) Changed() error {
+	if c, ok := r.img.(interface{ Changed() error }); ok {
+		return c.Changed()
+	}
+	return nil
+}
