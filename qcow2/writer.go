@@ -327,7 +327,8 @@ func (w *Writer) flushL2() error {
 
 // SetSize tells the size of a disk that was Growing.
 func (w *Writer) SetSize(size int64) error {
-	if w.done || !w.l.Growing || size < w.end || size > w.l.Size {
+	// The last cluster may reach past the end.
+	if w.done || !w.l.Growing || size <= w.end-w.l.ClusterSize || size > w.l.Size {
 		return errOrder
 	}
 	w.l.Size, w.l.Growing = size, false
