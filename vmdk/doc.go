@@ -1,4 +1,4 @@
-// Package vmdk reads VMware virtual disks (VMDK).
+// Package vmdk reads and writes VMware virtual disks (VMDK).
 //
 // A disk is described by a text, the descriptor, and its bytes lie in extents:
 //
@@ -31,6 +31,13 @@
 // links are checked by content ID. Raw device mappings and whole or partitioned
 // host disks are refused by name, as is a seSparse extent whose journal was not
 // replayed.
+//
+// # Written
+//
+// monolithicSparse, monolithicFlat, twoGbMaxExtentSparse and twoGbMaxExtentFlat
+// by a [Writer], streamOptimized by a [StreamWriter]: each in one pass. Sparse
+// files have all their tables at the front, twice; a streamOptimized file has
+// them behind the grains, as VMware's tools write it, and version 3.
 //
 // # References
 //

@@ -117,7 +117,23 @@ func (g *grains) Extent(off int64) (block.Extent, error) {
 	case g.inf != nil:
 		e.Compressed = true
 	default:
-		e.Host, e.HostOff = g.r, p.off
+		return g.hostExtent(e, p.off)
+	}
+	return e, nil
+}
+
+// hostExtent fills in where the data at off of the file lies furthest down. A
+// hole of the host's file system is Zero.
+func (g *grains) hostExtent(e block.Extent, off int64) (block.Extent, error) {
+	below, err := block.Plain(g.r).Extent(off)
+	if err != nil {
+		return block.Extent{}, block.Locate(format, "grain", off, err)
+	}
+	e.Len = min(e.Len, below.Len)
+	e.Zero = below.Zero
+	e.Host, e.HostOff = below.Host, below.HostOff
+	if below.Host == nil && below.Zero {
+		e.Host, e.HostOff = g.r, off
 	}
 	return e, nil
 }

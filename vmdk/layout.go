@@ -50,7 +50,7 @@ type Layout struct {
 	Adapter      string // one of Adapters; "" means ide, or lsilogic for streamOptimized as ESXi needs it
 	HWVersion    int    // of the virtual machine; 0 means 4
 	ToolsVersion string // of the VMware Tools in the guest; "" means unknown
-	GrainSize    int64  // a power of two, 4 KiB to 1 MiB; 0 means 64 KiB. Flat disks have no grains
+	GrainSize    int64  // a power of two, 8 KiB to 1 MiB; 0 means 64 KiB. Flat disks have no grains
 	ZeroedGrain  bool   // zeros that hide what a parent has are told in the tables; older programs cannot read that
 	CID          uint32 // identity of the content; 0 means a random one
 	Level        int    // of compression, 1 to 9; 0 means a good one
@@ -123,8 +123,8 @@ func (l *Layout) validate() error {
 		return invalid("hardware version %d", l.HWVersion)
 	case !plainText(l.ToolsVersion):
 		return invalid("the version of the tools %q cannot be said in a descriptor", l.ToolsVersion)
-	case l.GrainSize < 4<<10 || l.GrainSize > 1<<20 || l.GrainSize&(l.GrainSize-1) != 0:
-		return invalid("the grain size %d is no power of two from 4 KiB to 1 MiB", l.GrainSize)
+	case l.GrainSize < 8<<10 || l.GrainSize > 1<<20 || l.GrainSize&(l.GrainSize-1) != 0:
+		return invalid("the grain size %d is no power of two from 8 KiB to 1 MiB", l.GrainSize)
 	case l.Level < 0 || l.Level > 9:
 		return invalid("deflate has no level %d", l.Level)
 	case l.ZeroedGrain && (l.Subformat.flat() || l.Subformat == StreamOptimized):

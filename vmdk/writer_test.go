@@ -132,14 +132,14 @@ func content(n int) []byte {
 var layouts = map[string]vmdk.Layout{
 	"default":       {},
 	"zeroed grains": {ZeroedGrain: true, Adapter: "lsilogic", HWVersion: 6},
-	"small grains":  {GrainSize: 4 << 10, Adapter: "buslogic", ToolsVersion: "10338"},
+	"small grains":  {GrainSize: 8 << 10, Adapter: "buslogic", ToolsVersion: "10338"},
 	"large grains":  {GrainSize: 1 << 20, Adapter: "legacyESX"},
 	"flat":          {Subformat: vmdk.MonolithicFlat},
 	"split":         {Subformat: vmdk.TwoGbMaxExtentSparse, Name: "Ünï.VMDK"},
 	"split flat":    {Subformat: vmdk.TwoGbMaxExtentFlat, Name: "a b"},
 	"stream":        {Subformat: vmdk.StreamOptimized},
 	"stream fast":   {Subformat: vmdk.StreamOptimized, Level: 1, Adapter: "ide"},
-	"stream 4k":     {Subformat: vmdk.StreamOptimized, GrainSize: 4 << 10},
+	"stream 8k":     {Subformat: vmdk.StreamOptimized, GrainSize: 8 << 10},
 	"stream 1M":     {Subformat: vmdk.StreamOptimized, GrainSize: 1 << 20},
 }
 
@@ -344,7 +344,7 @@ func TestLayoutRefuses(t *testing.T) {
 		"adapter":          {vmdk.Layout{Adapter: "pvscsi"}, nil},
 		"tools":            {vmdk.Layout{ToolsVersion: "1\"\nRW"}, nil},
 		"grain":            {vmdk.Layout{GrainSize: 5000}, nil},
-		"small grain":      {vmdk.Layout{GrainSize: 2048}, nil},
+		"small grain":      {vmdk.Layout{GrainSize: 4096}, nil},
 		"level":            {vmdk.Layout{Level: 10}, nil},
 		"zeroed flat":      {vmdk.Layout{ZeroedGrain: true, Subformat: vmdk.MonolithicFlat}, nil},
 		"child of a flat":  {vmdk.Layout{Parent: "a", Subformat: vmdk.MonolithicFlat}, nil},
@@ -371,7 +371,7 @@ func TestLayoutRefuses(t *testing.T) {
 
 // TestMaxEncoded compresses noise, which gets longer.
 func TestMaxEncoded(t *testing.T) {
-	for _, grain := range []int64{4 << 10, 64 << 10, 1 << 20} {
+	for _, grain := range []int64{8 << 10, 64 << 10, 1 << 20} {
 		s, err := vmdk.NewStreamWriter(&memFile{}, &vmdk.Layout{Size: 1 << 20, GrainSize: grain, Level: 9})
 		if err != nil {
 			t.Fatal(err)
