@@ -250,6 +250,11 @@ func TestDamage(t *testing.T) {
 			t.Errorf("key %d: %v", i, err)
 		}
 	}
+	for _, err := range h.Problems() {
+		if !strings.Contains(err.Error(), "it is no key") {
+			t.Error(err)
+		}
+	}
 	if _, err := h.Find("key 9"); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("a key that may be the damaged one: %v", err)
 	}

@@ -172,9 +172,9 @@ func (k *Key) Find(path string) (*Key, error) {
 // for one that is not there wraps [fs.ErrNotExist].
 func (k *Key) Key(name string) (*Key, error) {
 	want := fold(name)
-	found, err := k.search(want)
-	if found != nil || err != nil && !errors.Is(err, block.ErrCorrupt) {
-		return found, err
+	found, serr := k.search(want)
+	if found != nil || serr != nil && !errors.Is(serr, block.ErrCorrupt) {
+		return found, serr
 	}
 	// The list is in no order, is damaged, or has no such key.
 	var damage error
@@ -183,7 +183,10 @@ func (k *Key) Key(name string) (*Key, error) {
 		case err != nil && damage == nil:
 			damage = err
 		case err == nil && fold(sub.name) == want:
-			k.h.problems.Add(block.Errorf(format, k.what("list of subkeys"), k.place(), block.ErrCorrupt, "it is not in order"))
+			if err = serr; err == nil {
+				err = block.Errorf(format, k.what("list of subkeys"), k.place(), block.ErrCorrupt, "it is not in order")
+			}
+			k.h.problems.Add(err)
 			return sub, nil
 		}
 	}
