@@ -215,12 +215,12 @@ func (o *opened) verifySum(ctx context.Context, s *sequence, out *Output) error 
 		return fmt.Errorf("%w: it has %d bytes of %d", ErrVerify, im.Size(), s.size)
 	}
 	sum := sha256.New()
-	b := make([]byte, piece)
+	b := make([]byte, plainPiece)
 	for off := int64(0); off < s.size; off += int64(len(b)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		b = b[:min(piece, s.size-off)]
+		b = b[:min(plainPiece, s.size-off)]
 		if err := block.ReadFull(im, b, off); err != nil {
 			return fmt.Errorf("verifying the output: %w", err)
 		}
