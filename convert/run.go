@@ -67,7 +67,7 @@ type Result struct {
 // pieces that stay in the processor's cache between being read and written.
 const (
 	plainPiece    = 256 << 10
-	encodedPiece  = 1 << 20
+	piece         = 1 << 20
 	inKernelPiece = 16 << 20
 )
 
@@ -125,7 +125,7 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 	}
 	r.piece = max(plainPiece, r.unit)
 	if r.enc != nil {
-		r.piece = max(encodedPiece, r.unit)
+		r.piece = max(piece, r.unit)
 	}
 	if !opts.NoClone && r.enc == nil {
 		r.cloner, _ = t.(Cloner)
