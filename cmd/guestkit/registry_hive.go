@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/regf"
 )
 
@@ -219,13 +220,11 @@ type guestRegistry struct {
 
 // findRegistry finds the folder of Windows in a tree.
 func findRegistry(t *guestTree) (*guestRegistry, error) {
-	var dirs []string
-	for _, s := range t.report.Systems {
-		if s.SystemRoot != "" {
-			dirs = append(dirs, strings.Trim(s.SystemRoot, "/"))
-		}
+	dirs := []string{"Windows", "WINNT", "WIN32", "WIN", "ReactOS"}
+	if t.windows() && t.system.SystemRoot != "" {
+		dirs = []string{strings.Trim(t.system.SystemRoot, "/")}
 	}
-	for _, dir := range append(dirs, "Windows", "WINNT", "WIN32", "WIN", "ReactOS") {
+	for _, dir := range dirs {
 		if fi, err := t.Stat(dir + "/System32/config"); err == nil && fi.IsDir() {
 			return &guestRegistry{t, dir}, nil
 		}
@@ -308,29 +307,30 @@ type profile struct {
 	sid, dir string // the folder as io/fs names it
 }
 
-// profiles lists the users that SOFTWARE names. Those of the system, and those
-// whose folder is on another drive, are left out.
+// profiles lists the users that SOFTWARE names. Those whose folder is on a drive
+// that is not here are left out.
 func (g *guestRegistry) profiles(fail func(error)) []profile {
 	m, err := g.open(localMachine+`\SOFTWARE`, g.config("SOFTWARE"))
 	if err != nil {
 		fail(err)
 		return nil
 	}
-	const version = `Microsoft\Windows NT\CurrentVersion`
-	drive := "C:"
-	if k, err := m.hive.Find(version); err == nil {
-		if v, err := k.Value("SystemRoot"); err == nil {
-			if s, err := v.Text(); err == nil && len(s) > 2 && s[1] == ':' {
-				drive = s[:2]
-			}
-		}
+	version, err := m.hive.Find(`Microsoft\Windows NT\CurrentVersion`)
+	var k *regf.Key
+	if err == nil {
+		k, err = version.Key("ProfileList")
 	}
-	k, err := m.hive.Find(version + `\ProfileList`)
 	if err != nil {
 		if !notFound(err) {
 			fail(m.fail(err))
 		}
 		return nil
+	}
+	drive := ""
+	if v, err := version.Value("SystemRoot"); err == nil {
+		if s, err := v.Text(); err == nil && len(s) > 2 {
+			drive = s[:2]
+		}
 	}
 	var out []profile
 	for sub, err := range k.Subkeys() {
@@ -339,35 +339,40 @@ func (g *guestRegistry) profiles(fail func(error)) []profile {
 			continue
 		}
 		v, err := sub.Value("ProfileImagePath")
-		if err != nil {
+		if notFound(err) {
 			continue // not all have a folder
 		}
-		s, err := v.Text()
+		var s string
+		if err == nil {
+			s, err = v.Text()
+		}
 		if err != nil {
 			fail(m.fail(err))
 			continue
 		}
-		if dir, ok := profileDir(s, drive, g.root); ok {
+		if dir, err := g.profileDir(s, drive); err == nil {
 			out = append(out, profile{sub.Name(), dir})
 		}
 	}
 	return out
 }
 
-// profileDir turns the path of a profile into one of io/fs. It is false for
-// one on another drive, or none.
-func profileDir(s, drive, root string) (string, bool) {
-	s = strings.ReplaceAll(s, `\`, "/")
-	for _, v := range []struct{ name, value string }{{"%SystemRoot%", drive + "/" + root}, {"%SystemDrive%", drive}} {
-		if len(s) >= len(v.name) && strings.EqualFold(s[:len(v.name)], v.name) {
-			s = v.value + s[len(v.name):]
+// profileDir turns the path of a profile into one of io/fs. drive is that of
+// Windows, by its own word.
+func (g *guestRegistry) profileDir(s, drive string) (string, error) {
+	for _, v := range [][2]string{{"%SystemRoot%", `\` + g.root}, {"%SystemDrive%", ""}} {
+		if len(s) >= len(v[0]) && strings.EqualFold(s[:len(v[0])], v[0]) {
+			s = v[1] + s[len(v[0]):]
 		}
 	}
-	if len(s) < 3 || !strings.EqualFold(s[:2], drive) || s[2] != '/' {
-		return "", false
+	system := g.t.system
+	if system == nil { // of a volume alone, which has no letters
+		system = &inspect.System{Type: inspect.TypeWindows}
+		if len(s) > 2 && strings.EqualFold(s[:2], drive) {
+			s = s[2:]
+		}
 	}
-	dir := strings.TrimPrefix(path.Clean("/"+s[2:]), "/")
-	return dir, fs.ValidPath(dir) && dir != "."
+	return system.Path(s)
 }
 
 // user opens the hive of a user, who is named by SID or by the name of the

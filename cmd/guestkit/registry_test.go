@@ -426,3 +426,17 @@ HKEY_USERS\S-1-5-21-1-2-3-1001_Classes         /Users/Ada/AppData/Local/Microsof
 		t.Errorf("--volume: %+v", r)
 	}
 }
+
+// TestProfileDir follows the paths of profiles as Windows writes them.
+func TestProfileDir(t *testing.T) {
+	for _, c := range []struct{ path, want string }{
+		{`C:\Users\Ada`, "Users/Ada"}, {`c:\Users\Ada`, "Users/Ada"}, {`%SystemDrive%\Documents and Settings\Ada`, "Documents and Settings/Ada"},
+		{`%systemroot%\system32\config\systemprofile`, "Windows/system32/config/systemprofile"}, {`D:\Ada`, "D:/Ada"},
+		{`C:\..\..\x`, "x"}, {`\\server\share`, ""}, {"", "."},
+	} {
+		got, err := (&guestRegistry{&guestTree{}, "Windows"}).profileDir(c.path, "C:")
+		if got != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%s: %q, %v", c.path, got, err)
+		}
+	}
+}
