@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -228,7 +229,8 @@ func TestHypervisorsAreNoImageBefore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			left := k
+			var left atomic.Int64
+			left.Store(int64(k))
 			out := x.out
 			w, err := writerOf(out.Format)
 			if err != nil {
@@ -240,7 +242,7 @@ func TestHypervisorsAreNoImageBefore(t *testing.T) {
 			}
 			_, err = Run(context.Background(), src, target, &Options{Workers: 1})
 			target.Close()
-			if left > 0 {
+			if left.Load() > 0 {
 				if err != nil || k < 6 {
 					t.Fatalf("%s: %d operations, %v", x.name, k, err)
 				}

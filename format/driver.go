@@ -36,9 +36,9 @@ func drivers() []driver {
 	return []driver{
 		{name: "raw", aliases: []string{"file", "host_device"}, open: openRaw},
 		{name: "qcow2", open: openQcow2, describe: describeQcow2, check: checkQcow2},
-		{name: "vdi", open: openVDI, describe: describeVDI},
-		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD},
-		{name: "vhdx", open: openVHDX, describe: describeVHDX},
+		{name: "vdi", open: openVDI, describe: describeVDI, check: checkVDI},
+		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
+		{name: "vhdx", open: openVHDX, describe: describeVHDX, check: checkVHDX},
 		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
 		{name: "ova", open: openPackage, describe: describePackage, check: checkPackage},
 		{name: "ovf", open: openPackage, describe: describePackage},

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"context"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/vdi"
 )
@@ -23,4 +25,8 @@ func describeVDI(r block.Reader, _ *Options) (*Info, []error, error) {
 
 func vdiInfo(v vdi.Info) *Info {
 	return &Info{Version: "1.1", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(nil, v.ParentUUID, "vdi")}
+}
+
+func checkVDI(ctx context.Context, r block.Reader, _ *Options, report func(Fault)) (*CheckResult, error) {
+	return vdi.Check(ctx, r, report)
 }

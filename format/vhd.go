@@ -1,6 +1,8 @@
 package format
 
 import (
+	"context"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/vhd"
 )
@@ -35,4 +37,8 @@ func parent(names []string, id, format string) *Reference {
 		return nil
 	}
 	return &Reference{Name: id, Format: format}
+}
+
+func checkVHD(ctx context.Context, r block.Reader, _ *Options, report func(Fault)) (*CheckResult, error) {
+	return vhd.Check(ctx, r, report)
 }

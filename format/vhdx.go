@@ -1,6 +1,8 @@
 package format
 
 import (
+	"context"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/vhdx"
 )
@@ -24,4 +26,8 @@ func describeVHDX(r block.Reader, _ *Options) (*Info, []error, error) {
 func vhdxInfo(v vhdx.Info) *Info {
 	return &Info{Version: "1", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, SectorSize: v.LogicalSector,
 		Dirty: v.LogReplayed > 0, Backing: parent(v.ParentNames, "", "vhdx")}
+}
+
+func checkVHDX(ctx context.Context, r block.Reader, _ *Options, report func(Fault)) (*CheckResult, error) {
+	return vhdx.Check(ctx, r, report)
 }

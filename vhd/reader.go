@@ -258,6 +258,32 @@ type run struct {
 	hostOff int64
 }
 
+// entry returns where the bitmap of block i lies, with the block behind it, or
+// -1 if it has none.
+func (im *Image) entry(i int64) (bitmap int64, err error) {
+	at := int64(im.h.tableOffset) + 4*i
+	b, err := im.table.View(at, 4)
+	if err != nil {
+		return 0, block.Locate(format, "BAT", at, err)
+	}
+	e := binary.BigEndian.Uint32(b)
+	if e == unused {
+		return -1, nil
+	}
+	bs := int64(im.h.blockSize)
+	bitmap = int64(e) * sectorSize
+	need := bitmap + im.h.bitmapSize() + min(bs, max(im.size-i*bs, 0))
+	if need > im.dataEnd {
+		return 0, block.Errorf(format, "BAT", at, block.ErrTruncated, "block %d ends at %#x, the data at %#x", i, need, im.dataEnd)
+	}
+	tableEnd := int64(im.h.tableOffset) + 4*int64(im.h.maxTableEntries)
+	headerEnd := int64(im.f.dataOffset) + dynamicSize
+	if bitmap < footerSize || bitmap < headerEnd && need > int64(im.f.dataOffset) || bitmap < tableEnd && need > int64(im.h.tableOffset) {
+		return 0, block.Errorf(format, "BAT", at, block.ErrCorrupt, "block %d at %#x lies over the headers or the BAT", i, bitmap)
+	}
+	return bitmap, nil
+}
+
 // runAt returns the run that starts at off, which lies inside the disk.
 func (im *Image) runAt(off int64) (run, error) {
 	if im.table == nil {
@@ -266,26 +292,14 @@ func (im *Image) runAt(off int64) (run, error) {
 	bs := int64(im.h.blockSize)
 	i, in := off/bs, off%bs
 	n := min(bs-in, im.size-off)
-	at := int64(im.h.tableOffset) + 4*i
-	b, err := im.table.View(at, 4)
+	bitmap, err := im.entry(i)
 	if err != nil {
-		return run{}, block.Locate(format, "BAT", at, err)
+		return run{}, err
 	}
-	e := binary.BigEndian.Uint32(b)
-	if e == unused {
+	if bitmap < 0 {
 		return run{n: n}, nil
 	}
-	bitmap := int64(e) * sectorSize
 	data := bitmap + im.h.bitmapSize()
-	need := data + min(bs, im.size-i*bs)
-	if need > im.dataEnd {
-		return run{}, block.Errorf(format, "BAT", at, block.ErrTruncated, "block %d ends at %#x, the data at %#x", i, need, im.dataEnd)
-	}
-	tableEnd := int64(im.h.tableOffset) + 4*int64(im.h.maxTableEntries)
-	headerEnd := int64(im.f.dataOffset) + dynamicSize
-	if bitmap < footerSize || bitmap < headerEnd && need > int64(im.f.dataOffset) || bitmap < tableEnd && need > int64(im.h.tableOffset) {
-		return run{}, block.Errorf(format, "BAT", at, block.ErrCorrupt, "block %d at %#x lies over the headers or the BAT", i, bitmap)
-	}
 	stored, sectors, err := im.table.BitRun(bitmap, in/sectorSize, (in+n+sectorSize-1)/sectorSize, paged.MostFirst)
 	if err != nil {
 		return run{}, block.Locate(format, "block bitmap", bitmap, err)

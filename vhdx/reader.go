@@ -282,13 +282,36 @@ func (im *Image) entry(i, n int64, present func(state uint64) bool) (state uint6
 	return state, int64(off), nil
 }
 
+// blockEntry returns the state and the place of block i, and checks them.
+func (im *Image) blockEntry(i int64) (state uint64, hostOff int64, err error) {
+	at := i + i/im.chunk
+	state, hostOff, err = im.entry(at, min(im.m.blockSize, im.m.size-i*im.m.blockSize), func(s uint64) bool { return s == blockFullyPresent || s == blockPartiallyPresent })
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case state == 4:
+		err = block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d has the state %d", i, state)
+	case state == blockPartiallyPresent && !im.m.hasParent:
+		err = block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d is partially present in an image without a parent", i)
+	}
+	return state, hostOff, err
+}
+
+// bitmapEntry returns whether the sector bitmap of a chunk is there, and where.
+func (im *Image) bitmapEntry(chunk int64) (present bool, hostOff int64, err error) {
+	state, hostOff, err := im.entry(im.bitmapIndex(chunk), bitmapSize, func(s uint64) bool { return s == bitmapPresent })
+	return state == bitmapPresent, hostOff, err
+}
+
+// bitmapIndex is the BAT entry of the sector bitmap of a chunk.
+func (im *Image) bitmapIndex(chunk int64) int64 { return (chunk+1)*im.chunk + chunk }
+
 // runAt returns the run that starts at off, which lies inside the disk.
 func (im *Image) runAt(off int64) (run, error) {
 	bs := im.m.blockSize
 	i, in := off/bs, off%bs
 	n := min(bs-in, im.m.size-off)
-	at := i + i/im.chunk
-	state, hostOff, err := im.entry(at, min(bs, im.m.size-i*bs), func(s uint64) bool { return s == blockFullyPresent || s == blockPartiallyPresent })
+	state, hostOff, err := im.blockEntry(i)
 	if err != nil {
 		return run{}, err
 	}
@@ -299,25 +322,19 @@ func (im *Image) runAt(off int64) (run, error) {
 		return run{n: n, kind: runZero}, nil
 	case blockFullyPresent:
 		return run{n, runStored, hostOff + in}, nil
-	case blockPartiallyPresent:
-		if !im.m.hasParent {
-			return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d is partially present in an image without a parent", i)
-		}
-		return im.partial(i, in, n, hostOff)
 	}
-	return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d has the state %d", i, state)
+	return im.partial(i, in, n, hostOff)
 }
 
 // partial looks into the sector bitmap of the chunk of block i.
 func (im *Image) partial(i, in, n, hostOff int64) (run, error) {
 	chunk := i / im.chunk
-	at := (chunk+1)*im.chunk + chunk
-	state, bitmap, err := im.entry(at, bitmapSize, func(s uint64) bool { return s == bitmapPresent })
+	present, bitmap, err := im.bitmapEntry(chunk)
 	if err != nil {
 		return run{}, err
 	}
-	if state != bitmapPresent {
-		return run{}, block.Errorf(format, "BAT", im.bat.off+8*at, block.ErrCorrupt, "block %d is partially present and its sector bitmap is not there", i)
+	if !present {
+		return run{}, block.Errorf(format, "BAT", im.bat.off+8*im.bitmapIndex(chunk), block.ErrCorrupt, "block %d is partially present and its sector bitmap is not there", i)
 	}
 	sector := im.m.logicalSector
 	first := (i % im.chunk) * (im.m.blockSize / sector)

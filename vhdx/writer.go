@@ -11,7 +11,8 @@ import (
 // is empty at first, and what is never written reads as zeros.
 //
 // It may also have CloneRange(off, n int64, src *os.File, srcOff int64) error,
-// which shares blocks with another file.
+// which shares blocks with another file, and CopyRange, with the same
+// parameters, which lets the kernel copy them.
 type File = blocks.File
 
 // A Writer writes a new image in one pass over the disk, with memory for a page
@@ -19,7 +20,8 @@ type File = blocks.File
 //
 // The headers and the file type are written last: until Commit the file is no
 // image. Offsets of Place, WriteAt and Zero never fall, and these are not safe
-// for concurrent use; WriteHost and CloneHost are.
+// for concurrent use; WriteHost, CloneHost
+// and CopyHost are.
 type Writer struct {
 	f     File
 	l     Layout
@@ -88,6 +90,11 @@ func (w *Writer) WriteHost(p []byte, host int64) error { return w.b.WriteHost(p,
 // It is safe for concurrent use.
 func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
 	return w.b.CloneHost(host, n, src, srcOff)
+}
+
+// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
+func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
+	return w.b.CopyHost(host, n, src, srcOff)
 }
 
 // WriteAt implements io.WriterAt on the disk.

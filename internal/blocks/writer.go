@@ -125,6 +125,17 @@ func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
 	return errors.ErrUnsupported
 }
 
+// CopyHost fills the n bytes at host with those of src, copied by the kernel. It
+// returns an error that wraps errors.ErrUnsupported where that cannot be done.
+func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
+	if c, ok := w.f.(interface {
+		CopyRange(off, n int64, src *os.File, srcOff int64) error
+	}); ok {
+		return c.CopyRange(host, n, src, srcOff)
+	}
+	return errors.ErrUnsupported
+}
+
 // Finish ends the writing. It returns how many blocks have a place, and where
 // the next one would lie.
 func (w *Writer) Finish() (used, end int64, err error) {

@@ -1,0 +1,28 @@
+package vdi_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/guestkit/guestkit/vdi"
+)
+
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		change                        func([]byte)
+		corruptions, leaks, allocated int64
+	}{
+		"clean":        {nil, 0, 0, 3},
+		"past the end": {put32(0x200, 0x0fffffff), 2, 1, 2}, // and the count of the header
+		"shared":       {put32(0x200, 1), 1, 1, 3},
+		"lost":         {put32(0x200, 0xffffffff), 1, 1, 2},
+		"counted":      {put32(0x184, 7), 1, 0, 3},
+	} {
+		image, _ := build("dd.d", 4*64<<10, c.change)
+		res, err := vdi.Check(context.Background(), bytes.NewReader(image), nil)
+		if err != nil || res.Corruptions != c.corruptions || res.Leaks != c.leaks || res.Allocated != c.allocated || res.Total != 4 {
+			t.Errorf("%s: %+v, %v", name, res, err)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package vhd
+
+import (
+	"context"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/blocks"
+)
+
+// Check follows every entry of the BAT: each must lead to a block in the file,
+// that lies over no other one and over no header. A footer or a copy of one that
+// is bad is a fault too. Room for blocks that no entry leads to is a leak. It
+// reads no data and opens no parent. An error means that the check could not be
+// finished. Memory is bounded: 24 bytes for each block, at most 4 million.
+func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*block.CheckResult, error) {
+	im, err := open(r, &Options{})
+	if err != nil {
+		return nil, err
+	}
+	c := blocks.NewChecker(ctx, format, report)
+	for _, err := range im.Problems() {
+		c.Broken(err)
+	}
+	if im.table == nil {
+		c.Result.ImageEnd = im.size
+		return c.Finish(), nil
+	}
+	bs, size := int64(im.h.blockSize), im.h.bitmapSize()+int64(im.h.blockSize)
+	c.Result.Total = (im.size + bs - 1) / bs
+	for i := range int64(im.h.maxTableEntries) {
+		if err := c.Step(); err != nil {
+			return nil, err
+		}
+		bitmap, err := im.entry(i)
+		if err != nil {
+			c.Broken(err)
+			continue
+		}
+		if bitmap < 0 {
+			continue
+		}
+		if err := c.Block(bitmap, min(size, im.dataEnd-bitmap), int64(im.h.tableOffset)+4*i); err != nil {
+			return nil, err
+		}
+	}
+	used := [][2]int64{{0, footerSize}, {int64(im.f.dataOffset), dynamicSize}, {int64(im.h.tableOffset), 4 * int64(im.h.maxTableEntries)}}
+	for _, l := range im.h.locators {
+		if l.dataLength > 0 && l.dataOffset < uint64(im.dataEnd) {
+			used = append(used, [2]int64{int64(l.dataOffset), int64(l.dataLength)})
+		}
+	}
+	for _, u := range used {
+		if err := c.Use(u[0], u[1], u[0]); err != nil {
+			return nil, err
+		}
+	}
+	c.Overlaps("BAT", im.dataEnd, func(off, n int64) {
+		if n >= size {
+			c.Leak(n/size, block.Errorf(format, "block", off, block.ErrCorrupt, "nothing refers to the %d bytes from here", n))
+		}
+	})
+	return c.Finish(), nil
+}
