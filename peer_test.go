@@ -31,9 +31,9 @@ type partitionImage struct {
 	image      string // file with the content, "" for zeros
 }
 
-// makeDisk writes a GPT with the partitions, by sgdisk, and packs the disk as
-// a compressed qcow2, by qemu-img.
-func makeDisk(t *testing.T, parts []partitionImage) string {
+// makeDisk writes a GPT with the partitions, by sgdisk, which may be told more,
+// and packs the disk as a compressed qcow2, by qemu-img.
+func makeDisk(t *testing.T, parts []partitionImage, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	raw, out := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.qcow2")
@@ -56,7 +56,7 @@ func makeDisk(t *testing.T, parts []partitionImage) string {
 		args = append(args, "-n", fmt.Sprintf("%s:%d:%d", n, off/512, (off+p.size)/512-1), "-t", n+":"+p.code, "-c", n+":"+p.name)
 		off += p.size
 	}
-	peers.Run(t, "sgdisk", append(args, raw)...)
+	peers.Run(t, "sgdisk", append(append(args, more...), raw)...)
 	off = mib
 	for _, p := range parts {
 		if p.image != "" {

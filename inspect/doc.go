@@ -6,9 +6,9 @@
 //	                                │
 //	             finders: which volumes are roots of a system
 //	                                │
-//	             fstab ──► vfs.Join: the guest's own view of its files
+//	             fstab, drive letters ──► vfs.Join: the guest's own view of its files
 //	                                │
-//	             detectors: release files, ELF, /boot, package databases
+//	             detectors: release files, ELF, /boot, package databases, registry
 //	                                │
 //	                         Report.Systems
 //

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the images under testdata/images again and writes MANIFEST. Needs
 # root, a Debian mirror and: mmdebstrap e2fsprogs dosfstools mtools gdisk fdisk
-# qemu-utils attr grub-common util-linux.
+# qemu-utils attr grub-common util-linux ntfs-3g
+# golang.
 #
 # What is in them is real: every file comes as its Debian package installs it
 # but for what an installer writes (fstab, hostname, machine-id) and what these
@@ -224,5 +225,7 @@ mkdir -p "$images"
 uefi
 bios
 names
+# A Windows: NTFS and FAT by the real tools, with hives that a test makes.
+(cd .. && GUESTKIT_PEERS=require GUESTKIT_MAKE_FIXTURES=1 go test -count=1 -run 'TestWindowsGuests$' .)
 (cd images && sha256sum -- *.qcow2 | sed 's|$|  testdata/make.sh|') >MANIFEST
 cat MANIFEST

@@ -139,7 +139,7 @@ func (t *guestTree) path(arg string) (string, error) {
 	}
 	p, err := t.system.Path(arg)
 	if err != nil {
-		return "", usagef("%s: %v", arg, bare(err))
+		return "", nothingf("%s: %v", arg, bare(err))
 	}
 	return p, nil
 }

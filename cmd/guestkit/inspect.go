@@ -26,8 +26,9 @@ func newInspect(a *app) *cobra.Command {
 		Use:   "inspect IMAGE…",
 		Short: "Tell which operating systems are on a disk",
 		Long: `Tells which operating systems are on a disk: product and version, architecture,
-host name, kernels, mounts, boot firmware and the installed packages. Each image
-is a guest of its own; -a adds further disks to the same guest.
+host name, kernels, mounts, boot firmware and the installed packages; of Windows
+its drives, drivers, and what stands in the way of a migration. Each image is a
+guest of its own; -a adds further disks to the same guest.
 
 The exit code is 3 if no system is found. 'detect' and 'info' tell about the
 image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
@@ -135,9 +136,10 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	row("firmware", firmware(sys))
 	row("root", sys.Volume+rootDir(sys.Root))
 	row("Windows in", sys.SystemRoot)
-	row("packages", packageLine(sys))
 	if sys.Windows != nil {
-		windowsRows(sys.Windows, row)
+		windowsRows(sys, row)
+	} else {
+		row("packages", packageLine(sys))
 	}
 	for i, k := range sys.Kernels {
 		title := "kernel"
@@ -157,7 +159,7 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	if packages && len(sys.Packages.Items) > 0 {
 		a.out.Printf("\n")
 		t := &terminal.Table{Indent: 2}
-		t.Head("PACKAGE", "VERSION", "ARCHITECTURE")
+		t.Head(iff(sys.Windows == nil, "PACKAGE")+iff(sys.Windows != nil, "PROGRAM"), "VERSION", "ARCHITECTURE")
 		for _, p := range sys.Packages.Items {
 			t.Row(p.Name, p.Version, p.Arch)
 		}

@@ -36,10 +36,8 @@ func hostname(sys *inspect.System) string {
 }
 
 // windowsRows adds what only Windows has to the table of a system.
-func windowsRows(w *inspect.Windows, row func(title string, value any, more ...any)) {
-	if n := len(w.Updates); n > 0 {
-		row("updates", fmt.Sprintf("%d, the newest is %s", n, newest(w.Updates)))
-	}
+func windowsRows(sys *inspect.System, row func(title string, value any, more ...any)) {
+	w := sys.Windows
 	row("edition", w.Edition)
 	if w.Installed != nil {
 		row("installed", w.Installed.UTC().Format(time.DateOnly))
@@ -49,6 +47,10 @@ func windowsRows(w *inspect.Windows, row func(title string, value any, more ...a
 		zone += ", the clock is in UTC"
 	}
 	row("time zone", zone)
+	row("programs", strings.Replace(packageLine(sys), " "+sys.PackageFormat, "", 1))
+	if n := len(w.Updates); n > 0 {
+		row("updates", fmt.Sprintf("%d, the newest is %s", n, newest(w.Updates)))
+	}
 	for i, b := range w.BootManagers {
 		text := b.Path + " on " + b.Volume
 		if b.Store == "" {
