@@ -99,7 +99,10 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (c *content) readPart(part []byte, at int64) error {
-	return block.Locate(format, inodeName(c.node.ino)+" data", at, block.ReadFull(c.dev, part, at))
+	if err := block.ReadFull(c.dev, part, at); err != nil {
+		return block.Locate(format, inodeName(c.node.ino)+" data", at, err)
+	}
+	return nil
 }
 
 const (

@@ -248,6 +248,6 @@ func FuzzXFS(f *testing.F) {
 	f.Add(uint32(0x04), []byte{0, 0, 16, 0})
 	f.Add(uint32(64*512), []byte("IN"))
 	f.Fuzz(func(t *testing.T, at uint32, with []byte) {
-		readAll(&laidOver{bytes.NewReader(base), int64(at) % int64(len(base)), with})
+		readSome(&laidOver{bytes.NewReader(base), int64(at) % int64(len(base)), with})
 	})
 }
