@@ -137,3 +137,15 @@ func TestSectorSizeIsForwarded(t *testing.T) {
 		t.Errorf("SectorSize of a plain reader = %d, want 0", n)
 	}
 }
+
+func TestConcat(t *testing.T) {
+	a, b := block.Plain(bytes.NewReader([]byte("abc"))), block.Plain(bytes.NewReader([]byte("defgh")))
+	none := block.Plain(bytes.NewReader(nil))
+	testimg.TestDevice(t, block.Concat(none, a, none, b, none), bytes.NewReader([]byte("abcdefgh")), 4)
+	if e, err := block.Concat(a, b).Extent(4); err != nil || e != (block.Extent{Off: 4, Len: 4, Host: e.Host, HostOff: 1}) || e.Host == nil {
+		t.Errorf("extent %+v, %v", e, err)
+	}
+	if n := block.Concat().Size(); n != 0 {
+		t.Errorf("nothing has %d bytes", n)
+	}
+}

@@ -35,10 +35,10 @@ func newChain(path string, o *Options) (*chain, error) {
 }
 
 // open opens the image in f, which it closes with the image or on an error.
-func (c *chain) open(f *HostFile, name string) (*image, error) {
+func (c *chain) open(f source, name string) (*image, error) {
 	o := *c.opts
 	here := *c
-	here.files = append(here.files[:len(here.files):len(here.files)], f.before)
+	here.files = append(here.files[:len(here.files):len(here.files)], f.infos()...)
 	var behind []Image
 	if o.Opener == nil {
 		o.Opener = func(ref block.Ref) (block.Device, error) {

@@ -33,7 +33,7 @@ func CheckFile(ctx context.Context, path string, opts *Options, report func(Faul
 	if err != nil {
 		return nil, err
 	}
-	f, err := OpenHostFile(path)
+	f, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func CheckFile(ctx context.Context, path string, opts *Options, report func(Faul
 	return res, nil
 }
 
-func (c *chain) check(ctx context.Context, f *HostFile, report func(Fault)) (*CheckResult, error) {
+func (c *chain) check(ctx context.Context, f source, report func(Fault)) (*CheckResult, error) {
 	d, format, err := choose(f, c.opts)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (c *chain) check(ctx context.Context, f *HostFile, report func(Fault)) (*Ch
 	o := *c.opts
 	if o.Opener == nil {
 		here := *c
-		here.files = append(here.files, f.before)
+		here.files = append(here.files, f.infos()...)
 		o.Opener = func(ref block.Ref) (block.Device, error) { return here.follow(ref) }
 	}
 	if report == nil {

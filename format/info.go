@@ -38,6 +38,10 @@ type Info struct {
 	Snapshots []Snapshot
 	Bitmaps   []Bitmap
 
+	// Parts are the files of an image that was split into NAME.001, NAME.002
+	// and so on; nil for one that lies in one file.
+	Parts []string
+
 	// Disk and Member are the id and the file of the disk in the package of
 	// that Name, where it was opened out of one.
 	Disk, Member string

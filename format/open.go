@@ -199,8 +199,11 @@ func fill(info *Info, format string, r block.Reader, o *Options, name string) {
 	info.Stated = o.Format != ""
 	info.FileSize = r.Size()
 	info.Allocated = -1
-	if h, ok := r.(*HostFile); ok {
-		info.Allocated = h.Allocated()
+	if f, ok := r.(source); ok {
+		info.Allocated = f.Allocated()
+	}
+	if s, ok := r.(*splitFile); ok {
+		info.Parts = s.names()
 	}
 }
 
@@ -252,7 +255,7 @@ func OpenFile(path string, opts *Options) (Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := OpenHostFile(path)
+	f, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
@@ -268,7 +271,7 @@ func DescribeFile(path string, opts *Options) (*Info, []error, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	f, err := OpenHostFile(path)
+	f, err := openSource(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,8 +54,8 @@ func (p *around) fill(info *Info) {
 	}
 	info.Wrapper = p.wrapper
 	info.FileSize = p.file.Size()
-	if h, ok := p.file.(*HostFile); ok {
-		info.Allocated = h.Allocated()
+	if f, ok := p.file.(source); ok {
+		info.Allocated = f.Allocated()
 	}
 }
 

@@ -3,8 +3,6 @@ package ova
 import (
 	"errors"
 	"fmt"
-	"io"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -62,8 +60,9 @@ func (p *Package) stored(f *File) (block.Device, error) {
 			c.Close()
 			return nil, err
 		}
-		c.add(part)
+		c.parts = append(c.parts, part)
 	}
+	c.Device = block.Concat(c.parts...)
 	if f.Size > c.Size() {
 		c.Close()
 		return nil, block.Errorf(format, "File "+quote(f.ID), -1, block.ErrTruncated, "its %d chunks have %d bytes, and it has %d", len(c.parts), c.Size(), f.Size)
@@ -127,53 +126,8 @@ func unescape(s string) string {
 
 // chunks is a file that lies in pieces.
 type chunks struct {
+	block.Device
 	parts []block.Device
-	ends  []int64
-}
-
-func (c *chunks) add(d block.Device) {
-	c.ends = append(c.ends, c.Size()+d.Size())
-	c.parts = append(c.parts, d)
-}
-
-func (c *chunks) Size() int64 {
-	if len(c.ends) == 0 {
-		return 0
-	}
-	return c.ends[len(c.ends)-1]
-}
-
-// at returns the piece that holds off, and where in the file it begins.
-func (c *chunks) at(off int64) (d block.Device, start int64) {
-	i := sort.Search(len(c.ends), func(i int) bool { return c.ends[i] > off })
-	return c.parts[i], c.ends[i] - c.parts[i].Size()
-}
-
-func (c *chunks) ReadAt(p []byte, off int64) (int, error) {
-	q, eof := block.Clip(p, off, c.Size())
-	for done := 0; done < len(q); {
-		d, start := c.at(off + int64(done))
-		in := off + int64(done) - start
-		n := int(min(int64(len(q)-done), d.Size()-in))
-		if err := block.ReadFull(d, q[done:done+n], in); err != nil {
-			return done, err
-		}
-		done += n
-	}
-	return len(q), eof
-}
-
-func (c *chunks) Extent(off int64) (block.Extent, error) {
-	if off < 0 || off >= c.Size() {
-		return block.Extent{}, io.EOF
-	}
-	d, start := c.at(off)
-	e, err := d.Extent(off - start)
-	if err != nil {
-		return block.Extent{}, err
-	}
-	e.Off, e.Len = off, min(e.Len, d.Size()-(off-start))
-	return e, nil
 }
 
 func (c *chunks) Close() error {

@@ -33,6 +33,7 @@ type imageDoc struct {
 	Features      []featureDoc  `json:"features,omitempty"`
 	Snapshots     []snapshotDoc `json:"snapshots,omitempty"`
 	Bitmaps       []bitmapDoc   `json:"bitmaps,omitempty"`
+	Parts         []string      `json:"parts,omitempty"`    // of a split file, in order
 	Disk          string        `json:"disk,omitempty"`     // its id in the package that path is
 	Member        string        `json:"member,omitempty"`   // its file there
 	Machines      []machineDoc  `json:"machines,omitempty"` // of a package
@@ -74,7 +75,7 @@ func newImageDoc(i *format.Info) imageDoc {
 		ClusterSize: i.ClusterSize, Compat: i.Compat, Compression: i.CompressionType, RefcountBits: i.RefcountBits,
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,
 		Backing: newRefDoc(i.Backing), DataFile: newRefDoc(i.DataFile),
-		Disk: i.Disk, Member: i.Member,
+		Parts: i.Parts, Disk: i.Disk, Member: i.Member,
 	}
 	for _, m := range i.Machines {
 		d.Machines = append(d.Machines, newMachineDoc(m))

@@ -144,6 +144,7 @@ func (a *app) showInfo(i *format.Info) {
 	row("features", strings.Join(features, ", "))
 	row("backing file", refLine(i.Backing))
 	row("data file", refLine(i.DataFile))
+	row("parts", partLine(i.Parts))
 	for n, below := range i.Chain {
 		title := ""
 		if n == 0 {

@@ -135,7 +135,7 @@ func formatName(i *format.Info) string {
 
 // sourcePaths are the files that an output must not be.
 func sourcePaths(info *format.Info) []string {
-	paths := []string{info.Name}
+	paths := append([]string{info.Name}, info.Parts...)
 	for _, below := range info.Chain {
 		paths = append(paths, below.Name)
 	}

@@ -124,6 +124,14 @@ func attached(m ova.Machine, c ova.Controller) []string {
 	return out
 }
 
+// partLine names the parts of a split file.
+func partLine(parts []string) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d, to %s", len(parts), parts[len(parts)-1])
+}
+
 // join puts words side by side, but for empty ones.
 func join(words ...string) string {
 	var out []string
