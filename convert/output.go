@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
@@ -29,6 +30,7 @@ type Output struct {
 	VHD   vhd.Layout
 	VHDX  vhdx.Layout
 	VDI   vdi.Layout
+	OVA   ova.Layout // its disks are laid out as VMDK says
 
 	File FileOptions
 	// Device writes to the block device at Path, which is not absent after a

@@ -49,6 +49,7 @@ func writers() []writer {
 		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
 		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
 		{name: "vdi", extensions: []string{".vdi"}, rounds: true, start: startVDI, dry: dryVDI},
+		{name: "ova", extensions: []string{".ova"}, compresses: true, rounds: true, start: startOVA, bound: boundVMDK},
 	}
 }
 
@@ -103,8 +104,11 @@ func startVMDK(out *Output, size int64, f sink, beside func(string) (sink, error
 }
 
 func boundVMDK(t Target) Target {
-	if s, ok := t.(*vmdk.StreamWriter); ok {
-		return vmdkBound{s}
+	switch t := t.(type) {
+	case *vmdk.StreamWriter:
+		return vmdkBound{t}
+	case *ovaTarget:
+		return ovaBound{t}
 	}
 	return t
 }
@@ -113,7 +117,18 @@ func boundVMDK(t Target) Target {
 type vmdkBound struct{ *vmdk.StreamWriter }
 
 func (b vmdkBound) Encode(dst, _ []byte) ([]byte, bool, error) {
-	n := int(b.MaxEncoded())
+	return largest(dst, b.MaxEncoded())
+}
+
+// ovaBound is vmdkBound for a disk in a package.
+type ovaBound struct{ *ovaTarget }
+
+func (b ovaBound) Encode(dst, _ []byte) ([]byte, bool, error) {
+	return largest(dst, b.MaxEncoded())
+}
+
+func largest(dst []byte, most int64) ([]byte, bool, error) {
+	n := int(most)
 	dst = slices.Grow(dst, n)
 	return dst[:len(dst)+n], true, nil
 }

@@ -110,9 +110,13 @@ func OpenFileStream(path string, opts *Options) (*Stream, error) {
 	if opts == nil || !opts.Unwrap {
 		return nil, nil
 	}
-	f, err := OpenHostFile(path)
+	src, err := openSource(path)
 	if err != nil {
 		return nil, err
+	}
+	f, ok := src.(*HostFile)
+	if !ok { // in parts
+		return nil, src.Close()
 	}
 	s, err := f.stream(opts)
 	if s == nil || err != nil {

@@ -65,7 +65,7 @@ func readMachine(n *node) Machine {
 		m.Name = m.ID
 	}
 	if os := n.child("OperatingSystemSection"); os != nil {
-		m.OS = cmp.Or(os.textOf("Description"), os.attr("osType"), os.textOf("OSType"))
+		m.OS = cmp.Or(os.attr("osType"), os.textOf("Description"), os.textOf("OSType"))
 	}
 	hw := n.child("VirtualHardwareSection")
 	if hw == nil {

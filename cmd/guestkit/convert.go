@@ -120,7 +120,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 		}
 		c.output, rest = rest[0], rest[1:]
 	}
-	if len(rest) > 0 || len(disks) > 1 {
+	if len(rest) > 0 {
 		return usagef("convert takes one source and one output")
 	}
 	show, err := a.newProgress(*c.progress)
@@ -138,9 +138,17 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if stream && out.Format != "raw" {
 		return usagef("standard output takes raw images only")
 	}
+	if len(disks) > 1 && out.Format != "ova" {
+		return usagef("%s images hold one disk; an OVA takes several", out.Format)
+	}
 	o := c.src.options()
 	o.Snapshot = strings.TrimPrefix(strings.TrimPrefix(c.snapshot, "snapshot.id="), "snapshot.name=")
-	in, err := a.openInput(disks[0], o, stream || convert.Grows(out.Format))
+	var in *input
+	if out.Format == "ova" {
+		in, err = a.openMachine(disks, o)
+	} else {
+		in, err = a.openInput(disks[0], o, stream || convert.Grows(out.Format))
+	}
 	if err != nil {
 		return err
 	}
@@ -152,9 +160,14 @@ func (a *app) convert(c *convertFlags, args []string) error {
 		opts.Sparse = -1
 	}
 	out.Verify, out.Device = c.verify, c.device || c.noCreate
-	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: sourcePaths(in.info)}
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: in.paths()}
 	if err := c.overlay(out, opts, in.info); err != nil {
 		return err
+	}
+	if out.Format == "ova" {
+		if err := a.machine(out, disks[0], in.info, o); err != nil {
+			return err
+		}
 	}
 	if c.layout.format == "" {
 		a.note("the name %s means the format %s", c.output, out.Format)
@@ -190,6 +203,13 @@ func (a *app) copyDisk(c *convertFlags, in *input, out *convert.Output, opts *co
 	}
 	if stream {
 		return convert.ToStream(a.ctx, src, a.raw, opts)
+	}
+	if len(in.all) > 1 {
+		disks := []block.Device{src}
+		for _, img := range in.all[1:] {
+			disks = append(disks, img)
+		}
+		return convert.ToOVA(a.ctx, disks, out, opts)
 	}
 	return convert.ToFile(a.ctx, src, out, opts)
 }

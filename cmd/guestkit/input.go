@@ -17,13 +17,44 @@ type input struct {
 	info   *format.Info
 	img    format.Image
 	stream *format.Stream
+	all    []format.Image // all disks of a machine, img first
 }
 
 func (in *input) Close() error {
-	if in.stream != nil {
+	switch {
+	case in.stream != nil:
 		return in.stream.Close()
+	case in.all == nil:
+		return in.img.Close()
 	}
-	return in.img.Close()
+	var errs []error
+	for _, img := range in.all {
+		errs = append(errs, img.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openMachine opens the disks that a machine is made of: of a package all.
+func (a *app) openMachine(paths []string, o *format.Options) (*input, error) {
+	in := &input{all: []format.Image{}}
+	for _, path := range paths {
+		err := plainFile(path)
+		var images []format.Image
+		if err == nil {
+			images, err = format.OpenFileDisks(path, o)
+		}
+		if err != nil {
+			in.Close()
+			return nil, err
+		}
+		in.all = append(in.all, images...)
+	}
+	for _, img := range in.all {
+		a.note("opened %s: %s, %s", shownName(img.Info()), formatName(img.Info()), terminal.Size(img.Size()))
+		a.warn(img.Problems())
+	}
+	in.img, in.info = in.all[0], in.all[0].Info()
+	return in, nil
 }
 
 // openInput opens what convert reads. Where the size of the disk may be told at
@@ -133,11 +164,18 @@ func formatName(i *format.Info) string {
 	return i.Format
 }
 
-// sourcePaths are the files that an output must not be.
-func sourcePaths(info *format.Info) []string {
-	paths := append([]string{info.Name}, info.Parts...)
-	for _, below := range info.Chain {
-		paths = append(paths, below.Name)
+// paths are the files that an output must not be.
+func (in *input) paths() []string {
+	infos := []*format.Info{in.info}
+	for _, img := range in.all {
+		infos = append(infos, img.Info())
+	}
+	var paths []string
+	for _, info := range infos {
+		paths = append(append(paths, info.Name), info.Parts...)
+		for _, below := range info.Chain {
+			paths = append(paths, below.Name)
+		}
 	}
 	return paths
 }

@@ -51,6 +51,19 @@ var layoutOptions = map[string]map[string]setter{
 		"data_file_raw":     func(o *convert.Output, v string) error { return setBool(&o.Qcow2.DataFileRaw, v) },
 		"preallocation":     func(o *convert.Output, v string) error { o.Qcow2.Preallocation = qcow2.Preallocation(v); return nil },
 	},
+	"ova": {
+		"name":              func(o *convert.Output, v string) error { o.OVA.Name = v; return nil },
+		"os":                func(o *convert.Output, v string) error { o.OVA.OS = v; return nil },
+		"cpus":              func(o *convert.Output, v string) error { return setInt(&o.OVA.CPUs, v) },
+		"memory":            func(o *convert.Output, v string) error { return setSize(&o.OVA.Memory, v) },
+		"firmware":          func(o *convert.Output, v string) error { o.OVA.Firmware = v; return nil },
+		"secure_boot":       func(o *convert.Output, v string) error { return setBool(&o.OVA.SecureBoot, v) },
+		"controller":        func(o *convert.Output, v string) error { o.OVA.Controller = v; return nil },
+		"nic":               setNIC,
+		"network":           setNetwork,
+		"hardware":          func(o *convert.Output, v string) error { o.OVA.Hardware = v; return nil },
+		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.VMDK.Level, v) },
+	},
 	"vmdk": {
 		"subformat":         func(o *convert.Output, v string) error { o.VMDK.Subformat = vmdk.Subformat(v); return nil },
 		"adapter_type":      func(o *convert.Output, v string) error { o.VMDK.Adapter = v; return nil },
@@ -88,6 +101,15 @@ var compressors = map[string]func(o *convert.Output, typ, level string) error{
 			return nil
 		}
 		return setInt(&o.Qcow2.Level, level)
+	},
+	"ova": func(o *convert.Output, typ, level string) error {
+		if typ != "auto" && typ != "zlib" {
+			return usagef("disks of packages are compressed by zlib, not %q", typ)
+		}
+		if level == "" {
+			return nil
+		}
+		return setInt(&o.VMDK.Level, level)
 	},
 	"vmdk": func(o *convert.Output, typ, level string) error {
 		switch {
