@@ -87,6 +87,10 @@ func (h *HostFile) SectorSize() int { return h.sector }
 // that is unknown.
 func (h *HostFile) Allocated() int64 { return allocated(h.before) }
 
+// Allocated returns how many bytes a file takes on its file system, -1 if that
+// is unknown.
+func Allocated(fi os.FileInfo) int64 { return allocated(fi) }
+
 // ReadAt implements io.ReaderAt. What was added to the file since it was opened
 // is not there.
 func (h *HostFile) ReadAt(p []byte, off int64) (int, error) {
@@ -108,7 +112,7 @@ func (h *HostFile) Extent(off int64) (block.Extent, error) {
 		return block.Extent{}, io.EOF
 	}
 	if n := holeAt(h.f, off, h.size); n > 0 {
-		return block.Extent{Off: off, Len: n, Zero: true}, nil
+		return block.Extent{Off: off, Len: n, Zero: true, Host: h, HostOff: off}, nil
 	}
 	return block.Extent{Off: off, Len: dataAt(h.f, off, h.size), Host: h, HostOff: off}, nil
 }

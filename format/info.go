@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/ova"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // An Info is what an image says about itself. Sizes are in bytes. Fields that a
@@ -51,6 +52,8 @@ type Info struct {
 	Machines []ova.Machine
 	Disks    []*Info
 
+	VMDK *vmdk.Info // what such an image says besides, nil for others
+
 	// Chain describes the images behind this one, nearest first, as far as
 	// they were opened. Their own Chain is empty.
 	Chain []*Info
@@ -77,6 +80,7 @@ type Snapshot struct {
 	VMClock     time.Duration // how long the guest had run
 	VMStateSize int64
 	DiskSize    int64 // of the virtual disk at that time
+	ICount      int64 // instructions that the guest had executed, -1 if unknown
 }
 
 // A Bitmap is a persistent dirty bitmap.

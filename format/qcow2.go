@@ -59,7 +59,7 @@ func qcow2Info(q *qcow2.Info) *Info {
 		info.Features = append(info.Features, Feature(f))
 	}
 	for _, s := range q.Snapshots {
-		info.Snapshots = append(info.Snapshots, Snapshot{ID: s.ID, Name: s.Name, Date: s.Date, VMClock: s.VMClock, VMStateSize: s.VMStateSize, DiskSize: s.DiskSize})
+		info.Snapshots = append(info.Snapshots, Snapshot{ID: s.ID, Name: s.Name, Date: s.Date, VMClock: s.VMClock, VMStateSize: s.VMStateSize, DiskSize: s.DiskSize, ICount: s.ICount})
 	}
 	for _, b := range q.Bitmaps {
 		info.Bitmaps = append(info.Bitmaps, Bitmap{Name: b.Name, Granularity: b.Granularity, InUse: b.InUse, Auto: b.Auto})

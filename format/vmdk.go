@@ -24,7 +24,7 @@ func describeVMDK(r block.Reader, _ *Options) (*Info, []error, error) {
 }
 
 func vmdkInfo(v vmdk.Info) *Info {
-	info := &Info{Subformat: v.CreateType, VirtualSize: v.Size, ClusterSize: v.GrainSize}
+	info := &Info{Subformat: v.CreateType, VirtualSize: v.Size, ClusterSize: v.GrainSize, VMDK: &v}
 	if v.Compressed {
 		info.CompressionType = "deflate"
 	}

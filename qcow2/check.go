@@ -277,8 +277,8 @@ func (c *checker) scanL2s() error {
 	h := &c.hdr
 	im := &Image{metadata: c.metadata, data: c.r}
 	buf := make([]byte, h.clusterSize())
-	next := int64(-1) // where the following cluster would not be fragmented
 	for _, l2 := range c.order {
+		next := int64(-1) // where the following cluster would not be fragmented
 		times := c.l2s[l2]
 		if err := c.use("L2 table", l2, l2, h.clusterSize(), times); err != nil {
 			return err

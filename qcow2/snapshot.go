@@ -18,6 +18,7 @@ type Snapshot struct {
 	VMClock     time.Duration // how long the guest had run
 	VMStateSize int64         // bytes of saved memory and devices, 0 for a disk-only snapshot
 	DiskSize    int64         // the size that the virtual disk had, in bytes
+	ICount      int64         // instructions that the guest had executed, -1 if unknown
 
 	l1Offset uint64
 	l1Size   uint32
@@ -132,6 +133,10 @@ func readSnapshot(src io.Reader, at int64, h *header, lim *Limits) (Snapshot, in
 		l1Offset:    sh.l1TableOffset,
 		l1Size:      sh.l1Size,
 		at:          at,
+	}
+	s.ICount = -1
+	if len(extra) >= 24 {
+		s.ICount = int64(tableEntry(extra, 16))
 	}
 	if len(extra) >= 8 {
 		s.VMStateSize = int64(min(tableEntry(extra, 0), math.MaxInt64))

@@ -63,11 +63,12 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
   guestkit check --repair=leaks disk.qcow2`,
 		Args: args(1, 1, "an image"),
 	}
-	var stated, repair, output string
+	var stated, repair string
+	compat := compatFlag(cmd, "check")
 	f := cmd.Flags()
 	f.StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringVarP(&repair, "repair", "r", "", "repair `WHAT`: leaks or all")
-	f.StringVar(&output, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img check")
+	forceShare(cmd)
 	var untrusted bool
 	gate := &convert.Gate{}
 	maxSize := sizeFlag(64 << 40)
@@ -75,6 +76,10 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 	f.Var(&maxSize, "max-virtual-size", "with --untrusted: refuse larger disks")
 	a.jsonFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		qemu, err := asQemu(*compat)
+		if err != nil {
+			return err
+		}
 		if repair != "" && repair != "leaks" && repair != "all" {
 			return usagef("--repair is leaks or all, not %q", repair)
 		}
@@ -82,7 +87,7 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 			gate.Format, gate.MaxVirtualSize = stated, int64(maxSize)
 			return a.untrusted(args[0], gate)
 		}
-		return a.check(args[0], stated, repair, output == "qemu")
+		return a.check(args[0], stated, repair, qemu)
 	}
 	return cmd
 }
@@ -170,13 +175,12 @@ func (a *app) repair(path string, all bool, report func(format.Fault)) (*format.
 func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 	switch {
 	case qemu:
-		m := map[string]any{"filename": d.Path, "format": d.Format, "check-errors": 0, "image-end-offset": d.ImageEnd, "total-clusters": d.Clusters,
-			"allocated-clusters": d.Allocated, "fragmented-clusters": res.Fragmented, "compressed-clusters": d.Compressed}
-		if d.Corruptions > 0 {
-			m["corruptions"] = d.Corruptions
-		}
-		if d.Leaks > 0 {
-			m["leaks"] = d.Leaks
+		m := map[string]any{"filename": d.Path, "format": d.Format, "check-errors": 0}
+		for k, n := range map[string]int64{"image-end-offset": d.ImageEnd, "total-clusters": d.Clusters, "allocated-clusters": d.Allocated,
+			"fragmented-clusters": res.Fragmented, "compressed-clusters": d.Compressed, "corruptions": d.Corruptions, "leaks": d.Leaks} {
+			if n > 0 {
+				m[k] = n
+			}
 		}
 		return a.document(m)
 	case a.json:

@@ -33,7 +33,13 @@ which systems.`,
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	verify := cmd.Flags().Bool("verify", false, "of an OVA: read all of it and compare it with the checksums of its manifest; exit with 1 if they differ")
+	compat := compatFlag(cmd, "info")
+	backing := cmd.Flags().Bool("backing-chain", false, "with --compat=qemu: a list with the images behind it, as qemu-img prints it")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		qemu, err := asQemu(*compat)
+		if err != nil {
+			return err
+		}
 		guests, err := src.each(args)
 		if err != nil {
 			return err
@@ -44,7 +50,12 @@ which systems.`,
 				files = append(files, []string{path})
 			}
 		}
-		return a.forEach(files, true, func(disks []string) error { return a.info(disks[0], src.options(), *verify) })
+		return a.forEach(files, true, func(disks []string) error {
+			if qemu {
+				return a.qemuInfo(disks[0], src.options(), *backing)
+			}
+			return a.info(disks[0], src.options(), *verify)
+		})
 	}
 	return cmd
 }

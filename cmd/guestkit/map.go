@@ -37,13 +37,16 @@ chain they come from (depth), and where they lie in its file.`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
-	var compat string
+	compat := compatFlag(cmd, "map")
 	var offset, length sizeFlag
 	length = -1
-	cmd.Flags().StringVar(&compat, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img map")
 	cmd.Flags().Var(&offset, "offset", "start at this byte of the disk")
 	cmd.Flags().Var(&length, "length", "show this much of the disk")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		qemu, err := asQemu(*compat)
+		if err != nil {
+			return err
+		}
 		disks, rest, err := src.one(args)
 		if err == nil && (len(rest) > 0 || len(disks) > 1) {
 			err = usagef("map takes one image")
@@ -60,7 +63,7 @@ chain they come from (depth), and where they lie in its file.`,
 		if n < 0 {
 			n = img.Size()
 		}
-		return a.mapImage(img, int64(offset), n, compat == "qemu")
+		return a.mapImage(img, int64(offset), n, qemu)
 	}
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -32,15 +33,19 @@ and compresses everything, and writes nothing.`,
 	a.jsonFlag(cmd)
 	size := sizeFlag(-1)
 	var exact bool
-	var compat, snapshot string
+	var snapshot string
+	compat := compatFlag(cmd, "measure")
 	f := cmd.Flags()
 	f.Var(&size, "size", "measure an empty disk of this size")
 	f.BoolVar(&exact, "exact", false, "read everything for the exact size")
 	f.StringVarP(&l.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&snapshot, "snapshot", "l", "", "measure the internal snapshot of this `ID` or name")
-	f.StringVar(&compat, "compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img measure")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		qemu, err := asQemu(*compat)
+		if err != nil {
+			return err
+		}
 		if l.format == "" {
 			l.format = "raw"
 		}
@@ -49,6 +54,7 @@ and compresses everything, and writes nothing.`,
 			return err
 		}
 		var m convert.Measure
+		var source *format.Info
 		if size >= 0 {
 			if len(args) > 0 {
 				return usagef("--size and %q exclude each other", args[0])
@@ -70,14 +76,19 @@ and compresses everything, and writes nothing.`,
 				return oerr
 			}
 			defer img.Close()
+			source = img.Info()
 			m, err = convert.MeasureDisk(a.ctx, img, out, &convert.Options{Compress: l.compress != ""}, exact)
 		}
 		if err != nil {
 			return err
 		}
 		switch {
-		case compat == "qemu":
-			return a.document(map[string]int64{"required": m.Required, "fully-allocated": m.FullyAllocated})
+		case qemu:
+			doc := map[string]int64{"required": m.Required, "fully-allocated": m.FullyAllocated}
+			if source != nil && source.Compat == "1.1" && out.Format == "qcow2" {
+				doc["bitmaps"] = bitmapsSize(source, out)
+			}
+			return a.document(doc)
 		case a.json:
 			return a.document(measureDoc{schema("measure"), out.Format, m.Required, m.FullyAllocated, exact})
 		}
@@ -85,4 +96,25 @@ and compresses everything, and writes nothing.`,
 		return nil
 	}
 	return cmd
+}
+
+// bitmapsSize is what the persistent bitmaps of an image would take in a qcow2
+// image, as qemu-img measure counts it. Convert does not copy them.
+func bitmapsSize(i *format.Info, out *convert.Output) int64 {
+	cs := out.Qcow2.ClusterSize
+	if cs == 0 {
+		cs = 64 << 10
+	}
+	clusters := func(n int64) int64 { return (n + cs - 1) / cs }
+	total, dir := int64(0), int64(0)
+	for _, b := range i.Bitmaps {
+		if b.InUse || b.Granularity <= 0 {
+			continue
+		}
+		bits := (i.VirtualSize + b.Granularity - 1) / b.Granularity
+		n := clusters((bits + 7) / 8)
+		total += n*cs + clusters(n*8)*cs
+		dir += (24 + int64(len(b.Name)) + 7) &^ 7
+	}
+	return total + clusters(dir)*cs
 }

@@ -38,6 +38,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
 	f.StringVar(&s.disk, "disk", "", "take this `DISK` of an OVA or OVF alone: its number, id or file")
 	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
+	forceShare(cmd)
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
 	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
