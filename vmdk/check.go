@@ -115,6 +115,11 @@ func (c *checker) extent(g *grains) error {
 		}
 	}
 	var all []run
+	var w *workspace
+	if g.inf != nil {
+		w = g.inf.take()
+		defer g.inf.give(w)
+	}
 	for i, steps := int64(0), 0; i < total; steps++ {
 		if steps&1023 == 0 && c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
@@ -133,7 +138,7 @@ func (c *checker) extent(g *grains) error {
 			n := g.need(i)
 			if g.inf != nil {
 				c.res.Compressed++
-				size, err := g.inf.marker(i, p.off)
+				size, err := g.inf.marker(w, i, p.off, 0)
 				if err != nil && !ofImage(err) {
 					return err
 				}

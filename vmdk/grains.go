@@ -73,6 +73,12 @@ func (g *grains) run(off, n int64) (p place, length int64, err error) {
 
 func (g *grains) ReadAt(p []byte, off int64) (int, error) {
 	q, eof := block.Clip(p, off, g.size)
+	var w *workspace
+	if g.inf != nil {
+		w = g.inf.take()
+		defer g.inf.give(w)
+	}
+	last := int64(0)
 	for done := 0; done < len(q); {
 		pos := off + int64(done)
 		at, n, err := g.run(pos, int64(len(q)-done))
@@ -85,7 +91,10 @@ func (g *grains) ReadAt(p []byte, off int64) (int, error) {
 			clear(part)
 		case g.inf != nil:
 			i := pos / g.grain
-			err = g.inf.read(part, pos%g.grain, i, g.need(i), at.off)
+			if last <= at.off {
+				last = g.lookAhead(i, at.off, pos+int64(len(q)-done))
+			}
+			err = g.inf.read(w, part, pos%g.grain, i, g.need(i), at.off, last)
 		default:
 			err = block.Locate(format, "grain", at.off, block.ReadFull(g.r, part, at.off))
 		}
@@ -95,6 +104,26 @@ func (g *grains) ReadAt(p []byte, off int64) (int, error) {
 		done += len(part)
 	}
 	return len(q), eof
+}
+
+// lookAhead returns where the grains from i on, which lies at off, end in the
+// file at the latest, as far as they lie in a row and near, and before end on
+// the disk.
+func (g *grains) lookAhead(i, off, end int64) int64 {
+	last := off
+	for i++; (i+1)*g.grain <= end; i++ {
+		p, err := g.table.find(i, g.need(i))
+		if err != nil || p.kind == placeStored && (p.off <= last || p.off-off > maxWindow) {
+			break // an error shows when its grain is read
+		}
+		if p.kind == placeStored {
+			last = p.off
+		}
+	}
+	if last == off {
+		return off // alone
+	}
+	return last + markerSize + g.inf.most()
 }
 
 // maxRun bounds how far Extent looks ahead, in bytes.

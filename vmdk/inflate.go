@@ -47,10 +47,49 @@ type inflater struct {
 	buffers sync.Pool // of *workspace
 }
 
-// workspace is what one inflation needs.
+// workspace is what one inflation needs, and a window on the file: bytes of
+// several grains that were read at once.
 type workspace struct {
-	in bytes.Buffer
-	zr io.ReadCloser
+	window []byte
+	at     int64 // offset of the window
+	src    bytes.Reader
+	zr     io.ReadCloser
+}
+
+// maxWindow bounds how far apart grains may lie that are read at once.
+const maxWindow = 1 << 20
+
+// take returns a workspace with an empty window. It goes back by give.
+func (f *inflater) take() *workspace {
+	w, _ := f.buffers.Get().(*workspace)
+	if w == nil {
+		w = &workspace{}
+	}
+	w.window = w.window[:0]
+	return w
+}
+
+func (f *inflater) give(w *workspace) { f.buffers.Put(w) }
+
+// view returns the n bytes at off, which are read if they do not lie in the
+// window, and with them as many more as the window is to have.
+func (f *inflater) view(w *workspace, off, n, window int64) ([]byte, error) {
+	if in := off - w.at; in >= 0 && in <= int64(len(w.window)) && n <= int64(len(w.window))-in {
+		return w.window[in:][:n], nil
+	}
+	window = min(max(n, window), f.r.Size()-off)
+	if window < n {
+		return nil, &block.Error{What: "read", Off: off, Err: block.ErrTruncated}
+	}
+	if int64(cap(w.window)) < window {
+		w.window = make([]byte, window)
+	}
+	w.window, w.at = w.window[:window], off
+	if err := block.ReadFull(f.r, w.window, off); err != nil {
+		w.window = w.window[:0]
+		return nil, err
+	}
+	return w.window[:n], nil
 }
 
 func newInflater(r block.Reader, grain, budget int64) *inflater {
@@ -58,14 +97,14 @@ func newInflater(r block.Reader, grain, budget int64) *inflater {
 }
 
 // read fills p with the bytes at in of grain i, of which need bytes are used
-// and which lies at off.
-func (f *inflater) read(p []byte, in, i, need, off int64) error {
+// and which lies at off. The grains that will be read next end before last.
+func (f *inflater) read(w *workspace, p []byte, in, i, need, off, last int64) error {
 	if in == 0 && int64(len(p)) == need {
-		return f.inflate(p, i, off)
+		return f.inflate(w, p, i, off, last-off)
 	}
 	b, err := f.cache.Get(i, func() ([]byte, int64, error) {
 		b := make([]byte, need)
-		return b, need, f.inflate(b, i, off)
+		return b, need, f.inflate(w, b, i, off, 0)
 	})
 	if err != nil {
 		return err
@@ -76,8 +115,8 @@ func (f *inflater) read(p []byte, in, i, need, off int64) error {
 
 // marker reads the marker of grain i at off and returns how many bytes of data
 // follow it.
-func (f *inflater) marker(i, off int64) (int64, error) {
-	head, err := block.ReadBytes(f.r, off, markerSize, markerSize)
+func (f *inflater) marker(w *workspace, i, off, window int64) (int64, error) {
+	head, err := f.view(w, off, markerSize, window)
 	if err != nil {
 		return 0, block.Locate(format, "grain marker", off, err)
 	}
@@ -99,31 +138,28 @@ func (f *inflater) marker(i, off int64) (int64, error) {
 func (f *inflater) most() int64 { return f.grain + f.grain/16 + 128 }
 
 // inflate decompresses grain i, which lies at off, into p. The grain may hold
-// up to its full size; one byte more is corruption.
-func (f *inflater) inflate(p []byte, i, off int64) error {
+// up to its full size; one byte more is corruption. What is read of the file is
+// a window of that many bytes, if more than needed.
+func (f *inflater) inflate(w *workspace, p []byte, i, off, window int64) error {
 	fault := func(class error, detail string, args ...any) error {
 		return block.Errorf(format, "compressed grain", off, class, detail, args...)
 	}
-	size, err := f.marker(i, off)
+	if window <= 0 {
+		window = min(f.most(), 32<<10) // at a guess, the grain itself
+	}
+	size, err := f.marker(w, i, off, window)
 	if err != nil {
 		return err
 	}
-	w, _ := f.buffers.Get().(*workspace)
-	if w == nil {
-		w = &workspace{}
-	}
-	defer f.buffers.Put(w)
-	w.in.Reset()
-	w.in.Grow(int(size))
-	data := w.in.AvailableBuffer()[:size]
-	if err := block.ReadFull(f.r, data, off+markerSize); err != nil {
+	data, err := f.view(w, off+markerSize, size, 0)
+	if err != nil {
 		return block.Locate(format, "compressed grain", off, err)
 	}
-	src := bytes.NewReader(data)
+	w.src.Reset(data)
 	if w.zr == nil {
-		w.zr, err = zlib.NewReader(src)
+		w.zr, err = zlib.NewReader(&w.src)
 	} else {
-		err = w.zr.(zlib.Resetter).Reset(src, nil)
+		err = w.zr.(zlib.Resetter).Reset(&w.src, nil)
 	}
 	if err != nil {
 		return fault(block.ErrCorrupt, "%v", err)
