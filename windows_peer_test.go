@@ -108,6 +108,7 @@ func systemFiles(t *testing.T, dir string, software, system []byte) {
 	put(t, dir, "Windows/System32/config/SOFTWARE", software)
 	put(t, dir, "Windows/System32/config/SYSTEM", system)
 	put(t, dir, "Windows/System32/ntoskrnl.exe", program(0x8664))
+	put(t, dir, "Windows/System32/cmd.exe", program(0x8664)) // by which libguestfs knows Windows
 	put(t, dir, "Windows/System32/drivers/viostor.sys", program(0x8664))
 	put(t, dir, "Windows/System32/drivers/netkvm.sys", program(0x8664))
 	put(t, dir, "Windows/win.ini", []byte("; for 16-bit app support\r\n[fonts]\r\n"))
