@@ -39,8 +39,9 @@ type Layout struct {
 type Parent struct {
 	// Name is its path relative to the image, or an absolute one.
 	Name string
-	// UUID is that of its Info.
+	// UUID and Size are those of its Info. The new disk has the same size.
 	UUID string
+	Size int64
 	// Modified is when its file was written to.
 	Modified time.Time
 }
@@ -105,8 +106,8 @@ func (l *Layout) validate() error {
 		return nil
 	case l.Subformat == "fixed" || l.Geometry || l.Allocate:
 		return invalid("a differencing image is dynamic, and its size is exact")
-	case l.Size%sectorSize != 0:
-		return invalid("a differencing disk of %d bytes is no number of sectors", l.Size)
+	case l.Size != l.Parent.Size:
+		return invalid("a differencing disk of %d bytes, its parent has %d", l.Size, l.Parent.Size)
 	case l.Parent.Name == "" || strings.ContainsRune(l.Parent.Name, 0):
 		return invalid("the name of the parent is empty or contains NUL")
 	case len(utf16.Encode([]rune(l.Parent.Name))) > 255:

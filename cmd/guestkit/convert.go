@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -87,7 +86,7 @@ an error.`,
 	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
-	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay of the backing `FILE`, which the source has too: write only what differs from it")
+	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay (qcow2, vhd) of the backing `FILE`, which the source has too: write only what differs from it")
 	f.StringVarP(&c.backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file")
 	f.BoolVar(&c.flatten, "flatten", false, "write all of the disk (the default)")
 	f.BoolVar(&c.force, "force", false, "replace the output if it exists")
@@ -258,25 +257,19 @@ func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output,
 
 // overlay makes the output an overlay if it is to be one.
 func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, info *format.Info) error {
-	if c.backing != "" {
-		out.Qcow2.Backing, out.Qcow2.BackingFormat = c.backing, c.backingFormat
+	if err := setBacking(out, c.backing, c.backingFormat); err != nil {
+		return err
 	}
-	if out.Qcow2.Backing == "" {
+	name, _ := backingOf(out)
+	if name == "" {
 		return nil
 	}
 	if c.flatten {
 		return usagef("--flatten and a backing file exclude each other")
 	}
-	if out.Format != "qcow2" {
-		return usagef("%s images have no backing file", out.Format)
-	}
 	// What comes from the backing file of the source stays there if that is the
 	// same file.
-	path := out.Qcow2.Backing
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(c.output), path)
-	}
-	fi, err := os.Stat(path)
+	fi, err := os.Stat(besideOutput(out, name))
 	if err != nil {
 		return err
 	}
@@ -288,7 +281,7 @@ func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, info 
 			opts.KeepDepth = i + 1
 		}
 	}
-	if out.Qcow2.BackingFormat == "" {
+	if _, stated := backingOf(out); stated == "" {
 		return usagef("state the format of the backing file with -F")
 	}
 	return nil

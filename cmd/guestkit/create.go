@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,26 +19,24 @@ func newCreate(a *app) *cobra.Command {
 backing file until something is written to it. An overlay takes its size from
 the backing file if none is given.`,
 		Example: `  guestkit create -f qcow2 disk.qcow2 10G
-  guestkit create -b base.qcow2 -F qcow2 top.qcow2`,
+  guestkit create -b base.qcow2 -F qcow2 top.qcow2
+  guestkit create -b base.vhd changes.vhd`,
 		Args: args(1, 2, "a file and a size"),
 	}
 	var l layout
 	var backing, backingFormat string
 	var force bool
 	l.flags(cmd, "format", "f")
-	cmd.Flags().StringVarP(&backing, "backing", "b", "", "make an overlay of this `FILE`, a name relative to the new image")
-	cmd.Flags().StringVarP(&backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file, which must be stated")
+	cmd.Flags().StringVarP(&backing, "backing", "b", "", "make an overlay (qcow2, vhd) of this `FILE`, a name relative to the new image")
+	cmd.Flags().StringVarP(&backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file, which must be stated for qcow2")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		out, err := l.output(args[0])
 		if err != nil {
 			return err
 		}
-		if backing != "" {
-			out.Qcow2.Backing = backing
-		}
-		if backingFormat != "" {
-			out.Qcow2.BackingFormat = backingFormat
+		if err := setBacking(out, backing, backingFormat); err != nil {
+			return err
 		}
 		out.File.Replace = force
 		size := int64(-1)
@@ -52,19 +49,16 @@ the backing file if none is given.`,
 				return err
 			}
 		}
-		if out.Qcow2.Backing != "" {
-			if out.Format != "qcow2" {
-				return usagef("%s images have no backing file", out.Format)
-			}
-			if out.Qcow2.BackingFormat == "" {
+		if name, stated := backingOf(out); name != "" {
+			if stated == "" {
 				return usagef("state the format of the backing file with -F")
 			}
-			n, err := backingSize(out)
+			info, _, err := format.DescribeFile(besideOutput(out, name), &format.Options{Format: stated})
 			if err != nil {
 				return err
 			}
 			if size < 0 {
-				size = n
+				size = info.VirtualSize
 			}
 		}
 		if size < 0 {
@@ -92,21 +86,4 @@ func (l *layout) size() string {
 		}
 	}
 	return ""
-}
-
-// backingSize is the size of the disk in the backing file.
-func backingSize(out *convert.Output) (int64, error) {
-	path := out.Qcow2.Backing
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(out.Path), path)
-	}
-	if !format.Known(out.Qcow2.BackingFormat) {
-		return 0, usagef("there is no format %q", out.Qcow2.BackingFormat)
-	}
-	out.File.Sources = append(out.File.Sources, path)
-	info, _, err := format.DescribeFile(path, &format.Options{Format: out.Qcow2.BackingFormat})
-	if err != nil {
-		return 0, err
-	}
-	return info.VirtualSize, nil
 }
