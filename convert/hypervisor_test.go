@@ -65,6 +65,10 @@ func TestWriteHypervisors(t *testing.T) {
 				if d, err := Compare(context.Background(), src, im, false, nil); d != nil || err != nil {
 					t.Errorf("Compare = %+v, %v", d, err)
 				}
+				res, err := format.CheckFile(context.Background(), out.Path, &format.Options{Format: out.Format}, func(f format.Fault) { t.Error(f.Err) })
+				if err != nil || !res.Clean() || res.Dirty || res.Allocated > 0 && res.ImageEnd == 0 {
+					t.Errorf("CheckFile = %+v, %v", res, err)
+				}
 				m, err := MeasureDisk(context.Background(), src, &out, nil, true)
 				if fi, serr := os.Stat(out.Path); err != nil || serr != nil || m.Required != fi.Size() || m.FullyAllocated < fi.Size() {
 					t.Errorf("measured %+v, %v; the file has %d bytes (%v)", m, err, fi.Size(), serr)
@@ -89,6 +93,109 @@ func judgeHypervisor(t *testing.T, raw string, out *Output, size int64) {
 	}
 	if format != "vpc" { // which it cannot check
 		peers.Run(t, "qemu-img", "check", "-q", "-f", format, out.Path)
+	}
+	if format != "vdi" {
+		sameMounted(t, openImage(t, out.Path, out.Format), out.Path, 1)
+	}
+}
+
+// sameMounted compares a disk with what vhdimount reads, whose chain of images
+// has the number given.
+func sameMounted(t *testing.T, want block.Device, path string, chain int) {
+	t.Helper()
+	peers.NeedRoot(t)
+	dir := t.TempDir()
+	peers.Run(t, "vhdimount", path, dir)
+	t.Cleanup(func() { peers.Unmount(t, dir) })
+	im, err := format.OpenFile(fmt.Sprintf("%s/vhdi%d", dir, chain), &format.Options{Format: "raw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Compare(context.Background(), im, want, true, nil); d != nil || err != nil {
+		t.Errorf("vhdimount reads otherwise: %+v, %v", d, err)
+	}
+	im.Close()
+	peers.Unmount(t, dir)
+}
+
+// changed is a disk of which some sectors are others than those of the disk
+// beneath, to which it leaves the rest.
+type changed struct {
+	block.Device
+	top map[int64]byte // a sector full of it; 0 for zeros
+}
+
+func (c changed) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.Device.ReadAt(p, off)
+	for i := range p[:n] {
+		if v, ok := c.top[(off+int64(i))/512]; ok {
+			p[i] = v
+		}
+	}
+	return n, err
+}
+
+func (c changed) Extent(off int64) (block.Extent, error) {
+	if off < 0 || off >= c.Size() {
+		return block.Extent{}, io.EOF
+	}
+	v, ok := c.top[off/512]
+	e := block.Extent{Off: off, Len: min(512-off%512, c.Size()-off), Zero: ok && v == 0}
+	if !ok {
+		e.Depth = 1
+	}
+	return e, nil
+}
+
+// TestDifferencingVHD writes a chain of three images.
+func TestDifferencingVHD(t *testing.T) {
+	dir := t.TempDir()
+	base := openImage(t, sample(t, 9<<20+3*512), "raw")
+	if _, err := ToFile(context.Background(), base, &Output{Path: dir + "/base.vhd", Format: "vhd"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	end := base.Size()/512 - 1
+	want, below := block.Device(base), "base.vhd"
+	for n, top := range []map[int64]byte{
+		{0: 7, 1: 0, 3: 9, 4095: 8, 4096: 6, 9000: 0, 9001: 0, end: 5},
+		{0: 0, 2: 1, 4096: 3, 13000: 4, end: 0},
+	} {
+		name := fmt.Sprintf("top%d.vhd", n)
+		im, err := format.OpenFile(dir+"/"+below, &format.Options{FollowOwnDir: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent := &vhd.Parent{Name: below, UUID: im.(interface{ Unwrap() block.Device }).Unwrap().(*vhd.Image).UUID(), Size: im.Size()}
+		im.Close()
+		src := changed{want, top}
+		out := &Output{Path: dir + "/" + name, Format: "vhd", VHD: vhd.Layout{Parent: parent}}
+		res, err := ToFile(context.Background(), src, out, &Options{KeepDepth: 1})
+		if err != nil || res.Kept < base.Size()-int64(len(top))*4096 {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		want, below = src, name
+		im, err = format.OpenFile(dir+"/"+below, &format.Options{FollowOwnDir: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { im.Close() })
+		if d, err := Compare(context.Background(), want, im, true, nil); d != nil || err != nil {
+			t.Errorf("Compare = %+v, %v", d, err)
+		}
+		check, err := format.CheckFile(context.Background(), dir+"/"+below, nil, func(f format.Fault) { t.Error(f.Err) })
+		if err != nil || !check.Clean() || check.Allocated == 0 || check.Allocated == check.Total {
+			t.Errorf("CheckFile = %+v, %v", check, err)
+		}
+		for sector, v := range top {
+			if e, err := im.Extent(sector * 512); err != nil || e.Depth != 0 || v == 0 && e.Zero {
+				t.Errorf("sector %d: %+v, %v", sector, e, err)
+			}
+		}
+		if e, err := im.Extent(20 * 512); err != nil || e.Depth == 0 {
+			t.Errorf("a sector of the parent: %+v, %v", e, err)
+		}
+		peers.Need(t, "vhdimount")
+		sameMounted(t, want, dir+"/"+below, n+2)
 	}
 }
 

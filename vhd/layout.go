@@ -52,7 +52,7 @@ const (
 	largestNewBlock   = 64 << 20
 	dynamicHeaderAt   = footerSize
 	firstFreeByte     = dynamicHeaderAt + dynamicSize
-	blockAlignment    = 4096 // of a block in the file, so that blocks can be shared with another one
+	granularity       = 4096 // of what is written, in the disk and in the file, so that it can be shared with another one
 	locatorName       = "W2ru"
 	locatorNameAbs    = "W2ku"
 	creatorBytes      = "qem2" // the sizes in bytes count, as presentsCurrentSize has it

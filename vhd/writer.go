@@ -44,7 +44,7 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 	w.foot = w.l.footer()
 	disk := int64(w.foot.currentSize)
 	if w.l.Subformat == "fixed" {
-		w.b = blocks.NewWriter(f, blocks.Layout{Format: format, Size: l.Size, Disk: disk, Granularity: 4096, Block: 1 << 62})
+		w.b = blocks.NewWriter(f, blocks.Layout{Format: format, Size: l.Size, Disk: disk, Granularity: granularity, Block: 1 << 62})
 		return w, nil
 	}
 	w.head = w.l.dynamic(&w.foot)
@@ -53,11 +53,9 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 	w.table = blocks.NewTable(f, int64(w.head.tableOffset), padded/4, []byte{0xff, 0xff, 0xff, 0xff})
 	w.bitmap = make([]byte, w.head.bitmapSize())
 	w.tableEnd = int64(w.head.tableOffset) + padded
-	bl := blocks.Layout{Format: format, Size: l.Size, Disk: disk, Block: w.l.BlockSize, Granularity: 4096, All: w.l.Allocate,
+	bl := blocks.Layout{Format: format, Size: l.Size, Disk: disk, Block: w.l.BlockSize, Granularity: granularity, All: w.l.Allocate,
 		Start: align(w.tableEnd + int64(len(w.bitmap))), Stride: w.l.BlockSize + align(int64(len(w.bitmap))), Assign: w.assign}
-	if w.l.Parent != nil {
-		bl.Granularity = sectorSize
-	} else {
+	if w.l.Parent == nil {
 		for i := range w.l.BlockSize / sectorSize / 8 {
 			w.bitmap[i] = 0xff
 		}
@@ -67,17 +65,13 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 }
 
 // align rounds up to where blocks may lie.
-func align(n int64) int64 { return (n + blockAlignment - 1) / blockAlignment * blockAlignment }
+func align(n int64) int64 { return (n + granularity - 1) / granularity * granularity }
 
-// Granularity is the size of the pieces in which the disk is written: sectors
-// of a differencing image, 4 KiB of another one. Offsets and lengths are
-// multiples of it, but for the end of the disk.
-func (w *Writer) Granularity() int64 {
-	if w.l.Parent != nil {
-		return sectorSize
-	}
-	return 4096
-}
+// Granularity is the size of the pieces in which the disk is written, 4 KiB.
+// Offsets and lengths are multiples of it, but for the end of the disk. Of a
+// differencing image too, though its bitmaps tell sectors apart: libvhdi does
+// not, in a byte of a bitmap.
+func (w *Writer) Granularity() int64 { return granularity }
 
 // assign notes that block i lies at host, with its bitmap before it.
 func (w *Writer) assign(i, host int64) error {
