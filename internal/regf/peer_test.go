@@ -123,7 +123,7 @@ func rich() *regftest.Key {
 	for _, n := range []int{16343, 16344, 16345, 2*16344 - 1, 2 * 16344, 100_000, 1 << 20} {
 		root.Set("Big", regftest.Binary(fmt.Sprint(n), bytes.Repeat([]byte("0123456789abcdef!"), n/17+1)[:n]))
 	}
-	for i := range 3000 {
+	for i := range 1200 {
 		root.Set(fmt.Sprintf(`Many\{%08x}`, uint32(i)*2654435761), regftest.DWORD("i", uint32(i)))
 	}
 	at := root
