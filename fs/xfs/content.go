@@ -11,9 +11,10 @@ import (
 type content struct {
 	fs   *filesystem
 	node *inode
-	dev  block.Device           // where its blocks lie
-	last atomic.Pointer[window] // the records that were used last
-	span atomic.Pointer[[]byte] // for readSpan, while nobody uses it
+	dev  block.Device            // where its blocks lie
+	last atomic.Pointer[mapping] // the run that was used last
+	near atomic.Pointer[window]  // the records that it is of
+	span atomic.Pointer[[]byte]  // for readSpan, while nobody uses it
 }
 
 func (f *filesystem) content(n *inode) (block.Device, error) {
@@ -35,16 +36,23 @@ func (c *content) Size() int64 { return c.node.stat.Size }
 // run returns the mapping of the block that holds off.
 func (c *content) run(off int64) (mapping, error) {
 	blk := uint64(off) >> c.fs.sb.blocklog
-	w := c.last.Load()
+	if m := c.last.Load(); m != nil && blk >= m.off && blk < m.end() {
+		return *m, nil
+	}
+	w := c.near.Load()
 	if w == nil || blk < w.from || blk >= w.end {
 		next, err := c.fs.window(&c.node.data, blk)
 		if err != nil {
 			return mapping{}, err
 		}
 		w = &next
-		c.last.Store(w)
+		c.near.Store(w)
 	}
-	return c.fs.mapIn(&c.node.data, w, blk)
+	m, err := c.fs.mapIn(&c.node.data, w, blk)
+	if err == nil {
+		c.last.Store(&m)
+	}
+	return m, err
 }
 
 // place returns where the byte at off of a mapping lies, and how many bytes of
