@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -244,9 +245,22 @@ func TestFullDisk(t *testing.T) {
 	peers.Run(t, "mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", dir)
 	t.Cleanup(func() { peers.Unmount(t, dir) })
 	for _, format := range Formats() {
-		if _, err := ToFile(context.Background(), bytesDisk(5<<20), &Output{Path: dir + "/out", Format: format}, nil); err == nil {
-			t.Errorf("%s: 5 MiB fit into 3", format)
+		if w, err := writerOf(format); err != nil || w.bound != nil {
+			continue // it compresses, and fits
 		}
+		for _, blind := range []bool{false, true} {
+			out := &Output{Path: dir + "/out", Format: format, File: FileOptions{NoSpaceCheck: blind}}
+			_, err := ToFile(context.Background(), bytesDisk(5<<20), out, nil)
+			if blind && !errors.Is(err, syscall.ENOSPC) || !blind && !errors.Is(err, ErrSpace) {
+				t.Errorf("%s (space not checked: %v): 5 MiB into 3: %v", format, blind, err)
+			}
+			nothing(t, dir)
+		}
+		// A disk that is larger and has less data fits.
+		if _, err := ToFile(context.Background(), holes(1<<30), &Output{Path: dir + "/out", Format: format}, nil); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+		os.Remove(dir + "/out")
 		nothing(t, dir)
 	}
 }

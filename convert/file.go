@@ -20,6 +20,8 @@ type FileOptions struct {
 	// Sources are files that must not be the output, under whatever name: the
 	// source and all images behind it.
 	Sources []string
+	// NoSpaceCheck begins even where the data of the disk does not seem to fit.
+	NoSpaceCheck bool
 	// NoSync leaves it to the system when the bytes reach the disk.
 	NoSync bool
 }

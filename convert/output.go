@@ -44,7 +44,12 @@ type Output struct {
 }
 
 // ToFile copies src into an image file, which appears complete or not at all.
+// Where the data of src does not fit onto the file system, the error wraps
+// ErrSpace and nothing was begun.
 func ToFile(ctx context.Context, src block.Device, out *Output, opts *Options) (Result, error) {
+	if err := out.fits(ctx, src, opts); err != nil {
+		return Result{}, err
+	}
 	o, err := out.open(src.Size())
 	if err != nil {
 		return Result{}, err

@@ -46,6 +46,7 @@ type convertFlags struct {
 	flatten                          bool
 	force, device, noCreate          bool
 	verify, salvage, noClone, noSync bool
+	noSpace                          bool
 	workers                          int
 	sparse, memory                   sizeFlag
 	maxOutput, offset                sizeFlag
@@ -95,6 +96,7 @@ an error.`,
 	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
 	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
 	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
+	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit onto the file system of the output")
 	f.BoolVar(&c.noSync, "no-sync", false, "do not wait for the disk at the end")
 	f.IntVarP(&c.workers, "workers", "m", 0, "work on `N` pieces at once; 0 takes two for each processor")
 	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros of at least this length; 0 writes all")
@@ -159,7 +161,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 		opts.Sparse = -1
 	}
 	out.Verify, out.Device = c.verify, c.device || c.noCreate
-	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, Sources: in.paths()}
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, NoSpaceCheck: c.noSpace, Sources: in.paths()}
 	if err := c.overlay(out, opts, in.info); err != nil {
 		return err
 	}
@@ -185,6 +187,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	}
 	show.end()
 	if err != nil {
+		err = hint(err, "--no-space-check begins all the same", convert.ErrSpace)
 		return hint(pathError(c.output, err), "--force replaces it", os.ErrExist)
 	}
 	return a.converted(c, in.info, out, res, stream)

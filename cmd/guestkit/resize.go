@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,8 @@ func newResize(a *app) *cobra.Command {
 added (+10G) or taken away (-10G). Partitions and filesystems on it stay as they
 are. Interrupted at any moment, the image has its old size or the new one.`,
 		Example: `  guestkit resize disk.qcow2 +10G
-  guestkit resize --shrink disk.raw 5G`,
+  guestkit resize --shrink disk.raw 5G
+  guestkit resize --shrink disk.raw -10G`,
 		Args: args(2, 2, "an image and a size"),
 	}
 	var stated string
@@ -82,4 +85,19 @@ func newSize(old int64, text string) (int64, error) {
 		return 0, usagef("%q is too much", text)
 	}
 	return old + n, nil
+}
+
+var lessSize = regexp.MustCompile(`^-[0-9.]+([KMGTPEkmgtpe]i?)?[Bb]?$`)
+
+// resizeArgs lets "resize IMAGE -10G" be written as qemu-img takes it: what looks
+// like a flag is the size, and goes where no flag is looked for.
+func resizeArgs(args []string) []string {
+	if !slices.Contains(args, "resize") || slices.Contains(args, "--") {
+		return args
+	}
+	i := slices.IndexFunc(args, lessSize.MatchString)
+	if i < 0 {
+		return args
+	}
+	return append(slices.Delete(slices.Clone(args), i, i+1), "--", args[i])
 }

@@ -62,7 +62,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	go func() {
 		done <- a.guard(func() int {
 			root := newRoot(a, s)
-			root.SetArgs(args)
+			root.SetArgs(resizeArgs(args))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
 				err = werr
