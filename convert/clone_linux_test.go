@@ -11,6 +11,7 @@ import (
 
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // TestClone shares blocks on a file system that can.
@@ -58,7 +59,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer im.Close()
-		if _, err := ToFile(context.Background(), im, &Output{Path: name, Format: "qcow2"}, &Options{Compress: true}); err != nil {
+		if _, err := ToFile(context.Background(), im, &Output{Path: name, Format: FormatOf(name), VMDK: vmdk.Layout{Subformat: vmdk.TwoGbMaxExtentSparse}}, &Options{Compress: true}); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -95,4 +96,34 @@ func TestKilled(t *testing.T) {
 	}
 	f.Close()
 	nothing(t, dir)
+}
+
+// TestKilledVMDK kills a copy into several files: the descriptor, which has its
+// name last, is absent or names complete extents.
+func TestKilledVMDK(t *testing.T) {
+	src := sample(t, 6<<20)
+	seen := 0
+	for i := range 12 {
+		dir := t.TempDir()
+		out := filepath.Join(dir, "out.vmdk")
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestKilled$")
+		cmd.Env = append(os.Environ(), "CONVERT_KILLED="+out, "CONVERT_SOURCE="+src)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if i < 11 {
+			time.Sleep(time.Duration(i*i) * time.Millisecond)
+			cmd.Process.Signal(syscall.SIGKILL)
+		}
+		cmd.Wait()
+		if _, err := os.Stat(out); err == nil {
+			seen++
+			if d, err := Compare(context.Background(), openImage(t, src, "raw"), openImage(t, out, "vmdk"), true, nil); d != nil || err != nil {
+				t.Errorf("kill %d: a partial output: %+v %v", i, d, err)
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("the copy that was not killed made nothing")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // setBacking makes what is written an overlay of the file of that name, which
@@ -30,6 +31,12 @@ func setBacking(out *convert.Output, name, stated string) error {
 		if err := setParent(out, name); err != nil {
 			return err
 		}
+	case out.Format == "vmdk" && (stated == "" || stated == "vmdk"):
+		if err := setParentVMDK(out, name); err != nil {
+			return err
+		}
+	case out.Format == "vmdk":
+		return usagef("the parent of a VMDK is a VMDK, not of the format %q", stated)
 	case out.Format == "vhd":
 		return usagef("the parent of a VHD is a VHD, not of the format %q", stated)
 	default:
@@ -62,11 +69,31 @@ func setParent(out *convert.Output, name string) error {
 	return nil
 }
 
+// setParentVMDK makes what is written a child of a VMDK, which it identifies by
+// the identity of its content.
+func setParentVMDK(out *convert.Output, name string) error {
+	path := besideOutput(out, name)
+	f, err := format.OpenHostFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, _, err := vmdk.Describe(f, nil)
+	if err != nil {
+		return pathError(path, err)
+	}
+	out.VMDK.Parent, out.VMDK.ParentCID = name, info.CID
+	return nil
+}
+
 // backingOf is the backing file of what is written and its format, "" if there
 // is none.
 func backingOf(out *convert.Output) (name, format string) {
 	if out.VHD.Parent != nil {
 		return out.VHD.Parent.Name, "vhd"
+	}
+	if out.VMDK.Parent != "" {
+		return out.VMDK.Parent, "vmdk"
 	}
 	return out.Qcow2.Backing, out.Qcow2.BackingFormat
 }

@@ -17,7 +17,8 @@ func newCreate(a *app) *cobra.Command {
 		Short: "Make an empty image, or an overlay of another one",
 		Long: `Makes an image with an empty disk, or an overlay: a disk that reads as its
 backing file until something is written to it. An overlay takes its size from
-the backing file if none is given.`,
+the backing file if none is given. Overlays are qcow2, vmdk or vhd
+images; the latter two lie over images of their own format.`,
 		Example: `  guestkit create -f qcow2 disk.qcow2 10G
   guestkit create -b base.qcow2 -F qcow2 top.qcow2
   guestkit create -b base.vhd changes.vhd`,

@@ -67,7 +67,7 @@ var layoutOptions = map[string]map[string]setter{
 	"vmdk": {
 		"subformat":         func(o *convert.Output, v string) error { o.VMDK.Subformat = vmdk.Subformat(v); return nil },
 		"adapter_type":      func(o *convert.Output, v string) error { o.VMDK.Adapter = v; return nil },
-		"hwversion":         func(o *convert.Output, v string) error { return setInt(&o.VMDK.HWVersion, v) },
+		"hwversion":         setHardware,
 		"compat6":           setCompat6,
 		"toolsversion":      func(o *convert.Output, v string) error { o.VMDK.ToolsVersion = v; return nil },
 		"zeroed_grain":      func(o *convert.Output, v string) error { return setBool(&o.VMDK.ZeroedGrain, v) },
@@ -205,16 +205,25 @@ func setCompat(o *convert.Output, v string) error {
 	return nil
 }
 
+// setHardware takes the version of the virtual hardware, which compat6 tells
+// too.
+func setHardware(o *convert.Output, v string) error {
+	old := o.VMDK.HWVersion
+	if err := setInt(&o.VMDK.HWVersion, v); err != nil {
+		return err
+	}
+	if old != 0 && old != o.VMDK.HWVersion {
+		return usagef("the hardware version is %d or %s; compat6 means 6", old, v)
+	}
+	return nil
+}
+
 func setCompat6(o *convert.Output, v string) error {
 	var six bool
 	if err := setBool(&six, v); err != nil || !six {
 		return err
 	}
-	if o.VMDK.HWVersion != 0 && o.VMDK.HWVersion != 6 {
-		return usagef("compat6 and hwversion exclude each other")
-	}
-	o.VMDK.HWVersion = 6
-	return nil
+	return setHardware(o, "6")
 }
 
 func setSize(p *int64, v string) (err error) {
