@@ -241,5 +241,9 @@ func (o *opened) reopen(out *Output, size int64) (format.Image, error) {
 		}
 		size = end
 	}
-	return format.Open(sized{o.file, size}, &format.Options{Format: out.Format, Opener: o.sibling})
+	r := sized{o.file, size}
+	if _, ok := o.target.(*tarGz); ok {
+		return reopenTarGz(r)
+	}
+	return format.Open(r, &format.Options{Format: out.Format, Opener: o.sibling})
 }

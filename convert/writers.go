@@ -49,6 +49,7 @@ func writers() []writer {
 		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
 		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
 		{name: "vdi", extensions: []string{".vdi"}, rounds: true, start: startVDI, dry: dryVDI},
+		{name: "tar.gz", compresses: true, rounds: true, start: startTarGz},
 		{name: "ova", extensions: []string{".ova"}, compresses: true, rounds: true, start: startOVA, bound: boundVMDK},
 	}
 }

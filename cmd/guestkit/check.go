@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/target"
 )
 
 // The exit codes of check, which are those of qemu-img check.
@@ -70,6 +72,9 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 	f.StringVarP(&repair, "repair", "r", "", "repair `WHAT`: leaks or all")
 	forceShare(cmd)
 	var untrusted bool
+	var platform string
+	f.StringVar(&platform, "target", "", "list what keeps a `PLATFORM` from taking the image, and exit with 2 if something does: "+strings.Join(target.Names(), ", "))
+	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
 	gate := &convert.Gate{}
 	maxSize := sizeFlag(64 << 40)
 	f.BoolVar(&untrusted, "untrusted", false, "the gate for images of strangers: list every reason to refuse it, and exit with 2 if there is one")
@@ -82,6 +87,9 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 		}
 		if repair != "" && repair != "leaks" && repair != "all" {
 			return usagef("--repair is leaks or all, not %q", repair)
+		}
+		if platform != "" {
+			return a.checkTarget(platform, args[0], stated)
 		}
 		if untrusted {
 			gate.Format, gate.MaxVirtualSize = stated, int64(maxSize)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/target"
 )
 
 type convertDoc struct {
@@ -41,7 +43,7 @@ type convertFlags struct {
 	layout   layout
 	progress *string
 
-	output, snapshot                 string
+	output, snapshot, target         string
 	backing, backingFormat           string
 	flatten                          bool
 	force, device, noCreate          bool
@@ -76,6 +78,7 @@ an error.`,
   guestkit convert -O qcow2 -o cluster_size=2M,compat=1.1 disk.img out.qcow2
   guestkit convert disk.raw.xz disk.qcow2
   curl -s https://example.org/disk.raw.zst | guestkit convert - disk.qcow2
+  guestkit convert --target azure disk.qcow2 disk.vhd
   guestkit convert disk.qcow2 - | ssh host 'dd of=/dev/vg/disk'`,
 	}
 	c := &convertFlags{src: a.sourceFlags(cmd), sparse: 4096, memory: 64 << 20, length: -1}
@@ -84,6 +87,8 @@ an error.`,
 	a.jsonFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&c.output, "output", "", "the `FILE` to write, in place of the second argument")
+	f.StringVar(&c.target, "target", "", "write what this `PLATFORM` takes: "+strings.Join(target.Names(), ", "))
+	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
 	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
@@ -132,6 +137,16 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if stream && c.layout.format == "" {
 		c.layout.format = "raw"
 	}
+	if c.target != "" && c.layout.format == "" {
+		t, err := target.Named(c.target)
+		if err != nil {
+			return usagef("%w", err)
+		}
+		c.layout.format = t.Formats()[0]
+		if named := convert.FormatOf(c.output); slices.Contains(t.Formats(), named) {
+			c.layout.format = named
+		}
+	}
 	out, err := c.layout.output(c.output)
 	if err != nil {
 		return err
@@ -147,6 +162,8 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	var in *input
 	if out.Format == "ova" {
 		in, err = a.openMachine(disks, o)
+	} else if c.target != "" { // whose rules are of a disk of a known size
+		in, err = a.openDisk(disks[0], o)
 	} else {
 		in, err = a.openInput(disks[0], o, stream || convert.Grows(out.Format))
 	}
@@ -203,17 +220,26 @@ func (a *app) copyDisk(c *convertFlags, in *input, out *convert.Output, opts *co
 		}
 		src = ranged{block.Section(src, int64(c.offset), n), in.img}
 	}
-	if stream {
-		return convert.ToStream(a.ctx, src, a.raw, opts)
+	disks := []block.Device{src}
+	for _, img := range in.all[min(1, len(in.all)):] {
+		disks = append(disks, img)
 	}
-	if len(in.all) > 1 {
-		disks := []block.Device{src}
-		for _, img := range in.all[1:] {
-			disks = append(disks, img)
+	if c.target != "" {
+		for i, d := range disks {
+			fit, err := a.plan(c.target, out, d)
+			if err != nil {
+				return convert.Result{}, err
+			}
+			disks[i] = fit
 		}
+	}
+	if stream {
+		return convert.ToStream(a.ctx, disks[0], a.raw, opts)
+	}
+	if len(disks) > 1 {
 		return convert.ToOVA(a.ctx, disks, out, opts)
 	}
-	return convert.ToFile(a.ctx, src, out, opts)
+	return convert.ToFile(a.ctx, disks[0], out, opts)
 }
 
 // copyStream copies what is read once.

@@ -81,6 +81,11 @@ func (a *app) openInput(path string, o *format.Options, grows bool) (*input, err
 			s.Close()
 		}
 	}
+	return a.openDisk(path, o)
+}
+
+// openDisk opens an image that can be read at any offset.
+func (a *app) openDisk(path string, o *format.Options) (*input, error) {
 	img, err := openSource(path, o, a)
 	if err != nil {
 		return nil, err

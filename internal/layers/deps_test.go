@@ -36,6 +36,7 @@ var ranks = []struct {
 	{"inspect/...", 2},
 	{"convert", 3},
 	{"inspect", 3},
+	{"target", 4},
 	{".", 4},
 	{"cmd/...", 5},
 	{"fuzz", 5},
