@@ -20,8 +20,8 @@
 //
 // Envelopes of the versions 1 and 2, several machines in one package, disks
 // that are split into chunks (x.vmdk.000000000) and disks compressed with gzip.
-// Those have to be inflated from the start to reach a place, so that reading
-// them out of order is slow. The manifest (SHA-1, SHA-256, SHA-512) is read, and
+// Those have to be inflated once to know their size, and again where they are
+// read out of order. The manifest (SHA-1, SHA-256, SHA-512) is read, and
 // checked by Verify; the certificate is named and not checked. Envelopes of
 // version 0.9 and disks compressed with bzip2 are refused by name.
 //

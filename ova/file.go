@@ -22,7 +22,7 @@ func (p *Package) Open(f *File) (block.Device, error) {
 		block.Close(d)
 		return nil, block.Errorf(format, "File "+quote(f.ID), -1, block.ErrUnsupported, "the compression %.40q", f.Compression)
 	}
-	z, err := inflate(d, p.o.cacheBytes(), p.o.maxInflated())
+	z, err := inflate(d, p.o.maxInflated())
 	if err != nil {
 		block.Close(d)
 		return nil, block.Locate(format, "File "+quote(f.ID), 0, err)

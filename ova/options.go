@@ -23,18 +23,9 @@ type Options struct {
 	// Opener gives the files that a descriptor outside of an archive names;
 	// nil refuses all. An archive opens nothing but itself.
 	Opener block.Opener
-	// CacheBytes bounds the memory for what is inflated of each file that is
-	// compressed as a whole; 0 means 16 MiB.
-	CacheBytes int64
-	// MaxInflated bounds such a file, in bytes; 0 means DefaultMaxInflated.
+	// MaxInflated bounds a file that is compressed as a whole, in bytes; 0 means
+	// DefaultMaxInflated.
 	MaxInflated int64
-}
-
-func (o *Options) cacheBytes() int64 {
-	if o.CacheBytes > 0 {
-		return o.CacheBytes
-	}
-	return 16 << 20
 }
 
 func (o *Options) maxInflated() int64 {

@@ -118,6 +118,8 @@ func TestVirtualBox(t *testing.T) {
 	}
 }
 
+const pieceLen = 256 << 10
+
 func gz(t testing.TB, parts ...[]byte) string {
 	var b bytes.Buffer
 	for _, p := range parts {
@@ -132,8 +134,8 @@ func gz(t testing.TB, parts ...[]byte) string {
 
 func TestGzipAndChunks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	content := make([]byte, pageLen+12345)
-	for i := range content[:pageLen/2] {
+	content := make([]byte, pieceLen+12345)
+	for i := range content[:pieceLen/2] {
 		content[i] = byte(rng.Uint32())
 	}
 	stored := gz(t, content)
@@ -151,7 +153,7 @@ func TestGzipAndChunks(t *testing.T) {
 		part{name: "zc.000000000", data: stored[:half]},
 		part{name: "zc.000000001", data: stored[half:]},
 	)
-	p, err := Open(bytes.NewReader(data), &Options{CacheBytes: pageLen})
+	p, err := Open(bytes.NewReader(data), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +182,13 @@ func TestGzipAndChunks(t *testing.T) {
 		if name == "changed" {
 			class = block.ErrCorrupt
 		}
-		if _, err := inflate(block.Plain(strings.NewReader(cut)), 1<<20, 1<<40); !errors.Is(err, class) {
+		if _, err := inflate(block.Plain(strings.NewReader(cut)), 1<<40); !errors.Is(err, class) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	// Many empty members are no deeper than one (recipe A04).
 	many := strings.Repeat(gz(t, nil), 200000)
-	if d, err := inflate(block.Plain(strings.NewReader(many+gz(t, []byte("end")))), 1<<20, 1<<40); err != nil || d.Size() != 3 {
+	if d, err := inflate(block.Plain(strings.NewReader(many+gz(t, []byte("end")))), 1<<40); err != nil || d.Size() != 3 {
 		t.Errorf("many members: %v", err)
 	}
 }
@@ -426,7 +428,7 @@ func TestUnits(t *testing.T) {
 
 // readAll reads a package as far as it can be read.
 func readAll(r block.Reader) error {
-	p, err := Open(r, &Options{MaxInflated: 8 << 20, CacheBytes: 1 << 20})
+	p, err := Open(r, &Options{MaxInflated: 8 << 20})
 	if err != nil {
 		return err
 	}
