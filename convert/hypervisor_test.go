@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -367,6 +368,31 @@ func TestHypervisorsAreNoImageBefore(t *testing.T) {
 				}
 			}
 			f.Close()
+		}
+	}
+}
+
+// TestHypervisorsReadLittle reads 4 KiB of disks of 1 TiB, which takes a page
+// of the table and not the table.
+func TestHypervisorsReadLittle(t *testing.T) {
+	const size = 1 << 40
+	for _, out := range []Output{{Format: "vhd"}, {Format: "vhdx", VHDX: vhdx.Layout{BlockSize: 1 << 20}}, {Format: "vdi"}} {
+		out.Path, out.File.NoSync = filepath.Join(t.TempDir(), "out"), true
+		if _, err := ToFile(context.Background(), pins{holes(size), map[int64]byte{size/2 + 5: 7}}, &out, nil); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 4096)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		im, err := format.OpenFile(out.Path, &format.Options{Format: out.Format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = im.ReadAt(b, size/2)
+		runtime.ReadMemStats(&after)
+		im.Close()
+		if n := after.TotalAlloc - before.TotalAlloc; err != nil || b[5] != 7 || n > 512<<10 {
+			t.Errorf("%s: %d bytes were allocated for a read of 4 KiB (%v)", out.Format, n, err)
 		}
 	}
 }
