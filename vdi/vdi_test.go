@@ -2,6 +2,7 @@ package vdi_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -177,6 +178,7 @@ func TestHostile(t *testing.T) {
 func TestMutations(t *testing.T) {
 	image, _ := build("d.zd.dz.d", 9*64<<10, nil)
 	testimg.Mutate(t, testimg.Mutations{Image: image, Where: []testimg.Range{{Off: 0x40, N: 512 - 0x40}, {Off: 512, N: 36}}, Run: func(r block.Reader) error {
+		vdi.Check(context.Background(), r, nil)
 		im, err := vdi.Open(r, nil)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package vhd_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -343,6 +344,7 @@ func TestMutations(t *testing.T) {
 			p.Write(int64(len(b))-512, b[len(b)-512:])
 		},
 		Run: func(r block.Reader) error {
+			vhd.Check(context.Background(), r, nil)
 			im, err := vhd.Open(r, nil)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package vhdx_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -179,7 +180,11 @@ func read(r block.Reader) error {
 func mutate(t *testing.T, image []byte, more ...testimg.Range) {
 	where := append([]testimg.Range{{Off: 64 << 10, N: 80}, {Off: 128 << 10, N: 80}, {Off: 192 << 10, N: 80}, {Off: 256 << 10, N: 80},
 		{Off: metadataAt, N: 256}, {Off: metadataAt + 64<<10, N: 160}, {Off: tableAt, N: 64}}, more...)
-	testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: read, Seal: func(p *testimg.Patch, _ []int64) {
+	run := func(r block.Reader) error {
+		vhdx.Check(context.Background(), r, nil)
+		return read(r)
+	}
+	testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: run, Seal: func(p *testimg.Patch, _ []int64) {
 		for _, s := range [][2]int64{{64 << 10, 4 << 10}, {128 << 10, 4 << 10}, {192 << 10, 64 << 10}, {256 << 10, 64 << 10}} {
 			b := bytes.Clone(p.Image[s[0] : s[0]+s[1]])
 			sum(b)
