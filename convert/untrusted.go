@@ -13,9 +13,16 @@ import (
 // defaults.
 type Gate struct {
 	Format         string // that the sender stated, "" if none
-	MaxVirtualSize int64  // 0 means 64 TiB
-	MaxRatio       int64  // of the data that the disk claims to the size of the file; 0 means 64
+	MaxVirtualSize int64  // 0 means DefaultMaxVirtualSize
+	MaxRatio       int64  // of the data that the disk claims to the size of the file; 0 means DefaultMaxRatio
+	Qcow2          qcow2.Limits
 }
+
+// The defaults of Gate.
+const (
+	DefaultMaxVirtualSize = 64 << 40
+	DefaultMaxRatio       = 64
+)
 
 // CheckUntrusted is the gate before any use of an uploaded image. It returns
 // every reason to refuse it, none if there is none: references to other files,
@@ -28,12 +35,12 @@ func CheckUntrusted(ctx context.Context, r block.Reader, g *Gate) ([]error, erro
 	}
 	maxSize, maxRatio := g.MaxVirtualSize, g.MaxRatio
 	if maxSize == 0 {
-		maxSize = 64 << 40
+		maxSize = DefaultMaxVirtualSize
 	}
 	if maxRatio == 0 {
-		maxRatio = 64
+		maxRatio = DefaultMaxRatio
 	}
-	info, problems, err := format.Describe(r, &format.Options{Format: g.Format})
+	info, problems, err := format.Describe(r, &format.Options{Format: g.Format, Qcow2: g.Qcow2})
 	if err != nil {
 		return []error{err}, nil
 	}
@@ -62,7 +69,7 @@ func CheckUntrusted(ctx context.Context, r block.Reader, g *Gate) ([]error, erro
 		return reasons, nil
 	}
 	if info.Format == "qcow2" {
-		res, err := qcow2.Check(ctx, r, &qcow2.CheckOptions{})
+		res, err := qcow2.Check(ctx, r, &qcow2.CheckOptions{Limits: g.Qcow2})
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -72,7 +79,7 @@ func CheckUntrusted(ctx context.Context, r block.Reader, g *Gate) ([]error, erro
 			refuse(block.ErrCorrupt, "%d faults in its metadata", res.Corruptions)
 		}
 	}
-	if err := claims(ctx, r, g.Format, maxRatio); err != nil {
+	if err := claims(ctx, r, g, maxRatio); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
@@ -83,8 +90,8 @@ func CheckUntrusted(ctx context.Context, r block.Reader, g *Gate) ([]error, erro
 
 // claims compares the data that the disk claims to hold with the size of the
 // file.
-func claims(ctx context.Context, r block.Reader, stated string, ratio int64) error {
-	im, err := format.Open(r, &format.Options{Format: stated})
+func claims(ctx context.Context, r block.Reader, g *Gate, ratio int64) error {
+	im, err := format.Open(r, &format.Options{Format: g.Format, Qcow2: g.Qcow2})
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,8 @@ repaired. What cannot be repaired without losing data is left alone.
 Exit codes: 0 nothing is wrong, 1 the check was not finished, 2 the image is
 corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 		Example: `  guestkit check disk.qcow2
-  guestkit check --repair=leaks disk.qcow2`,
+  guestkit check --repair=leaks disk.qcow2
+  guestkit check --untrusted --max-virtual-size 1T upload.img`,
 		Args: args(1, 1, "an image"),
 	}
 	var stated, repair string
@@ -76,9 +77,8 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 	f.StringVar(&platform, "target", "", "list what keeps a `PLATFORM` from taking the image, and exit with 2 if something does: "+strings.Join(target.Names(), ", "))
 	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
 	gate := &convert.Gate{}
-	maxSize := sizeFlag(64 << 40)
+	limits := gateFlags(cmd, gate)
 	f.BoolVar(&untrusted, "untrusted", false, "the gate for images of strangers: list every reason to refuse it, and exit with 2 if there is one")
-	f.Var(&maxSize, "max-virtual-size", "with --untrusted: refuse larger disks")
 	a.jsonFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		qemu, err := asQemu(*compat)
@@ -91,13 +91,45 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 		if platform != "" {
 			return a.checkTarget(platform, args[0], stated)
 		}
+		for _, name := range limits {
+			if f.Changed(name) && !untrusted {
+				return usagef("--%s goes with --untrusted", name)
+			}
+		}
 		if untrusted {
-			gate.Format, gate.MaxVirtualSize = stated, int64(maxSize)
+			gate.Format = stated
 			return a.untrusted(args[0], gate)
 		}
 		return a.check(args[0], stated, repair, qemu)
 	}
 	return cmd
+}
+
+// gateFlags gives check the limits of --untrusted, one flag each, and returns
+// their names.
+func gateFlags(cmd *cobra.Command, gate *convert.Gate) []string {
+	q := &gate.Qcow2
+	*q = qcow2.DefaultLimits()
+	gate.MaxVirtualSize, gate.MaxRatio = convert.DefaultMaxVirtualSize, convert.DefaultMaxRatio
+	var names []string
+	for _, l := range []struct {
+		name, what string
+		value      *int64
+	}{
+		{"max-virtual-size", "a larger disk", &gate.MaxVirtualSize},
+		{"max-ratio", "a disk that claims more data than this times the size of its file", &gate.MaxRatio},
+		{"max-l1-table", "a larger L1 table of qcow2", &q.L1Table},
+		{"max-refcount-table", "a larger refcount table of qcow2", &q.RefcountTable},
+		{"max-snapshots", "more internal snapshots", &q.Snapshots},
+		{"max-snapshot-table", "a larger table of snapshots", &q.SnapshotTable},
+		{"max-bitmaps", "more bitmaps", &q.Bitmaps},
+		{"max-bitmap-directory", "a larger directory of bitmaps", &q.BitmapDir},
+		{"max-zstd-window", "zstd with a larger window", &q.ZstdWindowSize},
+	} {
+		cmd.Flags().Var((*sizeFlag)(l.value), l.name, "with --untrusted: refuse "+l.what)
+		names = append(names, l.name)
+	}
+	return names
 }
 
 func (a *app) check(path, stated, repair string, qemu bool) error {

@@ -3,12 +3,17 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/regf"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vdi"
+	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vhdx"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 type limitsDoc struct {
@@ -60,6 +65,7 @@ that use the library can set others.`,
 // limits asks each package for its own defaults.
 func limits() []limitDoc {
 	q := qcow2.DefaultLimits()
+	w := format.DefaultWrappedLimits()
 	return []limitDoc{
 		{"images behind an image", format.DefaultMaxDepth, false},
 		{"qcow2: L1 table", q.L1Table, true},
@@ -73,6 +79,17 @@ func limits() []limitDoc {
 		{"qcow2: cache of tables", q.MetadataCache, true},
 		{"qcow2: cache of inflated clusters", q.InflatedCache, true},
 		{"qcow2: window of zstd", q.ZstdWindowSize, true},
+		{"VMDK: disk", vmdk.MaxSize, true},
+		{"VMDK: descriptor", vmdk.MaxDescriptor, true},
+		{"VMDK: extents", vmdk.MaxExtents, false},
+		{"VHD: disk", vhd.MaxSize, true},
+		{"VHDX: disk", vhdx.MaxSize, true},
+		{"VDI: blocks", vdi.MaxBlocks, false},
+		{"compressed file: what it holds", w.Size, true},
+		{"compressed file: window of zstd", w.ZstdWindow, true},
+		{"compressed file: dictionary of xz", w.XzDict, true},
+		{"check --untrusted: disk", convert.DefaultMaxVirtualSize, true},
+		{"check --untrusted: data for a byte of file", convert.DefaultMaxRatio, false},
 		{"GPT: entries", partition.MaxGPT, true},
 		{"MBR: logical partitions", partition.DefaultMaxLogical, false},
 		{"registry: data of a value", regf.DefaultMaxValueBytes, true},

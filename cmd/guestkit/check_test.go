@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestExitCodes holds check and compare to what their help promises.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	image := filepath.Join(dir, "a.qcow2")
+	if r := gk(t, "create", "-q", image, "1M"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, change func(b []byte) []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, change(append([]byte(nil), b...)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	raw := write("b.raw", func([]byte) []byte { return make([]byte, 1<<20) })
+	other := write("c.raw", func([]byte) []byte { return append(make([]byte, 1<<19), 1) })
+	corrupt := write("corrupt.qcow2", func(b []byte) []byte { b[0x4f] |= 2; return b })
+	unknown := write("unknown.qcow2", func(b []byte) []byte { b[0x4e] |= 1; return b })
+	for _, x := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"check", image}, 0},
+		{[]string{"check", corrupt}, checkCorrupt},
+		{[]string{"check", unknown}, checkUnfinished},
+		{[]string{"check", dir + "/missing"}, checkUnfinished},
+		{[]string{"check", "-f", "raw", raw}, checkUnsupported},
+		{[]string{"check", "--repair=some", image}, exitUsage},
+		{[]string{"check", "--untrusted", image}, 0},
+		{[]string{"check", "--untrusted", unknown}, checkCorrupt},
+		{[]string{"check", "--untrusted", "--max-virtual-size", "512k", image}, checkCorrupt},
+		{[]string{"check", "--untrusted", "--max-virtual-size", "1M", image}, 0},
+		{[]string{"check", "--untrusted", "--max-l1-table", "4", image}, checkCorrupt},
+		{[]string{"check", "--max-virtual-size", "1M", image}, exitUsage},
+		{[]string{"compare", image, raw}, 0},
+		{[]string{"compare", image, other}, compareDiffer},
+		{[]string{"compare", image, dir + "/missing"}, compareFailed},
+		{[]string{"compare", image, unknown}, compareFailed},
+	} {
+		if r := gk(t, x.args...); r.code != x.code {
+			t.Errorf("%q: code %d, want %d: %s%s", x.args, r.code, x.code, r.out, r.err)
+		}
+		if r := gk(t, append(x.args, "--json")...); r.code != x.code || r.code == 0 && !strings.HasPrefix(r.out, "{") {
+			t.Errorf("%q --json: code %d, want %d: %s%s", x.args, r.code, x.code, r.out, r.err)
+		}
+	}
+}
