@@ -21,7 +21,7 @@ const (
 	uefi    = "testdata/images/debian12-uefi.qcow2"
 	bios    = "testdata/images/debian12-bios.qcow2"
 	hostile = "testdata/images/hostile-names.qcow2"
-	windows = "testdata/images/windows11.qcow2"
+	win11   = "testdata/images/windows11.qcow2"
 )
 
 // result is what one run did.
@@ -105,12 +105,12 @@ func TestGolden(t *testing.T) {
 		"format-raw":        {"inspect", "-f", "raw", uefi},
 		"command-unknown":   {"inspekt", uefi},
 		"limits":            {"limits"},
-		"windows-inspect":   {"inspect", "--packages", windows},
-		"windows-json":      {"inspect", "--json", windows},
-		"windows-ls":        {"ls", windows, `C:\`, `d:/Data`, `D:\Home\`, `C:\Users\Ada\notes.txt`},
-		"windows-cat":       {"cat", windows, `C:\Windows\win.ini`, `C:\Users\Ada\notes.txt:Zone.Identifier`, `D:\data\report.txt`},
-		"windows-missing":   {"cat", windows, `E:\x`, `\\server\share\x`, `C:\nope`},
-		"windows-manifest":  {"manifest", windows, `D:\data`},
+		"windows-inspect":   {"inspect", "--packages", win11},
+		"windows-json":      {"inspect", "--json", win11},
+		"windows-ls":        {"ls", win11, `C:\`, `d:/Data`, `D:\Home\`, `C:\Users\Ada\notes.txt`},
+		"windows-cat":       {"cat", win11, `C:\Windows\win.ini`, `C:\Users\Ada\notes.txt:Zone.Identifier`, `D:\data\report.txt`},
+		"windows-missing":   {"cat", win11, `E:\x`, `\\server\share\x`, `C:\nope`},
+		"windows-manifest":  {"manifest", win11, `D:\data`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := gk(t, args...)
