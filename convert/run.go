@@ -34,7 +34,8 @@ type Options struct {
 	// Workers is how many pieces are worked on at once; 0 means two for each
 	// processor that Go uses.
 	Workers int
-	// Memory bounds the buffers, in bytes; 0 means 64 MiB. The target and the
+	// Memory bounds the buffers, in bytes, and what compresses them; 0 means
+	// 64 MiB. One piece is worked on whatever it needs. The target and the
 	// source have bounds of their own.
 	Memory int64
 	// MaxOutput bounds how many bytes of the disk are written: a small image
@@ -147,6 +148,9 @@ func newRun(src block.Device, t Target, opts *Options) *run {
 	each := r.piece
 	if r.enc != nil {
 		each *= 2
+	}
+	if m, ok := r.enc.(interface{ EncodeMemory() int64 }); ok {
+		each += m.EncodeMemory()
 	}
 	r.o.Workers = int(max(1, min(int64(workers), memory/each)))
 	r.turns = newTurns(r.o.Workers)

@@ -124,16 +124,35 @@ type encoders struct {
 // zlibWindow is what QEMU inflates with: windowBits -12.
 const zlibWindow = 4096
 
+// EncodeMemory is what an encoder takes: of zstd, at its highest levels, tables
+// of many times a cluster.
+func (w *Writer) EncodeMemory() int64 {
+	if w.l.Compression != "zstd" {
+		return 256 << 10
+	}
+	switch w.enc.level() {
+	case zstd.SpeedBestCompression:
+		return 36<<20 + w.l.ClusterSize
+	case zstd.SpeedBetterCompression:
+		return 5<<20 + w.l.ClusterSize
+	}
+	return 2<<20 + w.l.ClusterSize
+}
+
+// level is the zstd encoder's own for the one of the layout.
+func (e *encoders) level() zstd.EncoderLevel {
+	if e.layout.Level > 0 {
+		return zstd.EncoderLevelFromZstd(e.layout.Level)
+	}
+	return zstd.SpeedDefault
+}
+
 func (e *encoders) encode(dst, src []byte) ([]byte, error) {
 	if e.layout.Compression == "zstd" {
 		z, ok := e.pool.Get().(*zstd.Encoder)
 		if !ok {
-			level := zstd.SpeedDefault
-			if e.layout.Level > 0 {
-				level = zstd.EncoderLevelFromZstd(e.layout.Level)
-			}
 			var err error
-			z, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level), zstd.WithEncoderCRC(false),
+			z, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(e.level()), zstd.WithEncoderCRC(false),
 				zstd.WithWindowSize(int(max(e.layout.ClusterSize, zstd.MinWindowSize))), zstd.WithLowerEncoderMem(true))
 			if err != nil {
 				return nil, err
