@@ -5,8 +5,11 @@ import (
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/fs/ext4"
+	"github.com/guestkit/guestkit/fs/xfs"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/regf"
+	"github.com/guestkit/guestkit/internal/rpmdb"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/qcow2"
@@ -14,6 +17,7 @@ import (
 	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vhdx"
 	"github.com/guestkit/guestkit/vmdk"
+	"github.com/guestkit/guestkit/volume/lvm"
 )
 
 type limitsDoc struct {
@@ -92,6 +96,13 @@ func limits() []limitDoc {
 		{"check --untrusted: data for a byte of file", convert.DefaultMaxRatio, false},
 		{"GPT: entries", partition.MaxGPT, true},
 		{"MBR: logical partitions", partition.DefaultMaxLogical, false},
+		{"LVM2: metadata of a group", lvm.MaxMetadata, true},
+		{"LVM2: volumes of a group", lvm.MaxVolumes, false},
+		{"ext4: names of a directory", ext4.MaxDirEntries, false},
+		{"ext4: blocks changed by the journal", ext4.MaxReplay, false},
+		{"XFS: names of a directory", xfs.DefaultMaxDirEntries, false},
+		{"XFS: index into the log", xfs.DefaultLogBytes, true},
+		{"rpm: header of a package", rpmdb.MaxHeader, true},
 		{"registry: data of a value", regf.DefaultMaxValueBytes, true},
 		{"registry: levels of keys", regf.MaxDepth, false},
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},

@@ -10,8 +10,8 @@ import (
 	"github.com/guestkit/guestkit/fs/vfs"
 )
 
-// maxDirEntries bounds how many entries a listing holds in memory.
-const maxDirEntries = 1 << 24
+// MaxDirEntries bounds how many entries a listing holds in memory.
+const MaxDirEntries = 1 << 24
 
 // auxTwice marks an entry that names a directory which its listing has named
 // already.
@@ -39,8 +39,8 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 		}
 		err := n.eachDirBlock(func(b []byte, lblk, pblk uint64) (bool, error) {
 			err := l.add(b, pblk, lblk == 0)
-			if len(l.out) > maxDirEntries {
-				return false, n.fault(block.ErrLimit, "more than %d entries", maxDirEntries)
+			if len(l.out) > MaxDirEntries {
+				return false, n.fault(block.ErrLimit, "more than %d entries", MaxDirEntries)
 			}
 			if l.err == nil {
 				l.err = err

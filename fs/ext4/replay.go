@@ -9,9 +9,9 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// maxReplay bounds how many blocks a journal may change: 4 GiB of blocks of
+// MaxReplay bounds how many blocks a journal may change: 4 GiB of blocks of
 // 4 KiB.
-const maxReplay = 1 << 20
+const MaxReplay = 1 << 20
 
 // Flags of a tag.
 const (
@@ -95,8 +95,8 @@ func (r *recovery) scan() (next uint32, stopped, err error) {
 			r.revoked[b] = next
 		}
 		r.blocks = append(r.blocks, r.newBlocks...)
-		if len(r.blocks)+len(r.revoked) > maxReplay {
-			return next, nil, block.Errorf("ext4", "journal", -1, block.ErrLimit, "it changes more than %d blocks", maxReplay)
+		if len(r.blocks)+len(r.revoked) > MaxReplay {
+			return next, nil, block.Errorf("ext4", "journal", -1, block.ErrLimit, "it changes more than %d blocks", MaxReplay)
 		}
 		at = n
 		blocks += used
@@ -329,7 +329,7 @@ func crc32BE(crc uint32, p []byte) uint32 {
 // transaction revokes stays as it is.
 func (r *recovery) overlay() (block.Device, error) {
 	escaped := bytes.NewReader(binary.BigEndian.AppendUint32(nil, jbdMagic))
-	o := block.NewOverlay(r.fs.dev, r.fs.dev.Size(), 2*maxReplay)
+	o := block.NewOverlay(r.fs.dev, r.fs.dev.Size(), 2*MaxReplay)
 	for _, l := range r.blocks {
 		if seq, ok := r.revoked[l.pblk]; ok && int32(seq-l.seq) >= 0 {
 			continue

@@ -7,19 +7,25 @@ import (
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
+// What Options bound by themselves.
+const (
+	DefaultLogBytes      = 64 << 20
+	DefaultMaxDirEntries = 4 << 20
+)
+
 // Options say how a filesystem is read. The zero value, and nil, suit hostile
 // input.
 type Options struct {
 	// CacheBytes bounds the memory that is kept of metadata; 0 means 16 MiB.
 	CacheBytes int64
 	// LogBytes bounds the memory that the index into a dirty log takes; 0
-	// means 64 MiB. A log that needs more is not replayed.
+	// means DefaultLogBytes. A log that needs more is not replayed.
 	LogBytes int64
 	// IgnoreLog leaves a dirty log alone: the filesystem is read as it is on
 	// disk.
 	IgnoreLog bool
 	// MaxDirEntries bounds the names that one ReadDir returns; 0 means
-	// 4,194,304.
+	// DefaultMaxDirEntries.
 	MaxDirEntries int
 	// Log is the device of an external log, nil if it is not at hand.
 	Log block.Reader
@@ -37,10 +43,10 @@ func (o *Options) withDefaults() Options {
 		out.CacheBytes = 16 << 20
 	}
 	if out.LogBytes <= 0 {
-		out.LogBytes = 64 << 20
+		out.LogBytes = DefaultLogBytes
 	}
 	if out.MaxDirEntries <= 0 {
-		out.MaxDirEntries = 4 << 20
+		out.MaxDirEntries = DefaultMaxDirEntries
 	}
 	return out
 }

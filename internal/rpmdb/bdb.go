@@ -145,7 +145,7 @@ func (d *bdb) item(b []byte, n int64, w *walk) error {
 
 // overflow collects size bytes from a chain of overflow pages.
 func (d *bdb) overflow(first, size int64, w *walk) ([]byte, error) {
-	if size > maxHeader || size > d.pages*d.size {
+	if size > MaxHeader || size > d.pages*d.size {
 		return nil, block.Errorf("bdb", "overflow page", first*d.size, block.ErrLimit, "a value of %d bytes", size)
 	}
 	var out []byte

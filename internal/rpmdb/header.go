@@ -8,9 +8,11 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// Limits of one header, those of rpm and tighter.
+// MaxHeader bounds the header of one package, in bytes.
+const MaxHeader = 64 << 20
+
+// Further limits of a header, those of rpm and tighter.
 const (
-	maxHeader = 64 << 20
 	maxTags   = 65536
 	maxData   = 64 << 20
 	maxString = 64 << 10

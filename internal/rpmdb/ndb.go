@@ -104,7 +104,7 @@ func ndbBlob(r block.Reader, index uint32, off, n, slots int64) ([]byte, error) 
 	if n < ndbBlobHead+ndbBlobTail {
 		return nil, fault(block.ErrCorrupt, "%d bytes", n)
 	}
-	b, err := block.ReadBytes(r, off, n, maxHeader)
+	b, err := block.ReadBytes(r, off, n, MaxHeader)
 	if err != nil {
 		return nil, err
 	}

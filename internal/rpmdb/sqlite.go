@@ -169,8 +169,8 @@ func (d *sqlite) cell(p []byte, at int, off int64) (record, error) {
 		return record{}, fault(block.ErrCorrupt, "its size does not end")
 	}
 	body := at + n + m
-	if size > maxHeader {
-		return record{}, fault(block.ErrLimit, "%d bytes, at most %d are read", size, maxHeader)
+	if size > MaxHeader {
+		return record{}, fault(block.ErrLimit, "%d bytes, at most %d are read", size, MaxHeader)
 	}
 	// How much is on the page itself: "B-tree Cell Format".
 	local := int64(size)

@@ -7,9 +7,11 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// Limits of one group.
+// MaxVolumes bounds the volumes of a group.
+const MaxVolumes = 4096
+
+// Further limits of one group.
 const (
-	maxVolumes  = 4096
 	maxSegments = 1 << 16
 	maxStripes  = 128
 )
@@ -170,7 +172,7 @@ func (m *parsed) build(byID map[string]*PhysicalVolume) *Group {
 		if !visible(s) {
 			continue
 		}
-		if len(g.Volumes) == maxVolumes {
+		if len(g.Volumes) == MaxVolumes {
 			break
 		}
 		v := &Volume{Name: s.name, UUID: s.values["id"].str}

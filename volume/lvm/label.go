@@ -7,6 +7,9 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
+// MaxMetadata bounds the text that describes a group, in bytes.
+const MaxMetadata = 16 << 20
+
 const (
 	format     = "lvm2"
 	sectorSize = 512
@@ -14,7 +17,6 @@ const (
 	crcInitial = 0xf597a6cf
 	maxAreas   = 16
 	mdaHeader  = 512
-	maxText    = 16 << 20
 	mdaMagic   = " LVM2 x[5A%r0N*>"
 	ignoredMDA = 1 << 0
 )
@@ -185,16 +187,16 @@ func (pv *PhysicalVolume) text(a area) ([]byte, error) {
 		return nil, fault(0x18, block.ErrCorrupt, "it says that it has %d bytes at %#x", h.size, h.start)
 	case t.offset == 0 || t.flags&ignoredMDA != 0:
 		return nil, nil
-	case t.size > maxText:
-		return nil, fault(0x30, block.ErrLimit, "metadata of %d bytes, at most %d are read", t.size, maxText)
+	case t.size > MaxMetadata:
+		return nil, fault(0x30, block.ErrLimit, "metadata of %d bytes, at most %d are read", t.size, MaxMetadata)
 	case t.offset < mdaHeader || t.offset >= h.size || t.size > h.size-mdaHeader:
 		return nil, fault(0x28, block.ErrCorrupt, "metadata of %d bytes at %#x leaves the area", t.size, t.offset)
 	}
 	first := min(int64(t.size), a.size-int64(t.offset))
-	text, err := block.ReadBytes(pv.Device, a.off+int64(t.offset), first, maxText)
+	text, err := block.ReadBytes(pv.Device, a.off+int64(t.offset), first, MaxMetadata)
 	if err == nil && first < int64(t.size) { // the ring goes on behind the header
 		var rest []byte
-		rest, err = block.ReadBytes(pv.Device, a.off+mdaHeader, int64(t.size)-first, maxText)
+		rest, err = block.ReadBytes(pv.Device, a.off+mdaHeader, int64(t.size)-first, MaxMetadata)
 		text = append(text, rest...)
 	}
 	if err != nil {
