@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // ErrSpace says that the output would not fit onto its file system.
@@ -25,8 +26,8 @@ func (out *Output) fits(ctx context.Context, src block.Device, opts *Options) er
 	if out.File.NoSpaceCheck || out.Device || opts.Compress {
 		return nil
 	}
-	if w, err := writerOf(out.Format); err != nil || w.bound != nil {
-		return nil // it compresses unasked
+	if out.packs() {
+		return nil
 	}
 	free := freeSpace(filepath.Dir(out.Path))
 	if free < 0 || src.Size() <= free {
@@ -57,4 +58,15 @@ func (out *Output) fits(ctx context.Context, src block.Device, opts *Options) er
 		return nil
 	}
 	return &os.PathError{Op: "create", Path: out.Path, Err: fmt.Errorf("%w: the disk has at least %d bytes of data, and %d are free", ErrSpace, need, free)}
+}
+
+// packs reports whether images are compressed unasked.
+func (out *Output) packs() bool {
+	switch out.Format {
+	case "ova", "tar.gz":
+		return true
+	case "vmdk":
+		return out.VMDK.Subformat == vmdk.StreamOptimized
+	}
+	return false
 }

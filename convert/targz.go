@@ -223,6 +223,22 @@ func (t *tarGz) Close() error {
 	return nil
 }
 
+// boundTarGz takes every piece for one that does not compress.
+func boundTarGz(t Target) Target {
+	if t, ok := t.(*tarGz); ok {
+		return tarGzBound{t}
+	}
+	return t
+}
+
+type tarGzBound struct{ *tarGz }
+
+// Encode makes room for pieces that are stored, each with the heads of its
+// blocks, an empty block and the checksum.
+func (b tarGzBound) Encode(dst, src []byte) ([]byte, bool, error) {
+	return largest(dst, int64(len(src)+len(src)/1024+64))
+}
+
 // reopenTarGz opens the disk in an archive.
 func reopenTarGz(r block.Reader) (format.Image, error) {
 	z, err := wrapped.Open("gz", r, wrapped.Limits{})

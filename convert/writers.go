@@ -49,7 +49,7 @@ func writers() []writer {
 		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
 		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
 		{name: "vdi", extensions: []string{".vdi"}, rounds: true, start: startVDI, dry: dryVDI},
-		{name: "tar.gz", compresses: true, rounds: true, start: startTarGz},
+		{name: "tar.gz", extensions: []string{".tar.gz", ".tgz"}, compresses: true, rounds: true, start: startTarGz, bound: boundTarGz},
 		{name: "ova", extensions: []string{".ova"}, compresses: true, rounds: true, start: startOVA, bound: boundVMDK},
 	}
 }
@@ -188,9 +188,9 @@ func Formats() []string {
 // FormatOf tells the format that the extension of a file's name stands for, ""
 // if it stands for none that can be written.
 func FormatOf(path string) string {
-	ext := strings.ToLower(filepath.Ext(path))
+	name := strings.ToLower(path)
 	for _, w := range writers() {
-		if slices.Contains(w.extensions, ext) {
+		if slices.ContainsFunc(w.extensions, func(ext string) bool { return strings.HasSuffix(name, ext) }) {
 			return w.name
 		}
 	}
