@@ -64,7 +64,11 @@ func ToFile(ctx context.Context, src block.Device, out *Output, opts *Options) (
 			return res, err
 		}
 	}
-	return res, o.commit()
+	if err := o.commit(); err != nil {
+		return res, err
+	}
+	res.File = o.size()
+	return res, nil
 }
 
 // Create makes an empty image file with a disk of size bytes: of zeros, or of
@@ -171,6 +175,28 @@ func (o *opened) commit() error {
 		}
 	}
 	return err
+}
+
+// size is that of all files together.
+func (o *opened) size() int64 {
+	n := sizeOf(o.file)
+	for _, f := range o.beside {
+		n += sizeOf(f.File)
+	}
+	return n
+}
+
+// sizeOf is the size of a file or device, 0 where that cannot be told.
+func sizeOf(f hostFile) int64 {
+	s, ok := f.(io.Seeker)
+	if !ok {
+		return 0
+	}
+	n, err := s.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (o *opened) Close() error {

@@ -102,7 +102,11 @@ func ToOVA(ctx context.Context, disks []block.Device, out *Output, opts *Options
 			return sum, err
 		}
 	}
-	return sum, file.Commit()
+	if err := file.Commit(); err != nil {
+		return sum, err
+	}
+	sum.File = sizeOf(file)
+	return sum, nil
 }
 
 // verifyOVA compares the disks of a package with what they were copied from.

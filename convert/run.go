@@ -57,6 +57,7 @@ type Range struct{ Off, Len int64 }
 // A Result says what was done, in bytes of the disk.
 type Result struct {
 	Size   int64
+	File   int64   // of all files of the output together, once they have their names; 0 of a stream
 	Data   int64   // written
 	Zero   int64   // left out as zeros
 	Kept   int64   // left to the backing file of the target

@@ -49,7 +49,11 @@ func StreamToFile(ctx context.Context, src Stream, out *Output, opts *Options) (
 			return res, err
 		}
 	}
-	return res, o.commit()
+	if err := o.commit(); err != nil {
+		return res, err
+	}
+	res.File = o.size()
+	return res, nil
 }
 
 // StreamToStream copies src to w as a raw image. After an error, w has a part of
