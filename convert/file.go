@@ -58,6 +58,9 @@ func CreateFile(path string, opts *FileOptions) (*File, error) {
 	rand.Read(random[:])
 	temp := filepath.Join(dir, tempPrefix+hex.EncodeToString(random[:])+tempSuffix)
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return nil, &fs.PathError{Op: "create", Path: path, Err: pe.Err} // nobody knows the other name
+	}
 	if err != nil {
 		return nil, err
 	}

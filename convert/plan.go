@@ -66,7 +66,7 @@ func (p *planner) run(ctx context.Context) error {
 			break
 		}
 		if !p.salvage {
-			return err
+			return readError(off, err)
 		}
 		// Nothing is known here, so it is read, which finds out what is lost.
 		n := min(64<<10-off%(64<<10), size-off)

@@ -88,6 +88,14 @@ corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
 		if repair != "" && repair != "leaks" && repair != "all" {
 			return usagef("--repair is leaks or all, not %q", repair)
 		}
+		for _, f := range []string{"untrusted", "repair", "compat"} {
+			if platform != "" && cmd.Flags().Changed(f) {
+				return usagef("--target and --%s exclude each other", f)
+			}
+			if untrusted && f != "untrusted" && cmd.Flags().Changed(f) {
+				return usagef("--untrusted and --%s exclude each other", f)
+			}
+		}
 		if platform != "" {
 			return a.checkTarget(platform, args[0], stated)
 		}
@@ -134,17 +142,17 @@ func gateFlags(cmd *cobra.Command, gate *convert.Gate) []string {
 
 func (a *app) check(path, stated, repair string, qemu bool) error {
 	if err := plainFile(path); err != nil {
-		return &exitError{checkUnfinished, err}
+		return &exitError{code: checkUnfinished, err: err}
 	}
 	info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
 	if err != nil {
-		return &exitError{checkUnfinished, err}
+		return &exitError{code: checkUnfinished, err: err}
 	}
 	switch {
 	case !format.Checks(info.Format):
-		return &exitError{checkUnsupported, fmt.Errorf("%s: %s images have nothing to check", path, info.Format)}
+		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images have nothing to check", path, info.Format)}
 	case repair != "" && info.Format != "qcow2":
-		return &exitError{checkUnsupported, fmt.Errorf("%s: %s images cannot be repaired", path, info.Format)}
+		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images cannot be repaired", path, info.Format)}
 	}
 	doc := checkDoc{Schema: schema("check"), Path: path, Format: info.Format, Faults: []faultDoc{}}
 	report := func(f format.Fault) {
@@ -170,9 +178,9 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	}
 	switch {
 	case errors.Is(err, ova.ErrNoManifest):
-		return &exitError{checkUnsupported, err}
+		return &exitError{code: checkUnsupported, err: err}
 	case err != nil:
-		return &exitError{checkUnfinished, pathError(path, err)}
+		return &exitError{code: checkUnfinished, err: pathError(path, err)}
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
 	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt
@@ -182,9 +190,9 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	}
 	switch {
 	case rerr != nil && !errors.Is(rerr, block.ErrCorrupt):
-		return &exitError{checkUnfinished, pathError(path, rerr)}
+		return &exitError{code: checkUnfinished, err: pathError(path, rerr)}
 	case rerr != nil:
-		return &exitError{checkCorrupt, pathError(path, rerr)}
+		return &exitError{code: checkCorrupt, err: pathError(path, rerr)}
 	case doc.Repaired:
 		return nil
 	case res.Corruptions > 0 || res.Corrupt:
@@ -250,12 +258,12 @@ func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 func (a *app) untrusted(path string, gate *convert.Gate) error {
 	f, err := format.OpenHostFile(path)
 	if err != nil {
-		return &exitError{checkUnfinished, err}
+		return &exitError{code: checkUnfinished, err: err}
 	}
 	defer f.Close()
 	reasons, err := convert.CheckUntrusted(a.ctx, f, gate)
 	if err != nil {
-		return &exitError{checkUnfinished, pathError(path, err)}
+		return &exitError{code: checkUnfinished, err: pathError(path, err)}
 	}
 	if a.json {
 		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(reasons)), Faults: []faultDoc{}}

@@ -47,7 +47,7 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 		if err != nil {
 			return err
 		}
-		failed := func(err error) error { return &exitError{compareFailed, err} }
+		failed := func(err error) error { return &exitError{code: compareFailed, err: err} }
 		o := src.options()
 		x, err := openSource(args[0], o, a)
 		if err != nil {
@@ -60,6 +60,9 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 			return failed(err)
 		}
 		defer y.Close()
+		if err := src.chosen(x.Info(), y.Info()); err != nil {
+			return err
+		}
 		d, err := convert.Compare(a.ctx, x, y, strict, how.callback())
 		how.end()
 		if err != nil {

@@ -24,7 +24,7 @@ type convertDoc struct {
 	Output       string    `json:"output"`
 	OutputFormat string    `json:"output_format"`
 	VirtualSize  int64     `json:"virtual_size"`
-	OutputSize   int64     `json:"output_size"` // of the file; absent streams have -1
+	OutputSize   int64     `json:"output_size"` // of all its files; -1 of a stream
 	Data         int64     `json:"data"`        // bytes of the disk that were written
 	Zero         int64     `json:"zero"`        // and left out as zeros
 	Cloned       int64     `json:"cloned"`      // the part of data that shares blocks with the source
@@ -89,7 +89,7 @@ an error.`,
 	f.StringVar(&c.output, "output", "", "the `FILE` to write, in place of the second argument")
 	f.StringVar(&c.target, "target", "", "write what this `PLATFORM` takes: "+strings.Join(target.Names(), ", "))
 	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
-	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
+	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress; `TYPE[,LEVEL]`, zlib or zstd, stands behind a = as in -c=zstd,9")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
 	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay (qcow2, vhd) of the backing `FILE`, which the source has too: write only what differs from it")
@@ -129,6 +129,9 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if len(rest) > 0 {
 		return usagef("convert takes one source and one output")
 	}
+	if c.workers < 0 {
+		return usagef("--workers is a number of pieces, not %d", c.workers)
+	}
 	show, err := a.newProgress(*c.progress)
 	if err != nil {
 		return err
@@ -160,6 +163,11 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	o := c.src.options()
 	o.Snapshot = strings.TrimPrefix(strings.TrimPrefix(c.snapshot, "snapshot.id="), "snapshot.name=")
 	var in *input
+	if disks[0] == "-" && (out.Format == "ova" || c.target != "") {
+		if disks[0] = regularStdin(a.in); disks[0] == "" {
+			return usagef("an OVA, and what --target writes, need a disk of a known size, which a pipe has not; save it to a file first")
+		}
+	}
 	if out.Format == "ova" {
 		in, err = a.openMachine(disks, o)
 	} else if c.target != "" { // whose rules are of a disk of a known size
@@ -171,6 +179,9 @@ func (a *app) convert(c *convertFlags, args []string) error {
 		return err
 	}
 	defer in.Close()
+	if err := c.src.chosen(in.info); err != nil {
+		return err
+	}
 
 	opts := &convert.Options{Compress: c.layout.compress != "", NoClone: c.noClone, Salvage: c.salvage, Workers: c.workers,
 		Sparse: int64(c.sparse), Memory: int64(c.memory), MaxOutput: int64(c.maxOutput), Progress: show.callback()}
@@ -204,8 +215,8 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	}
 	show.end()
 	if err != nil {
-		err = hint(err, "--no-space-check begins all the same", convert.ErrSpace)
-		return hint(pathError(c.output, err), "--force replaces it", os.ErrExist)
+		err = hint(pathError(c.output, err), "--no-space-check begins all the same", convert.ErrSpace)
+		return hint(err, "--force replaces it", os.ErrExist)
 	}
 	return a.converted(c, in.info, out, res, stream)
 }
@@ -214,9 +225,12 @@ func (a *app) convert(c *convertFlags, args []string) error {
 func (a *app) copyDisk(c *convertFlags, in *input, out *convert.Output, opts *convert.Options, stream bool) (convert.Result, error) {
 	var src block.Device = in.img
 	if c.offset > 0 || c.length >= 0 {
-		n := int64(c.length)
+		n, rest := int64(c.length), src.Size()-int64(c.offset)
 		if n < 0 {
-			n = src.Size()
+			n = rest
+		}
+		if n < 0 || n > rest {
+			return convert.Result{}, pathError(in.info.Name, block.Errorf("", "disk", -1, block.ErrTruncated, "it ends at %d, before the part that is to be copied", src.Size()))
 		}
 		src = ranged{block.Section(src, int64(c.offset), n), in.img}
 	}
@@ -260,9 +274,9 @@ func (a *app) copyStream(c *convertFlags, in *input, out *convert.Output, opts *
 
 // converted tells what was done.
 func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output, res convert.Result, stream bool) error {
-	size := int64(-1)
-	if fi, err := os.Stat(c.output); err == nil && !stream {
-		size = fi.Size()
+	size := res.File
+	if stream {
+		size = -1
 	}
 	doc := convertDoc{Schema: schema("convert"), Source: info.Name, SourceFormat: info.Format, Output: c.output, OutputFormat: out.Format,
 		VirtualSize: res.Size, OutputSize: size, Data: res.Data, Zero: res.Zero, Cloned: res.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}

@@ -19,8 +19,9 @@ const (
 // An exitError ends a command with a code. Its err is printed, unless it is
 // nil because all was said.
 type exitError struct {
-	code int
-	err  error
+	code  int
+	err   error
+	usage bool // --help tells more
 }
 
 func (e *exitError) Error() string {
@@ -42,7 +43,7 @@ func exit(code int) error {
 
 // usagef is an error of how the command was called.
 func usagef(format string, args ...any) error {
-	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...), usage: true}
 }
 
 // nothingf says that what was asked for is not there.

@@ -59,6 +59,9 @@ chain they come from (depth), and where they lie in its file.`,
 			return err
 		}
 		defer img.Close()
+		if err := src.chosen(img.Info()); err != nil {
+			return err
+		}
 		n := int64(length)
 		if n < 0 {
 			n = img.Size()

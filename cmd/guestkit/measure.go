@@ -38,7 +38,7 @@ and compresses everything, and writes nothing.`,
 	f := cmd.Flags()
 	f.Var(&size, "size", "measure an empty disk of this size")
 	f.BoolVar(&exact, "exact", false, "read everything for the exact size")
-	f.StringVarP(&l.compress, "compress", "c", "", "compress: `TYPE[,LEVEL]`, zlib or zstd")
+	f.StringVarP(&l.compress, "compress", "c", "", "compress; `TYPE[,LEVEL]`, zlib or zstd, stands behind a = as in -c=zstd,9")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&snapshot, "snapshot", "l", "", "measure the internal snapshot of this `ID` or name")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -76,6 +76,9 @@ and compresses everything, and writes nothing.`,
 				return oerr
 			}
 			defer img.Close()
+			if err := src.chosen(img.Info()); err != nil {
+				return err
+			}
 			source = img.Info()
 			m, err = convert.MeasureDisk(a.ctx, img, out, &convert.Options{Compress: l.compress != ""}, exact)
 		}

@@ -129,8 +129,11 @@ func (a *app) report(err error, command string) int {
 			return code
 		}
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	a.err.Printf("%s %s\n", terminal.Red.In("guestkit:"), err)
-	if code == exitUsage {
+	if e != nil && e.usage {
 		a.err.Printf("Try '%s --help'.\n", command)
 	}
 	return code

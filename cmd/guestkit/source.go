@@ -106,8 +106,10 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	if err != nil {
 		return nil, err
 	}
+	var infos []*format.Info
 	for _, img := range g.Images() {
 		info := img.Info()
+		infos = append(infos, info)
 		if err := fits(shownName(info), img.Size(), s.options()); err != nil {
 			g.Close()
 			return nil, err
@@ -117,7 +119,21 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			s.a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
 		}
 	}
+	if err := s.chosen(infos...); err != nil {
+		g.Close()
+		return nil, err
+	}
 	return g, nil
+}
+
+// chosen refuses --disk where none of the images is one of a package.
+func (s *source) chosen(infos ...*format.Info) error {
+	for _, i := range infos {
+		if s.disk == "" || i.Disk != "" {
+			return nil
+		}
+	}
+	return usagef("--disk takes a disk of an OVA or OVF, and there is none")
 }
 
 // fits refuses a disk that is larger than the user wants.
@@ -272,6 +288,9 @@ func (a *app) sayError(err error, code int) int {
 func pathError(path string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if pe, ok := err.(*fs.PathError); ok && pe.Path == path { // which says it already
+		err = pe.Err
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

@@ -14,12 +14,18 @@ func (a *app) plan(name string, out *convert.Output, src block.Device) (block.De
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
+	asked := *out
 	grown, err := t.Plan(out, src)
 	if err != nil {
 		return nil, err
 	}
+	for _, s := range [][2]string{{string(asked.VMDK.Subformat), string(out.VMDK.Subformat)}, {asked.VHD.Subformat, out.VHD.Subformat}, {asked.VHDX.Subformat, out.VHDX.Subformat}} {
+		if s[0] != "" && s[0] != s[1] {
+			return nil, usagef("%s takes the subformat %s, not %s", t.Title, s[1], s[0])
+		}
+	}
 	if n := grown.Size() - src.Size(); n > 0 && !a.quiet {
-		a.err.Printf("%s takes disks of other sizes: %s of zeros follow the disk, and behind a GPT its backup is no longer at the end\n", t.Title, terminal.Size(n))
+		a.err.Printf("guestkit: %s takes disks of other sizes: %s of zeros follow the disk, and behind a GPT its backup is no longer at the end\n", t.Title, terminal.Size(n))
 	}
 	return grown, nil
 }
@@ -49,7 +55,7 @@ func (a *app) checkTarget(name, path, stated string) error {
 		if e, ok := err.(*exitError); ok {
 			return e
 		}
-		return &exitError{checkUnfinished, err}
+		return &exitError{code: checkUnfinished, err: err}
 	}
 	switch {
 	case a.json:

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A said is what a command line is to do.
+type said struct {
+	args string // in words; file names are relative to the folder of the test
+	code int
+	text string // a part of what it prints
+}
+
+// say runs command lines in which words with a dot are files in dir.
+func say(t *testing.T, dir string, lines []said) {
+	t.Helper()
+	for _, l := range lines {
+		args := strings.Fields(l.args)
+		for i, w := range args {
+			if strings.Contains(w, ".") && (i == 0 || args[i-1] != "-b" && args[i-1] != "-B") {
+				args[i] = filepath.Join(dir, w)
+			}
+		}
+		r := gk(t, args...)
+		if r.code != l.code || !strings.Contains(r.out+r.err, l.text) {
+			t.Errorf("%s: code %d, not %d, or %q is missing\n%s%s", l.args, r.code, l.code, l.text, r.out, r.err)
+		}
+		if helped := strings.Contains(r.err, "--help"); helped && r.code != exitUsage {
+			t.Errorf("%s: --help is no remedy\n%s", l.args, r.err)
+		}
+	}
+}
+
+// disks writes two raw disks of a MiB and a little, the second of which differs from
+// the first in its middle.
+func disks(t *testing.T, dir string) {
+	t.Helper()
+	b := make([]byte, 1<<20+512)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 << 10 {
+		b[i] = byte(r.Uint32())
+	}
+	for name, at := range map[string]int{"a.raw": 0, "b.raw": 1 << 19} {
+		b[at] ^= 0xff
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b[at] ^= 0xff
+	}
+}
+
+// nothingElse fails if a file that is not wanted, or is not finished, lies in dir.
+func nothingElse(t *testing.T, dir string) {
+	t.Helper()
+	for _, p := range []string{"no*", ".*"} {
+		if left, _ := filepath.Glob(filepath.Join(dir, p)); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+// TestPackages goes through the commands that write packages and read their disks.
+func TestPackages(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	say(t, dir, []said{
+		{"convert a.raw two.ova -a b.raw --verify", exitDone, "ova"},
+		{"convert a.raw no.qcow2 -a b.raw", exitUsage, "hold one disk"},
+		{"info two.ova", exitDone, "two-disk2.vmdk"},
+		{"check two.ova", exitDone, "nothing is wrong"},
+		{"convert two.ova no.raw", exitFailed, "choose with --disk"},
+		{"convert two.ova --disk 3 no.raw", exitFailed, "there is no disk"},
+		{"convert a.raw --disk 1 no.qcow2", exitUsage, "a disk of an OVA"},
+		{"map a.raw --disk 1", exitUsage, "a disk of an OVA"},
+		{"measure a.raw -O raw --disk 1", exitUsage, "a disk of an OVA"},
+		{"inspect a.raw --disk 1", exitUsage, "a disk of an OVA"},
+		{"convert two.ova --disk 2 second.qcow2", exitDone, "qcow2"},
+		{"compare second.qcow2 b.raw", exitDone, "same"},
+		{"compare two.ova b.raw --disk vmdisk2", exitDone, "same"},
+		{"compare two.ova b.raw --disk two-disk1.vmdk", compareFailed, "there is no disk"}, // a name of no file here
+		{"compare two.ova b.raw --disk 1", compareDiffer, "differ"},
+		{"compare a.raw b.raw --disk 1", exitUsage, "a disk of an OVA"},
+		{"compare a.raw missing.raw", compareFailed, "no such file"},
+		{"convert two.ova again.ova", exitDone, "ova"},
+		{"compare again.ova b.raw --disk 2", exitDone, "same"},
+	})
+	b, err := os.ReadFile(filepath.Join(dir, "two.ova"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(filepath.Join(dir, "bad.ova"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	say(t, dir, []said{{"check bad.ova", checkCorrupt, "the manifest says"}, {"info bad.ova --verify", exitFailed, "the manifest says"}})
+	nothingElse(t, dir)
+}
+
+// TestOverlays goes through the commands that write overlays.
+func TestOverlays(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	say(t, dir, []said{
+		{"convert a.raw base.vhd", exitDone, "vhd"},
+		{"create -b base.vhd child.vhd", exitDone, "1 MiB"},
+		{"info child.vhd", exitDone, "differencing"},
+		{"check child.vhd", exitDone, "nothing is wrong"},
+		{"compare child.vhd a.raw", exitDone, "same"},
+		{"create -b missing.vhd no.vhd", exitFailed, "no such file"},
+		{"create -b a.raw -F raw no.vhd", exitUsage, "the parent of a VHD"},
+		{"create -b a.raw no.qcow2", exitUsage, "-F"},
+		{"create -b a.raw -F raw no.vdi", exitUsage, "no backing file"},
+		{"create -b a.raw -F raw no.raw", exitUsage, "no backing file"},
+		{"convert -B base.vhd b.raw changed.vhd", exitDone, "vhd"},
+		{"compare changed.vhd b.raw", exitDone, "same"},
+		{"convert a.raw base.qcow2", exitDone, "qcow2"},
+		{"convert -B base.qcow2 -F qcow2 b.raw changed.qcow2", exitDone, "qcow2"},
+		{"compare changed.qcow2 b.raw", exitDone, "same"},
+		{"convert -B base.qcow2 changed.qcow2 again.qcow2", exitDone, "qcow2"},
+		{"compare again.qcow2 b.raw", exitDone, "same"},
+		{"convert -B base.qcow2 b.raw no.qcow2", exitUsage, "-F"},
+		{"convert -B base.qcow2 -F qcow2 --flatten b.raw no.qcow2", exitUsage, "--flatten"},
+	})
+	nothingElse(t, dir)
+}
+
+// TestTargets goes through the commands that know what platforms take.
+func TestTargets(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	for _, x := range [][3]string{ // another output than that of the platform is refused
+		{"azure", "vhd", "vdi"}, {"aws", "vmdk", "qcow2"}, {"esxi", "ova", "vhd"}, {"hyperv", "vhdx", "qcow2"},
+		{"virtualbox", "vdi", "qcow2"}, {"proxmox", "qcow2", "vhd"}, {"kubevirt", "qcow2", "vmdk"},
+	} {
+		name, file := x[0], x[0]+"."+x[1]
+		say(t, dir, []said{
+			{"convert --target " + name + " a.raw " + file, exitDone, x[1]},
+			{"check --target " + name + " " + file, exitDone, "keeps every rule"},
+			{"compare a.raw " + file, exitDone, "same"},
+			{"convert --target " + name + " -O " + x[2] + " a.raw no.image", exitFailed, "takes no " + x[2]},
+			{"convert a.raw wrong." + x[2] + " --force", exitDone, x[2]},
+			{"check --target " + name + " wrong." + x[2], checkCorrupt, "convert --target " + name},
+			{"check --json --target " + name + " wrong." + x[2], checkCorrupt, `"rule"`},
+		})
+	}
+	say(t, dir, []said{
+		{"check --target mars a.raw", exitUsage, "the targets are azure"},
+		{"check --target azure missing.vhd", checkUnfinished, "no such file"},
+		{"check --target azure --untrusted azure.vhd", exitUsage, "exclude each other"},
+		{"check --target azure --repair all azure.vhd", exitUsage, "exclude each other"},
+		{"check --untrusted --repair all proxmox.qcow2", exitUsage, "exclude each other"},
+		{"convert --target azure -o subformat=dynamic a.raw no.vhd", exitUsage, "the subformat fixed"},
+		{"convert --target azure - no.vhd", exitUsage, "a pipe"},
+		{"convert - no.ova", exitUsage, "a pipe"},
+	})
+	nothingElse(t, dir)
+}
+
+// TestConvertDocument holds the sizes in the document of convert to the files.
+func TestConvertDocument(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	for name, args := range map[string][]string{
+		"a.qcow2": nil, "b.qcow2": {"-o", "data_file=data.raw"}, "c.ova": nil, "d.tar.gz": nil,
+		"e.vmdk": {"-o", "subformat=twoGbMaxExtentSparse"}, "f.vmdk": {"-o", "subformat=monolithicFlat"},
+	} {
+		out := filepath.Join(dir, name)
+		r := gk(t, append([]string{"convert", "--json", filepath.Join(dir, "a.raw"), out}, args...)...)
+		var doc convertDoc
+		if err := json.Unmarshal([]byte(r.out), &doc); err != nil || r.code != 0 {
+			t.Fatal(err, r)
+		}
+		want := int64(0)
+		for _, p := range []string{out, filepath.Join(dir, "e-s001.vmdk"), filepath.Join(dir, "f-flat.vmdk"), filepath.Join(dir, "data.raw")} {
+			belongs := p == out || strings.Contains(p, "-") && filepath.Base(p)[0] == name[0] || name == "b.qcow2" && strings.HasSuffix(p, "data.raw")
+			if fi, err := os.Stat(p); err == nil && belongs {
+				want += fi.Size()
+			}
+		}
+		if doc.OutputSize != want || want < 300<<10 {
+			t.Errorf("%s: output_size is %d, its files have %d", name, doc.OutputSize, want)
+		}
+		// A measure that is not exact is never too small.
+		m := gk(t, append([]string{"measure", "--json", "-O", doc.OutputFormat, filepath.Join(dir, "a.raw")}, args...)...)
+		var measured measureDoc
+		if err := json.Unmarshal([]byte(m.out), &measured); err != nil {
+			t.Fatal(err, m)
+		}
+		if measured.Required < doc.OutputSize || measured.FullyAllocated < measured.Required {
+			t.Errorf("%s: measured %d, fully allocated %d; it has %d", name, measured.Required, measured.FullyAllocated, doc.OutputSize)
+		}
+	}
+}
+
+// TestParts copies parts of a disk, and refuses those that pass its end.
+func TestParts(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	say(t, dir, []said{
+		{"convert --offset 512 --length 1M a.raw part.raw", exitDone, "raw"},
+		{"convert --offset 2M a.raw no.raw", exitFailed, "ends at 1049088"},
+		{"convert --length 2M a.raw no.raw", exitFailed, "ends at 1049088"},
+		{"convert --workers -1 a.raw no.raw", exitUsage, "--workers"},
+		{"convert a.raw missing/no.raw", exitFailed, "missing/no.raw: no such file"},
+		{"convert a.raw part.raw", exitFailed, "part.raw: file already exists (--force"},
+		{"convert a.raw a.raw --force", exitFailed, "the same file as the source"},
+	})
+	disk, err := os.ReadFile(filepath.Join(dir, "a.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if part, err := os.ReadFile(filepath.Join(dir, "part.raw")); err != nil || !bytes.Equal(part, disk[512:]) {
+		t.Error("a part differs", err)
+	}
+	nothingElse(t, dir)
+}
