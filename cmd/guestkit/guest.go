@@ -24,6 +24,9 @@ type guestTree struct {
 
 func (t *guestTree) Close() error { return t.guest.Close() }
 
+// Problems are those of the images, and then of the filesystems.
+func (t *guestTree) Problems() []error { return append(problems(t.guest, nil), t.FS.Problems()...) }
+
 // volumeFlag gives a command the flag --volume.
 func (s *source) volumeFlag(cmd *cobra.Command) *string {
 	v := cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")

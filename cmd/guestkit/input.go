@@ -90,7 +90,6 @@ func (a *app) openDisk(path string, o *format.Options) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.warn(img.Problems())
 	return &input{info: img.Info(), img: img}, nil
 }
 
@@ -209,6 +208,7 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 		}
 		f.Close()
 	}
+	a.warn(img.Problems())
 	for _, below := range img.Info().Chain {
 		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
 	}
