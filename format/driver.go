@@ -33,7 +33,7 @@ type opened interface {
 }
 
 func drivers() []driver {
-	return []driver{
+	return append([]driver{
 		{name: "raw", aliases: []string{"file", "host_device"}, open: openRaw},
 		{name: "qcow2", open: openQcow2, describe: describeQcow2, check: checkQcow2},
 		{name: "vdi", open: openVDI, describe: describeVDI, check: checkVDI},
@@ -42,7 +42,7 @@ func drivers() []driver {
 		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
 		{name: "ova", open: openPackage, describe: describePackage, check: checkPackage},
 		{name: "ovf", open: openPackage, describe: describePackage},
-	}
+	}, fallbackDrivers()...)
 }
 
 // find returns the driver of that name or alias.

@@ -16,6 +16,7 @@ type Info struct {
 	Version     string // of the format
 	Subformat   string // "streamOptimized", "fixed"
 	Wrapper     string // how the file is compressed as a whole: "gz", "xz", "zst", "bz2"; "" if it is not
+	ReadBy      string // "qemu-img" where that read the image (build tag qemu), "" where guestkit did
 	VirtualSize int64
 	FileSize    int64
 	Allocated   int64 // what the file takes on the host, -1 if unknown

@@ -186,7 +186,7 @@ func stated(name string) (driver, string, error) {
 	case name == "luks":
 		return driver{}, "", block.Errorf(name, "image", 0, block.ErrEncrypted, "LUKS")
 	}
-	return driver{}, "", block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read", name)
+	return driver{}, "", block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read%s", name, advice(name))
 }
 
 // fill sets what every Info has.

@@ -15,6 +15,7 @@ type imageDoc struct {
 	Wrapper       string        `json:"wrapper,omitempty"` // gz, xz, zst or bz2, where the file is compressed as a whole
 	Version       string        `json:"version,omitempty"`
 	Subformat     string        `json:"subformat,omitempty"`
+	ReadBy        string        `json:"read_by,omitempty"` // qemu-img, where guestkit did not read it itself
 	VirtualSize   int64         `json:"virtual_size"`
 	FileSize      int64         `json:"file_size"`
 	Allocated     *int64        `json:"allocated,omitempty"` // absent where the system does not tell
@@ -70,7 +71,7 @@ type bitmapDoc struct {
 
 func newImageDoc(i *format.Info) imageDoc {
 	d := imageDoc{
-		Path: i.Name, Format: i.Format, FormatStated: i.Stated, Wrapper: i.Wrapper, Version: i.Version, Subformat: i.Subformat,
+		Path: i.Name, Format: i.Format, FormatStated: i.Stated, Wrapper: i.Wrapper, Version: i.Version, Subformat: i.Subformat, ReadBy: i.ReadBy,
 		VirtualSize: i.VirtualSize, FileSize: i.FileSize, SectorSize: i.SectorSize,
 		ClusterSize: i.ClusterSize, Compat: i.Compat, Compression: i.CompressionType, RefcountBits: i.RefcountBits,
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,

@@ -125,6 +125,7 @@ func (a *app) showInfo(i *format.Info) {
 		}
 	}
 	row("format", formatLine(i))
+	row("read by", i.ReadBy)
 	row("virtual size", fmt.Sprintf("%s (%d bytes)", terminal.Size(i.VirtualSize), i.VirtualSize))
 	size := terminal.Size(i.FileSize)
 	if i.Allocated >= 0 {

@@ -1,0 +1,5 @@
+//go:build !qemu || !linux
+
+package format
+
+func fallbackDrivers() []driver { return nil }
