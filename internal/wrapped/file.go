@@ -43,6 +43,9 @@ type File struct {
 func Open(format string, r block.Reader, l Limits) (*File, error) {
 	f := &File{r: r, format: format, l: l.WithDefaults()}
 	size, err := f.stated()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, block.Errorf(format, "file", r.Size(), block.ErrTruncated, "it ends too early")
+	}
 	if err != nil {
 		z := &Reader{format: format, in: newInput(nil, 0)}
 		z.fail("file", 0, err)
