@@ -166,7 +166,7 @@ func (s *sequence) plan(ctx context.Context, emit func(span) error) error {
 		ended := p.err == io.EOF || p.err == io.ErrUnexpectedEOF // of ReadFull
 		switch {
 		case p.err != nil && !ended:
-			return p.err
+			return readError(off, p.err)
 		case s.size >= 0 && n > s.size-off:
 			return block.Errorf("", "stream", off, block.ErrCorrupt, "it goes on past the %d bytes that its disk has", s.size)
 		case s.size >= 0 && ended && off+n < s.size:

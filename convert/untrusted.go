@@ -2,10 +2,12 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
 )
 
@@ -68,11 +70,13 @@ func CheckUntrusted(ctx context.Context, r block.Reader, g *Gate) ([]error, erro
 	if len(reasons) > 0 {
 		return reasons, nil
 	}
-	if info.Format == "qcow2" {
-		res, err := qcow2.Check(ctx, r, &qcow2.CheckOptions{Limits: g.Qcow2})
+	if format.Checks(info.Format) {
+		res, err := format.Check(ctx, r, &format.Options{Format: g.Format, Qcow2: g.Qcow2}, nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case errors.Is(err, ova.ErrNoManifest):
+			// Its disks are looked at all the same.
 		case err != nil:
 			return []error{err}, nil
 		case res.Corruptions > 0:

@@ -52,3 +52,34 @@ func TestCheckUntrusted(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckUntrustedMetadata damages a reference of each format in a way that
+// a reader may get along with.
+func TestCheckUntrustedMetadata(t *testing.T) {
+	dir := t.TempDir()
+	le, be := binary.LittleEndian, binary.BigEndian
+	for format, damage := range map[string]func(b []byte){
+		"vmdk": func(b []byte) { le.PutUint32(b[le.Uint64(b[0x38:])*512:], 0xffffff) },    // the grain directory that has a copy
+		"vdi":  func(b []byte) { at := le.Uint32(b[0x154:]); copy(b[at+4:], b[at:at+4]) }, // two blocks at one place
+		"vhd":  func(b []byte) { at := be.Uint64(b[0x210:]); copy(b[at+4:], b[at:at+4]) }, // the same
+		"vhdx": func(b []byte) { copy(b[3<<20+8:], b[3<<20:3<<20+8]) },                    // the same
+		"ova":  func(b []byte) { b[bytes.Index(b, []byte("KDMV"))+600] ^= 1 },             // against the manifest
+	} {
+		out := &Output{Path: dir + "/x." + format, Format: format}
+		out.VHDX.BlockSize = 1 << 20
+		if _, err := ToFile(context.Background(), bytesDisk(5<<20), out, nil); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(out.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reasons, err := CheckUntrusted(context.Background(), bytes.NewReader(b), nil); err != nil || len(reasons) > 0 {
+			t.Errorf("%s: clean, %v, %v", format, reasons, err)
+		}
+		damage(b)
+		if reasons, err := CheckUntrusted(context.Background(), bytes.NewReader(b), nil); err != nil || len(reasons) == 0 {
+			t.Errorf("%s: damaged, %v, %v", format, reasons, err)
+		}
+	}
+}

@@ -45,27 +45,36 @@ func CheckFile(ctx context.Context, path string, opts *Options, report func(Faul
 	return res, nil
 }
 
-func (c *chain) check(ctx context.Context, f source, report func(Fault)) (*CheckResult, error) {
-	d, format, err := choose(f, c.opts)
+// Check checks the metadata of the image in r, as CheckFile does that of a file.
+// Other files that hold a part of the image come from Options.Opener alone.
+func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault)) (*CheckResult, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	d, format, err := choose(r, opts)
 	if err != nil {
 		return nil, err
 	}
 	if d.check == nil {
 		return nil, block.Errorf(format, "image", -1, block.ErrUnsupported, "there is nothing to check")
 	}
+	if report == nil {
+		report = func(Fault) {}
+	}
+	res, err := d.check(ctx, r, opts, report)
+	if err != nil {
+		return nil, err
+	}
+	res.Format = format
+	return res, nil
+}
+
+func (c *chain) check(ctx context.Context, f source, report func(Fault)) (*CheckResult, error) {
 	o := *c.opts
 	if o.Opener == nil {
 		here := *c
 		here.files = append(here.files, f.infos()...)
 		o.Opener = func(ref block.Ref) (block.Device, error) { return here.follow(ref) }
 	}
-	if report == nil {
-		report = func(Fault) {}
-	}
-	res, err := d.check(ctx, f, &o, report)
-	if err != nil {
-		return nil, err
-	}
-	res.Format = format
-	return res, nil
+	return Check(ctx, f, &o, report)
 }

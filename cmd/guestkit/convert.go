@@ -104,7 +104,7 @@ an error.`,
 	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit onto the file system of the output")
 	f.BoolVar(&c.noSync, "no-sync", false, "do not wait for the disk at the end")
 	f.IntVarP(&c.workers, "workers", "m", 0, "work on `N` pieces at once; 0 takes two for each processor")
-	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros of at least this length; 0 writes all")
+	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros in the data of at least this length; with 0 only what the source does not hold")
 	f.Var(&c.memory, "memory", "memory for buffers")
 	f.Var(&c.maxOutput, "max-output", "stop when more data than this is written; 0 is no bound")
 	f.Var(&c.offset, "offset", "start at this byte of the disk")

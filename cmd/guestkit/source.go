@@ -292,6 +292,9 @@ func pathError(path string, err error) error {
 	if pe, ok := err.(*fs.PathError); ok && pe.Path == path { // which says it already
 		err = pe.Err
 	}
+	if strings.HasPrefix(err.Error(), path+": ") {
+		return err
+	}
 	return fmt.Errorf("%s: %w", path, err)
 }
 
