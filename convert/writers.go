@@ -44,7 +44,7 @@ type writer struct {
 func writers() []writer {
 	return []writer{
 		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, grows: true, start: startRaw, dry: dryRaw},
-		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, grows: true, start: startQcow2, dry: dryQcow2},
+		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, grows: true, rounds: true, start: startQcow2, dry: dryQcow2},
 		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, start: startVMDK, bound: boundVMDK},
 		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
 		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},

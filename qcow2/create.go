@@ -23,7 +23,7 @@ const (
 // A Layout says what an image to be written is like. The zero value of every
 // field but Size is what qemu-img does by default.
 type Layout struct {
-	Size          int64  // of the virtual disk, in bytes
+	Size          int64  // of the virtual disk, in bytes; the header says whole sectors
 	Growing       bool   // Size is but a bound; Writer.SetSize tells the size at the end
 	Version       int    // 3 (0 too) or 2
 	ClusterSize   int64  // a power of two, 512 bytes to 2 MiB; 0 means 64 KiB
@@ -119,13 +119,17 @@ func (l *Layout) validate() error {
 	return nil
 }
 
+// sectors rounds the size of a disk up to sectors of 512 bytes: QEMU does not
+// see the rest of a last one that is not whole. Clusters are never smaller.
+func sectors(size int64) uint64 { return (uint64(size) + 511) &^ 511 }
+
 // header makes the header of the layout; its tables have no place yet.
 func (l *Layout) header() header {
 	h := header{
 		magic:         magic,
 		version:       uint32(l.Version),
 		clusterBits:   uint32(bits.TrailingZeros64(uint64(l.ClusterSize))),
-		size:          uint64(l.Size),
+		size:          sectors(l.Size),
 		refcountOrder: uint32(bits.TrailingZeros64(uint64(l.RefcountBits))),
 		headerLength:  headerLenKnown,
 	}

@@ -3,11 +3,12 @@ package qcow2
 import (
 	"context"
 	"encoding/binary"
+	"math"
 
 	"github.com/guestkit/guestkit/block"
 )
 
-// Resize changes the size of the disk. A smaller one is refused unless shrink:
+// Resize changes the size of the disk, to whole sectors of 512 bytes. A smaller one is refused unless shrink:
 // what lies past its end is lost. The image must be free of corruption. If it
 // is interrupted, the image has its old size or the new one.
 //
@@ -23,6 +24,9 @@ func Resize(ctx context.Context, f Storage, size int64, shrink bool) error {
 		return block.Errorf("qcow2", "resize", -1, class, detail, args...)
 	}
 	old := int64(h.size)
+	if size > 0 && size <= math.MaxInt64-511 && size != old {
+		size = int64(sectors(size))
+	}
 	switch {
 	case size < 0:
 		return invalid("the size is negative")

@@ -332,7 +332,7 @@ func (w *Writer) SetSize(size int64) error {
 		return errOrder
 	}
 	w.l.Size, w.l.Growing = size, false
-	w.h.size = uint64(size)
+	w.h.size = sectors(size)
 	n, err := w.l.l1Entries(&w.h)
 	if n -= int64(len(w.l1)); err == nil && n > 0 {
 		w.l1 = append(w.l1, make([]uint64, n)...)
@@ -372,7 +372,7 @@ func (w *Writer) Commit() error {
 		return err
 	}
 	if w.data != w.f {
-		if err := w.data.Truncate(w.l.Size); err != nil {
+		if err := w.data.Truncate(int64(w.h.size)); err != nil {
 			return err
 		}
 		if err := w.data.Sync(); err != nil {

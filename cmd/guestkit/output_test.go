@@ -220,3 +220,19 @@ func TestParts(t *testing.T) {
 	}
 	nothingElse(t, dir)
 }
+
+// TestOddSize says that a disk which does not end with a sector gets one that is
+// whole: QEMU would not see the rest.
+func TestOddSize(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "odd.raw"), bytes.Repeat([]byte("odd"), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	say(t, dir, []said{
+		{"convert --verify odd.raw odd.qcow2", exitDone, "qcow2"},
+		{"info odd.qcow2", exitDone, "(3072 bytes)"},
+		{"compare odd.raw odd.qcow2", exitDone, "same"},
+		{"resize odd.qcow2 3500", exitDone, "qcow2"},
+		{"info odd.qcow2", exitDone, "(3584 bytes)"},
+	})
+}
