@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/sink"
 )
 
 // A File is what an image is written to: an *os.File, or something like it. It
@@ -74,7 +75,7 @@ func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
 }
 
 // WriteAt implements io.WriterAt on the disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return w.b.WriteAt(p, off, w.Place) }
+func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros, as what is never mentioned is.
 func (w *Writer) Zero(off, n int64) error { return w.b.Skip(off, n) }

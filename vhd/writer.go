@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/sink"
 )
 
 // A File is what an image is written to: an *os.File, or something like it. It
@@ -20,8 +21,7 @@ type File = blocks.File
 //
 // The footers are written last: until Commit the file is no image. Offsets of
 // Place, WriteAt and Zero never fall, and these are not safe for concurrent use;
-// WriteHost, CloneHost
-// and CopyHost are.
+// WriteHost, CloneHost and CopyHost are.
 type Writer struct {
 	f        File
 	l        Layout
@@ -134,7 +134,7 @@ func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
 }
 
 // WriteAt implements io.WriterAt on the disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return w.b.WriteAt(p, off, w.Place) }
+func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros. What is never mentioned is too,
 // unless there is a parent, from which it reads then.

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/guestkit/guestkit/internal/sink"
 )
 
 // A File is what an image is written to: an *os.File, or something like it. It
 // is empty at first, and what is never written reads as zeros.
 //
 // It may also have CloneRange(off, n int64, src *os.File, srcOff int64) error,
-// which shares blocks with another file.
+// which shares blocks with another file, and CopyRange, with the same
+// parameters, which lets the kernel copy.
 type File interface {
 	io.WriterAt
 	Truncate(size int64) error
@@ -130,29 +133,16 @@ func (w *Writer) WriteHost(p []byte, host int64) error {
 // returns an error that wraps errors.ErrUnsupported where that cannot be done.
 // It is safe for concurrent use.
 func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	if c, ok := w.parts[host/stride].f.(interface {
-		CloneRange(off, n int64, src *os.File, srcOff int64) error
-	}); ok {
-		return c.CloneRange(host%stride, n, src, srcOff)
-	}
-	return errors.ErrUnsupported
+	return sink.Clone(w.parts[host/stride].f, host%stride, n, src, srcOff)
+}
+
+// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
+func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
+	return sink.Copy(w.parts[host/stride].f, host%stride, n, src, srcOff)
 }
 
 // WriteAt implements io.WriterAt on the virtual disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		host, n, err := w.Place(off+int64(done), int64(len(p)-done))
-		if err == nil {
-			err = w.WriteHost(p[done:done+int(n)], host)
-		}
-		if err != nil {
-			return done, err
-		}
-		done += int(n)
-	}
-	return done, nil
-}
+func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros. What is never mentioned is too,
 // unless there is a parent, from which it reads then.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/guestkit/guestkit/internal/sink"
 )
 
 // A File is what an image is written to: an *os.File, or something like it.
@@ -75,22 +77,12 @@ func (w *Writer) WriteHost(p []byte, host int64) error {
 // CloneHost fills the n bytes at host with those of src, by sharing blocks. It
 // returns an error that wraps errors.ErrUnsupported where that cannot be done.
 func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	if c, ok := w.f.(interface {
-		CloneRange(off, n int64, src *os.File, srcOff int64) error
-	}); ok {
-		return c.CloneRange(host, n, src, srcOff)
-	}
-	return errors.ErrUnsupported
+	return sink.Clone(w.f, host, n, src, srcOff)
 }
 
 // CopyHost is CloneHost that copies, in the kernel.
 func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	if c, ok := w.f.(interface {
-		CopyRange(off, n int64, src *os.File, srcOff int64) error
-	}); ok {
-		return c.CopyRange(host, n, src, srcOff)
-	}
-	return errors.ErrUnsupported
+	return sink.Copy(w.f, host, n, src, srcOff)
 }
 
 // WriteAt implements io.WriterAt.

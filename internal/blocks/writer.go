@@ -1,10 +1,11 @@
 package blocks
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/guestkit/guestkit/internal/sink"
 )
 
 // A File is what an image is written to. What is never written to it reads as
@@ -117,23 +118,13 @@ func (w *Writer) WriteHost(p []byte, host int64) error {
 // CloneHost fills the n bytes at host with those of src, by sharing blocks. It
 // returns an error that wraps errors.ErrUnsupported where that cannot be done.
 func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	if c, ok := w.f.(interface {
-		CloneRange(off, n int64, src *os.File, srcOff int64) error
-	}); ok {
-		return c.CloneRange(host, n, src, srcOff)
-	}
-	return errors.ErrUnsupported
+	return sink.Clone(w.f, host, n, src, srcOff)
 }
 
 // CopyHost fills the n bytes at host with those of src, copied by the kernel. It
 // returns an error that wraps errors.ErrUnsupported where that cannot be done.
 func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	if c, ok := w.f.(interface {
-		CopyRange(off, n int64, src *os.File, srcOff int64) error
-	}); ok {
-		return c.CopyRange(host, n, src, srcOff)
-	}
-	return errors.ErrUnsupported
+	return sink.Copy(w.f, host, n, src, srcOff)
 }
 
 // Finish ends the writing. It returns how many blocks have a place, and where
@@ -153,20 +144,3 @@ func (w *Writer) Finish() (used, end int64, err error) {
 
 // Close ends the writing, whether it is finished or not.
 func (w *Writer) Close() { w.done = true }
-
-// WriteAt writes p to off of the disk by place, which is that of the Writer or
-// of what is around it.
-func (w *Writer) WriteAt(p []byte, off int64, place func(off, n int64) (host, placed int64, err error)) (int, error) {
-	done := 0
-	for done < len(p) {
-		host, n, err := place(off+int64(done), int64(len(p)-done))
-		if err == nil {
-			err = w.WriteHost(p[done:done+int(n)], host)
-		}
-		if err != nil {
-			return done, err
-		}
-		done += int(n)
-	}
-	return done, nil
-}
