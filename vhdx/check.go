@@ -12,7 +12,7 @@ import (
 // Check follows every entry of the BAT, as it is with the log replayed: each
 // must have a state that it may have, and lead to a block in the file, that lies
 // over no other one and over no region. Both copies of the region table must be
-// good. Room that nothing uses is no fault: the format leaves it to be used
+// good, and no header may have a wrong checksum. Room that nothing uses is no fault: the format leaves it to be used
 // again. It reads no data and opens no parent. An error means that the check
 // could not be finished. Memory is bounded: 24 bytes for each block, at most 4
 // million.

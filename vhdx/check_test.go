@@ -22,6 +22,8 @@ func TestCheck(t *testing.T) {
 		"state":          {put(0, 4), 1, 2},
 		"partial":        {put(0, blocksAt|7), 1, 2},
 		"not in use":     {put(0, 0), 0, 2},
+		"first header":   {func(b []byte) { b[64<<10+100] ^= 1 }, 1, 3},
+		"second header":  {func(b []byte) { b[128<<10+100] ^= 1 }, 1, 3},
 		"second regions": {func(b []byte) { b[256<<10+20] ^= 1 }, 1, 3},
 		"first regions":  {func(b []byte) { b[192<<10+20] ^= 1 }, 1, 3},
 	} {

@@ -98,29 +98,34 @@ func (h *header) validate(off, fileSize int64) error {
 	return nil
 }
 
-// readHeader returns the current header and where it lies.
-func readHeader(r block.Reader) (h header, off int64, err error) {
-	bad := block.Errorf(format, "header", headerAt1, block.ErrCorrupt, "neither of the two headers is valid")
+// readHeader returns the current header and where it lies. The other one may
+// have a wrong checksum, as an update that was interrupted leaves it; problem
+// says so.
+func readHeader(r block.Reader) (h header, off int64, problem, err error) {
 	off = -1
 	for _, at := range []int64{headerAt1, headerAt2} {
 		b, err := block.ReadBytes(r, at, headerSize, headerSize)
 		if err != nil {
-			return h, 0, block.Locate(format, "header", at, err)
+			return h, 0, nil, block.Locate(format, "header", at, err)
 		}
 		var x header
 		x.decode(b)
-		if string(x.signature[:]) != "head" || checksum(b) != x.checksum {
+		if string(x.signature[:]) != "head" {
+			continue
+		}
+		if sum := checksum(b); sum != x.checksum {
+			problem = block.Errorf(format, "header", at+0x04, block.ErrCorrupt, "checksum %#08x, computed %#08x; the other header is used", x.checksum, sum)
 			continue
 		}
 		switch {
 		case off < 0 || x.sequenceNumber > h.sequenceNumber:
 			h, off = x, at
 		case x.sequenceNumber == h.sequenceNumber && x != h:
-			return h, 0, block.Errorf(format, "header", at, block.ErrCorrupt, "both headers have sequence number %d and differ", x.sequenceNumber)
+			return h, 0, nil, block.Errorf(format, "header", at, block.ErrCorrupt, "both headers have sequence number %d and differ", x.sequenceNumber)
 		}
 	}
 	if off < 0 {
-		return h, 0, bad
+		return h, 0, nil, block.Errorf(format, "header", headerAt1, block.ErrCorrupt, "neither of the two headers is valid")
 	}
-	return h, off, h.validate(off, r.Size())
+	return h, off, problem, h.validate(off, r.Size())
 }

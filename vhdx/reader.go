@@ -111,10 +111,11 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 	}
 	im := &Image{r: r, dev: block.Plain(r)}
 	var off int64
-	var err error
-	if im.h, off, err = readHeader(r); err != nil {
+	var problem, err error
+	if im.h, off, problem, err = readHeader(r); err != nil {
 		return nil, err
 	}
+	im.problems.Add(problem)
 	im.taken = []region{{"headers", 0, reservedEnd}}
 	if im.h.logLength > 0 && im.h.logOffset <= maxReplaySize {
 		im.taken = append(im.taken, region{"log", int64(im.h.logOffset), int64(im.h.logOffset) + int64(im.h.logLength)})

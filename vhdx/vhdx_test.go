@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -46,12 +47,29 @@ func TestDynamic(t *testing.T) {
 
 func TestCopies(t *testing.T) {
 	image, disk := build("d.d", 3*blockSize, nil, nil)
-	for name, at := range map[string]int{"first header": 64 << 10, "second header": 128<<10 + 100, "first region table": 192<<10 + 20, "second region table": 256 << 10} {
+	for name, c := range map[string]struct {
+		at       int
+		problems []int64 // offsets
+	}{
+		"no first header":     {64 << 10, nil},
+		"first header":        {64<<10 + 100, []int64{64<<10 + 4}},
+		"second header":       {128<<10 + 100, []int64{128<<10 + 4}},
+		"first region table":  {192<<10 + 20, []int64{192 << 10}},
+		"second region table": {256 << 10, nil},
+	} {
 		bad := bytes.Clone(image)
-		bad[at] ^= 1
+		bad[c.at] ^= 1
 		im := open(t, bad, nil)
 		testimg.TestDevice(t, im, bytes.NewReader(disk), blockSize)
-		if want := name == "first region table"; (len(im.Problems()) == 1) != want {
+		var at []int64
+		for _, err := range im.Problems() {
+			var e *block.Error
+			if !errors.Is(err, block.ErrCorrupt) || !errors.As(err, &e) {
+				t.Fatalf("%s: problem %v", name, err)
+			}
+			at = append(at, e.Off)
+		}
+		if !slices.Equal(at, c.problems) {
 			t.Errorf("%s: problems %v", name, im.Problems())
 		}
 	}
