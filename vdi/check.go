@@ -30,7 +30,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 		hostOff, e, err := im.entry(i, min(bs, max(im.Size()-i*bs, 0)))
 		switch {
 		case err != nil:
-			c.Broken(err)
+			if err := c.Failed(err); err != nil {
+				return nil, err
+			}
 			continue
 		case e >= blockZero:
 			continue
@@ -52,6 +54,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 		c.Broken(block.Errorf(format, "header", 0x184, block.ErrCorrupt, "it counts %d blocks, the block map has %d", n, c.Result.Allocated))
 	}
 	for n := range min((r.Size()-int64(im.h.offData))/bs, MaxBlocks) { // whole ones only
+		if err := c.Step(); err != nil {
+			return nil, err
+		}
 		if seen[n/64]>>(n%64)&1 == 0 {
 			c.Leak(1, block.Errorf(format, "block", int64(im.h.offData)+n*bs, block.ErrCorrupt, "nothing refers to it"))
 		}

@@ -3,8 +3,10 @@ package vdi_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/vdi"
 )
 
@@ -24,5 +26,15 @@ func TestCheck(t *testing.T) {
 		if err != nil || res.Corruptions != c.corruptions || res.Leaks != c.leaks || res.Allocated != c.allocated || res.Total != 4 {
 			t.Errorf("%s: %+v, %v", name, res, err)
 		}
+	}
+}
+
+// TestCheckUnreadable has a file that cannot be read, which is no corruption.
+func TestCheckUnreadable(t *testing.T) {
+	image, _ := build("dd.d", 4*64<<10, nil)
+	broken := errors.New("broken disk")
+	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: 0x200, Err: broken}
+	if res, err := vdi.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+		t.Errorf("%+v, %v", res, err)
 	}
 }

@@ -33,7 +33,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 		}
 		bitmap, err := im.entry(i)
 		if err != nil {
-			c.Broken(err)
+			if err := c.Failed(err); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if bitmap < 0 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/vhd"
 )
 
@@ -49,5 +50,15 @@ func TestCheck(t *testing.T) {
 	seal(image)
 	if _, err := vhd.Check(context.Background(), bytes.NewReader(image), nil); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("an image that cannot be opened: %v", err)
+	}
+}
+
+// TestCheckUnreadable has a file that cannot be read, which is no corruption.
+func TestCheckUnreadable(t *testing.T) {
+	image, _ := build("dd.h", 4*blockSize, 3, nil)
+	broken := errors.New("broken disk")
+	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: tableAt, Err: broken}
+	if res, err := vhd.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+		t.Errorf("%+v, %v", res, err)
 	}
 }

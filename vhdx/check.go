@@ -30,7 +30,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 		c.Broken(err)
 	}
 	if err := checkSecondTable(im.dev); err != nil {
-		c.Broken(err)
+		if err := c.Failed(err); err != nil {
+			return nil, err
+		}
 	}
 	bs := im.m.blockSize
 	c.Result.Total = (im.m.size + bs - 1) / bs
@@ -42,7 +44,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 		state, hostOff, err := im.blockEntry(i)
 		switch {
 		case err != nil:
-			c.Broken(err)
+			if err := c.Failed(err); err != nil {
+				return nil, err
+			}
 			continue
 		case state == blockPartiallyPresent:
 			present, _, err := im.bitmapEntry(i / im.chunk)
@@ -61,7 +65,9 @@ func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*bloc
 			present, hostOff, err := im.bitmapEntry(chunk)
 			switch {
 			case err != nil:
-				c.Broken(err)
+				if err := c.Failed(err); err != nil {
+					return nil, err
+				}
 			case present:
 				if err := c.Use(hostOff, bitmapSize, im.bat.off+8*im.bitmapIndex(chunk)); err != nil {
 					return nil, err

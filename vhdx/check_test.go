@@ -3,9 +3,11 @@ package vhdx_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/vhdx"
 )
 
@@ -36,5 +38,15 @@ func TestCheck(t *testing.T) {
 		if err != nil || res.Corruptions != c.corruptions || faults != c.corruptions || res.Leaks != 0 || res.Allocated != c.allocated || res.Total != 4 {
 			t.Errorf("%s: %+v, %d faults, %v", name, res, faults, err)
 		}
+	}
+}
+
+// TestCheckUnreadable has a file that cannot be read, which is no corruption.
+func TestCheckUnreadable(t *testing.T) {
+	image, _ := build("dd.d", 4*blockSize, nil, nil)
+	broken := errors.New("broken disk")
+	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: tableAt, Err: broken}
+	if res, err := vhdx.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+		t.Errorf("%+v, %v", res, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/blocks"
 )
 
 // A CheckResult sums up a check. It counts grains; flat extents have none.
@@ -60,7 +61,7 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 	}
 	for _, err := range im.problems.All() { // of opening, and of what the redundant directory has served
 		c.res.Dirty = c.res.Dirty || errors.Is(err, block.ErrDirty)
-		if ofImage(err) {
+		if blocks.OfImage(err) {
 			c.fault(1, err)
 		}
 	}
@@ -92,12 +93,6 @@ func (c *checker) flush() {
 	c.last = Fault{}
 }
 
-// ofImage reports whether err is a fault of the image, and not one of reading
-// it.
-func ofImage(err error) bool {
-	return errors.Is(err, block.ErrCorrupt) || errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrLimit)
-}
-
 // A run is a stored grain: where it begins in the file, and in the lowest 22
 // bits how long it is, in sectors. Runs sort by where they begin.
 type run uint64
@@ -126,7 +121,7 @@ func (c *checker) extent(g *grains) error {
 		}
 		p, err := g.table.find(i, g.need(i))
 		switch {
-		case err != nil && !ofImage(err):
+		case err != nil && !blocks.OfImage(err):
 			return err
 		case err != nil:
 			c.fault(1, err)
@@ -139,7 +134,7 @@ func (c *checker) extent(g *grains) error {
 			if g.inf != nil {
 				c.res.Compressed++
 				size, err := g.inf.marker(w, i, p.off, 0)
-				if err != nil && !ofImage(err) {
+				if err != nil && !blocks.OfImage(err) {
 					return err
 				}
 				if err != nil {
@@ -171,11 +166,11 @@ func (c *checker) redundant(d *directory) error {
 			return context.Cause(c.ctx)
 		}
 		first, err := d.entry(d.off, n)
-		if err != nil && !ofImage(err) {
+		if err != nil && !blocks.OfImage(err) {
 			return err
 		}
 		second, err2 := d.entry(d.redundant, n)
-		if err2 != nil && !ofImage(err2) {
+		if err2 != nil && !blocks.OfImage(err2) {
 			return err2
 		}
 		switch {

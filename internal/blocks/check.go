@@ -3,6 +3,7 @@ package blocks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/guestkit/guestkit/block"
@@ -57,6 +58,22 @@ func (c *Checker) Broken(err error) {
 		return
 	}
 	c.report(block.Fault{Count: 1, Err: err})
+}
+
+// Failed notes err as a corruption if the image is to blame for it. Otherwise,
+// as where the file cannot be read, it returns err, which ends the check.
+func (c *Checker) Failed(err error) error {
+	if !OfImage(err) {
+		return err
+	}
+	c.Broken(err)
+	return nil
+}
+
+// OfImage reports whether err is a fault of the image, and not one of reading
+// it.
+func OfImage(err error) bool {
+	return errors.Is(err, block.ErrCorrupt) || errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrLimit)
 }
 
 // Block notes that the entry at gives the n bytes at off to a block.
