@@ -33,9 +33,11 @@ type Fault struct {
 // metadata; a redundant directory must say the same; and a compressed grain
 // must have its own marker. It opens the extents by opts.Opener, reads no data
 // and opens no parent. Faults are reported in the order in which they are
-// found; an error means that the check could not be finished.
+// found, the first thousand one by one; an error means that the check could not
+// be finished.
 //
-// Memory is bounded: eight bytes for each grain that is stored in one extent.
+// Memory is bounded: eight bytes for each grain that is stored in one extent, at
+// most 64 million and no more than the file has sectors.
 func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault)) (*CheckResult, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -66,6 +68,9 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 		}
 	}
 	c.flush()
+	if c.untold > 0 && report != nil {
+		report(Fault{c.untold, block.Errorf(format, "check", -1, block.ErrCorrupt, "more faults are not listed, for %d grains", c.untold)})
+	}
 	return &c.res, nil
 }
 
@@ -74,7 +79,13 @@ type checker struct {
 	report func(Fault)
 	res    CheckResult
 	last   Fault // not yet reported: the same error may hold for more grains
+
+	reported int
+	untold   int64 // grains of faults that were not reported
 }
+
+// maxRuns bounds the memory of a check: stored grains of one extent.
+const maxRuns = 64 << 20
 
 func (c *checker) fault(grains int64, err error) {
 	c.res.Corruptions += grains
@@ -87,8 +98,12 @@ func (c *checker) fault(grains int64, err error) {
 }
 
 func (c *checker) flush() {
-	if c.last.Err != nil && c.report != nil {
-		c.report(c.last)
+	if c.last.Err != nil {
+		if c.reported++; c.reported > blocks.MaxReports {
+			c.untold += c.last.Grains
+		} else if c.report != nil {
+			c.report(c.last)
+		}
 	}
 	c.last = Fault{}
 }
@@ -110,6 +125,7 @@ func (c *checker) extent(g *grains) error {
 		}
 	}
 	var all []run
+	most := min(g.r.Size()/sectorSize, maxRuns) // each takes a sector or more
 	var w *workspace
 	if g.inf != nil {
 		w = g.inf.take()
@@ -141,6 +157,9 @@ func (c *checker) extent(g *grains) error {
 					c.fault(1, err)
 				}
 				n = markerSize + size
+			}
+			if int64(len(all)) >= most {
+				return block.Errorf(format, "check", -1, block.ErrLimit, "more than %d grains are stored in a file of %d bytes", most, g.r.Size())
 			}
 			all = append(all, newRun(p.off, n))
 		}

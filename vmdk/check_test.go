@@ -81,3 +81,42 @@ func TestCheckExtents(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// TestCheckBounds has a small file claim many grains: each of them wrong, and
+// all of them in one place.
+func TestCheckBounds(t *testing.T) {
+	const n, gd, rgd = 2000, 22 * sector, 21 * sector
+	check := func(image []byte) (told, grains int64, err error) {
+		res, err := vmdk.Check(context.Background(), bytes.NewReader(image), nil, func(f vmdk.Fault) { told, grains = told+1, grains+f.Grains })
+		if err == nil && res.Corruptions != n {
+			t.Errorf("%+v", res)
+		}
+		return told, grains, err
+	}
+	fill := func(b []byte, at int, e uint32) {
+		for i := range perGT {
+			le.PutUint32(b[at+4*i:], e)
+		}
+	}
+	text := self3("monolithicSparse", n)
+	wrong := hosted(strings.Repeat("d", n), text, func(b []byte) {
+		for i := range n / perGT {
+			fill(b, int(le.Uint32(b[gd+4*i:]))*sector, 1<<30)
+			fill(b, int(le.Uint32(b[rgd+4*i:]))*sector, 1<<30)
+		}
+	})
+	if told, grains, err := check(wrong); err != nil || told != 1001 || grains != n {
+		t.Errorf("%d faults for %d grains, %v", told, grains, err)
+	}
+	one := hosted(strings.Repeat(".", n-1)+"d", text, func(b []byte) {
+		last := le.Uint32(b[gd+4*(n/perGT-1):])
+		for i := range n / perGT {
+			le.PutUint32(b[gd+4*i:], last)
+			le.PutUint32(b[rgd+4*i:], last)
+		}
+		fill(b, int(last)*sector, le.Uint32(b[int(last)*sector+4*(perGT-1):]))
+	})
+	if _, _, err := check(one); !errors.Is(err, block.ErrLimit) {
+		t.Errorf("more grains than sectors: %v", err)
+	}
+}

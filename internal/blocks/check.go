@@ -12,8 +12,8 @@ import (
 const (
 	// maxPlaces bounds the memory of a check: 24 bytes for each block.
 	maxPlaces = 4 << 20
-	// maxReports is how many faults are told one by one.
-	maxReports = 1000
+	// MaxReports is how many faults are told one by one.
+	MaxReports = 1000
 )
 
 // A Checker collects what the table of an image says, for the checks of the
@@ -53,7 +53,7 @@ func (c *Checker) Step() error {
 // Broken notes a corruption.
 func (c *Checker) Broken(err error) {
 	c.Result.Corruptions++
-	if c.reported++; c.reported > maxReports {
+	if c.reported++; c.reported > MaxReports {
 		c.untold++
 		return
 	}
@@ -118,7 +118,7 @@ func (c *Checker) Overlaps(what string, end int64, gap func(off, n int64)) {
 // Leak notes that n blocks are lost.
 func (c *Checker) Leak(n int64, err error) {
 	c.Result.Leaks += n
-	if c.reported++; c.reported <= maxReports {
+	if c.reported++; c.reported <= MaxReports {
 		c.report(block.Fault{Leak: true, Count: n, Err: err})
 	}
 }
