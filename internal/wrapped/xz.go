@@ -1,6 +1,7 @@
 package wrapped
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -429,22 +430,16 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 		check                  byte
 	}
 	var streams []stream
-	at := r.Size()
 	b := make([]byte, xzHeaderLen)
-	for at > 0 {
+	for at := r.Size(); at > 0 || len(streams) == 0; {
+		if at, err = xzPadding(r, at); err != nil {
+			return nil, 0, err
+		}
 		if at < 2*xzHeaderLen {
 			return nil, 0, io.ErrUnexpectedEOF
 		}
 		if err := block.ReadFull(r, b, at-xzHeaderLen); err != nil {
 			return nil, 0, err
-		}
-		if len(streams) > 0 && bytes.Equal(b[8:], []byte{0, 0, 0, 0}) { // padding between streams
-			at -= 4
-			continue
-		}
-		if len(streams) == 0 && bytes.Equal(b[8:], []byte{0, 0, 0, 0}) && at%4 == 0 {
-			at -= 4
-			continue
 		}
 		indexLen, check, err := xzFooter(b)
 		if err != nil {
@@ -459,23 +454,17 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 			if unpadded > uint64(index-xzHeaderLen-blocks) {
 				return errors.New("the index lists more than the file has")
 			}
-			blocks += int64(unpadded+3) &^ 3
+			blocks += int64(unpadded+3) &^ 3 // no more than that: all places are multiples of 4
 			return nil
 		}); err != nil {
 			return nil, 0, block.Errorf("xz", "index", index, block.ErrCorrupt, "%v", err)
 		}
 		start := index - blocks - xzHeaderLen
-		if start < 0 {
-			return nil, 0, block.Errorf("xz", "index", index, block.ErrCorrupt, "it lists more than the file has")
-		}
 		streams = append(streams, stream{start, index, indexLen, check})
 		if len(streams) > 1<<20 {
 			return nil, 0, block.Errorf("xz", "file", -1, block.ErrLimit, "more than %d streams", 1<<20)
 		}
 		at = start
-	}
-	if len(streams) == 0 {
-		return nil, 0, io.ErrUnexpectedEOF
 	}
 	all := thinned{}
 	for i := len(streams) - 1; i >= 0; i-- {
@@ -502,9 +491,31 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 	return all.points, size, nil
 }
 
-// xzIndexAt reads the index of a known length at off.
+// xzPadding returns where the padding begins that ends at end: zeros, in fours,
+// of which a file may have any number.
+func xzPadding(r block.Reader, end int64) (int64, error) {
+	if end%4 != 0 {
+		return 0, errors.New("its length is no multiple of 4")
+	}
+	// As a rule there is none, and the first piece is all that is read.
+	for n := int64(4); end > 0; n = 64 << 10 {
+		b := make([]byte, min(n, end))
+		if err := block.ReadFull(r, b, end-int64(len(b))); err != nil {
+			return 0, err
+		}
+		data := int64(len(bytes.TrimRight(b, "\x00"))+3) &^ 3
+		end -= int64(len(b)) - data
+		if data > 0 {
+			break
+		}
+	}
+	return end, nil
+}
+
+// xzIndexAt reads the index of a known length at off. A file may have very many
+// of a few bytes.
 func xzIndexAt(r block.Reader, off, n int64, each func(unpadded, size uint64) error) error {
-	in := newInput(io.NewSectionReader(r, off, n), 0)
+	in := bufio.NewReaderSize(io.NewSectionReader(r, off, n), int(min(n, 128<<10)))
 	b, err := in.ReadByte()
 	if err != nil {
 		return err
@@ -512,10 +523,10 @@ func xzIndexAt(r block.Reader, off, n int64, each func(unpadded, size uint64) er
 	if b != 0 {
 		return errors.New("there is none")
 	}
-	if err := readXzIndex(in.Reader, each); err != nil {
+	if err := readXzIndex(in, each); err != nil {
 		return err
 	}
-	if in.off() != n {
+	if _, err := in.ReadByte(); err != io.EOF {
 		return errors.New("it has not the length that the footer says")
 	}
 	return nil
