@@ -187,13 +187,14 @@ func (f *File) decode(i int64) ([]byte, error) {
 		at := z.out
 		n := at / pageSize
 		var page []byte
-		if start-at > keepBehind || at%pageSize != 0 { // a point lies anywhere
+		keep := start-at <= keepBehind && at%pageSize == 0 // a point lies anywhere
+		if keep {
+			page = make([]byte, min(pageSize, f.size-at))
+		} else {
 			if scratch == nil {
 				scratch = make([]byte, pageSize)
 			}
 			page = scratch[at%pageSize:]
-		} else {
-			page = make([]byte, min(pageSize, f.size-at))
 		}
 		if _, err := io.ReadFull(z, page); err != nil {
 			f.drop(z)
@@ -207,7 +208,7 @@ func (f *File) decode(i int64) ([]byte, error) {
 				return nil, err
 			}
 		}
-		if scratch == nil || &page[0] != &scratch[at%pageSize] {
+		if keep {
 			f.kept.add(n, page)
 		}
 		if n == i {
