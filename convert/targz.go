@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/tarhead"
 	"github.com/guestkit/guestkit/internal/wrapped"
 )
 
@@ -39,10 +39,7 @@ type tarGz struct {
 	encoders sync.Pool // of *flate.Writer
 }
 
-const (
-	tarGzPiece = 256 << 10
-	tarBlock   = 512
-)
+const tarGzPiece = 256 << 10
 
 var errTarGzOrder = errors.New("convert: pieces of an archive out of order")
 
@@ -56,7 +53,7 @@ func newTarGz(f sink, size int64) (*tarGz, error) {
 	if err := t.put([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}); err != nil {
 		return nil, err
 	}
-	h := oldGNUHeader("disk.raw", t.size, time.Now())
+	h := tarhead.OldGNU("disk.raw", t.size, time.Now())
 	if err := t.add(h[:]); err != nil {
 		return nil, err
 	}
@@ -67,30 +64,6 @@ func newTarGz(f sink, size int64) (*tarGz, error) {
 
 // tarGzSize is the size that a disk gets: the platform takes whole GiB.
 func tarGzSize(size int64) int64 { return size + -size&(1<<30-1) }
-
-// oldGNUHeader is the header of a regular file as GNU tar writes it.
-func oldGNUHeader(name string, size int64, stamp time.Time) (h [tarBlock]byte) {
-	copy(h[0:], name)
-	copy(h[100:], "0000644\x00")
-	copy(h[108:], "0000000\x00")
-	copy(h[116:], "0000000\x00")
-	if size < 1<<33 {
-		copy(h[124:], fmt.Sprintf("%011o\x00", size))
-	} else {
-		h[124] = 0x80
-		binary.BigEndian.PutUint64(h[128:], uint64(size))
-	}
-	copy(h[136:], fmt.Sprintf("%011o\x00", max(stamp.Unix(), 0)))
-	copy(h[148:], "        ") // the checksum counts as blanks
-	h[156] = '0'
-	copy(h[257:], "ustar  \x00")
-	sum := 0
-	for _, c := range h {
-		sum += int(c)
-	}
-	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return h
-}
 
 // put writes bytes of the file.
 func (t *tarGz) put(b []byte) error {
@@ -199,11 +172,7 @@ func (t *tarGz) Commit() error {
 	if err := t.Zero(t.end, t.size-t.end); err != nil {
 		return err
 	}
-	// Two blocks of zeros end an archive, and records have 20 blocks.
-	const record = 20 * tarBlock
-	end := t.bytes + -t.bytes&(tarBlock-1) + 2*tarBlock
-	end += (record - end%record) % record
-	if err := t.add(make([]byte, end-t.bytes)); err != nil {
+	if err := t.add(make([]byte, tarhead.End(t.bytes)-t.bytes)); err != nil {
 		return err
 	}
 	trailer := []byte{0x03, 0x00} // a last block, which is empty
@@ -245,8 +214,8 @@ func reopenTarGz(r block.Reader) (format.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := z.Size() - tarBlock
-	return format.Open(block.Section(block.Plain(z), tarBlock, n-n&(1<<30-1)), &format.Options{Format: "raw"})
+	n := z.Size() - tarhead.BlockSize
+	return format.Open(block.Section(block.Plain(z), tarhead.BlockSize, n-n&(1<<30-1)), &format.Options{Format: "raw"})
 }
 
 // A matrix over the field of two elements; a vector is a number, and so is each

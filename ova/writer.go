@@ -3,12 +3,13 @@ package ova
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"time"
+
+	"github.com/guestkit/guestkit/internal/tarhead"
 )
 
 // A Sink is what a Writer writes to: a file.
@@ -40,11 +41,6 @@ type DiskWriter struct {
 	sum  hash.Hash
 }
 
-const blockSize = 512 // of a tar archive
-
-// padded is n with the zeros that fill up the last block.
-func padded(n int64) int64 { return n + -n&(blockSize-1) }
-
 // NewWriter begins an archive in f, which must be empty. What lies in f before
 // Commit is no archive.
 func NewWriter(f Sink, l *Layout) (*Writer, error) {
@@ -64,9 +60,9 @@ func NewWriter(f Sink, l *Layout) (*Writer, error) {
 
 // manifestAt is where the header of the manifest lies, and disksAt that of the
 // first disk.
-func (w *Writer) manifestAt() int64 { return blockSize + padded(w.room) }
+func (w *Writer) manifestAt() int64 { return tarhead.BlockSize + tarhead.Padded(w.room) }
 func (w *Writer) disksAt() int64 {
-	return w.manifestAt() + blockSize + padded(int64(len(w.manifest(nil))))
+	return w.manifestAt() + tarhead.BlockSize + tarhead.Padded(int64(len(w.manifest(nil))))
 }
 
 // Disk begins the file of the next disk, a streamOptimized VMDK: what is
@@ -76,8 +72,8 @@ func (w *Writer) Disk() (*DiskWriter, error) {
 	if len(w.disks) == len(w.l.Sizes) {
 		return nil, fmt.Errorf("ova: more than %d disks", len(w.l.Sizes))
 	}
-	d := &DiskWriter{w: w, at: padded(w.pos), sum: sha256.New()}
-	w.pos = d.at + blockSize
+	d := &DiskWriter{w: w, at: tarhead.Padded(w.pos), sum: sha256.New()}
+	w.pos = d.at + tarhead.BlockSize
 	w.disks = append(w.disks, d)
 	return d, nil
 }
@@ -115,10 +111,7 @@ func (w *Writer) Commit() error {
 	if len(w.disks) != len(w.l.Sizes) {
 		return fmt.Errorf("ova: %d of %d disks were written", len(w.disks), len(w.l.Sizes))
 	}
-	// Two blocks of zeros end an archive; tar fills up records of 20.
-	end := padded(w.pos) + 2*blockSize
-	end += (20*blockSize - end%(20*blockSize)) % (20 * blockSize)
-	if err := w.f.Truncate(end); err != nil {
+	if err := w.f.Truncate(tarhead.End(w.pos)); err != nil {
 		return err
 	}
 	var sizes []int64
@@ -143,37 +136,10 @@ func (w *Writer) Commit() error {
 	return w.f.Sync()
 }
 
-// put writes the header of a member, and its content where that is at hand.
+// put writes the header of a member, in the format ustar, which OVF demands, and
+// its content where that is at hand.
 func (w *Writer) put(at int64, name string, size int64, content []byte) error {
-	h := tarHeader(name, size, w.stamp)
-	if _, err := w.f.WriteAt(append(h[:], content...), at); err != nil {
-		return err
-	}
-	return nil
-}
-
-// tarHeader is the header of a regular file, in the format ustar, which OVF
-// demands. A size past 8 GiB has no place in it and is written as GNU tar does.
-func tarHeader(name string, size int64, stamp time.Time) (h [blockSize]byte) {
-	copy(h[0:100], name) // 0x000
-	copy(h[100:], "0000644\x00")
-	copy(h[108:], "0000000\x00") // owner
-	copy(h[116:], "0000000\x00") // group
-	copy(h[257:], "ustar\x0000")
-	if size < 1<<33 {
-		copy(h[124:], fmt.Sprintf("%011o\x00", size))
-	} else {
-		h[124] = 0x80
-		binary.BigEndian.PutUint64(h[128:], uint64(size))
-		copy(h[257:], "ustar  \x00")
-	}
-	copy(h[136:], fmt.Sprintf("%011o\x00", max(stamp.Unix(), 0)))
-	copy(h[148:], "        ") // the checksum counts as blanks
-	h[156] = '0'
-	sum := 0
-	for _, c := range h {
-		sum += int(c)
-	}
-	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return h
+	h := tarhead.Ustar(name, size, w.stamp)
+	_, err := w.f.WriteAt(append(h[:], content...), at)
+	return err
 }

@@ -10,8 +10,10 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/tarhead"
 )
 
 // memory is a file in memory, which fails from the nth write on if left is set.
@@ -184,11 +186,7 @@ func TestLayoutRefuses(t *testing.T) {
 
 // A size past 8 GiB needs more digits than the header has.
 func TestLargeMember(t *testing.T) {
-	p, err := NewWriter(&memory{}, &Layout{Sizes: []int64{512}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := tarHeader("big", 100<<30, p.stamp)
+	h := tarhead.Ustar("big", 100<<30, time.Now())
 	r := &sparse{head: h[:], size: 512 + 100<<30 + 1024}
 	w, err := readArchive(r, nil)
 	if err != nil || len(w.members) != 1 || w.members[0] != (member{"big", 512, 100 << 30}) {
