@@ -92,7 +92,7 @@ an error.`,
 	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress; `TYPE[,LEVEL]`, zlib or zstd, stands behind a = as in -c=zstd,9")
 	f.Lookup("compress").NoOptDefVal = "auto"
 	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
-	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay (qcow2, vhd) of the backing `FILE`, which the source has too: write only what differs from it")
+	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay (qcow2, vmdk, vhd) of the backing `FILE`, which the source has too: write only what differs from it")
 	f.StringVarP(&c.backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file")
 	f.BoolVar(&c.flatten, "flatten", false, "write all of the disk (the default)")
 	f.BoolVar(&c.force, "force", false, "replace the output if it exists")

@@ -28,7 +28,7 @@ images; the latter two lie over images of their own format.`,
 	var backing, backingFormat string
 	var force bool
 	l.flags(cmd, "format", "f")
-	cmd.Flags().StringVarP(&backing, "backing", "b", "", "make an overlay (qcow2, vhd) of this `FILE`, a name relative to the new image")
+	cmd.Flags().StringVarP(&backing, "backing", "b", "", "make an overlay (qcow2, vmdk, vhd) of this `FILE`, a name relative to the new image")
 	cmd.Flags().StringVarP(&backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file, which must be stated for qcow2")
 	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

@@ -207,7 +207,8 @@ func qemuPath(image, name string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
-	return image[:len(image)-len(filepath.Base(image))] + name
+	dir, _ := filepath.Split(image)
+	return dir + name
 }
 
 // takes is how many bytes a file in the folder of an image takes on the disk, 0
