@@ -260,6 +260,18 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestLongKeyName refuses a name that no path can be made of, and it alone.
+func TestLongKeyName(t *testing.T) {
+	most, long := strings.Repeat("m", 512), strings.Repeat("n", 513)
+	h := open(t, regftest.Build((&regftest.Key{}).Set(most).Set(long), nil), nil)
+	if _, err := h.Find(most); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Find(long); !errors.Is(err, block.ErrCorrupt) || len(err.Error()) > 200 {
+		t.Errorf("%.300v", err)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	root := (&regftest.Key{}).Set(`a\x`).Set(`b`, regftest.SZ("1", ""), regftest.SZ("2", ""), regftest.Binary("3", make([]byte, 100)))
 	root.Set("c")

@@ -93,6 +93,7 @@ func (k *Key) each() iter.Seq2[*Key, error] {
 		// A key that is listed twice would be walked twice, and at every
 		// level.
 		seen := map[uint32]bool{}
+		what := k.what("subkey")
 		n := int64(0)
 		for l, err := range k.leaves() {
 			if err != nil {
@@ -113,7 +114,7 @@ func (k *Key) each() iter.Seq2[*Key, error] {
 				var sub *Key
 				if err == nil {
 					seen[offset] = true
-					sub, err = k.h.key(k.what("subkey"), offset, k)
+					sub, err = k.h.key(what, offset, k)
 				}
 				if !yield(sub, err) {
 					return

@@ -11,7 +11,12 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-const keyNodeSize = 76
+const (
+	keyNodeSize = 76
+	// maxKeyName is how long a name may be in Windows, in bytes: 256 units of
+	// UTF-16. Every path and many an error repeats it.
+	maxKeyName = 512
+)
 
 // The flags of a key that matter to a reader.
 const (
@@ -81,6 +86,9 @@ func (h *Hive) key(what string, offset uint32, up *Key) (*Key, error) {
 	k.node.decode(b)
 	if string(k.node.signature[:]) != "nk" {
 		return nil, c.corrupt("it is no key")
+	}
+	if k.node.nameLen > maxKeyName {
+		return nil, c.corrupt("its name has %d bytes, more than %d", k.node.nameLen, maxKeyName)
 	}
 	if b, err = c.view(keyNodeSize, int64(k.node.nameLen)); err != nil {
 		return nil, err
@@ -234,6 +242,7 @@ func (k *Key) Values() iter.Seq2[*Value, error] {
 			yield(nil, c.corrupt("its %d values do not fit into its cell of %d bytes", n, c.size))
 			return
 		}
+		what := k.what("value")
 		for i := range n {
 			if i >= int64(k.h.o.MaxValues) {
 				yield(nil, block.Errorf(format, c.what, c.off, block.ErrLimit, "there are more than %d", k.h.o.MaxValues))
@@ -244,7 +253,7 @@ func (k *Key) Values() iter.Seq2[*Value, error] {
 				yield(nil, err)
 				return
 			}
-			v, err := k.value(binary.LittleEndian.Uint32(b))
+			v, err := k.value(what, binary.LittleEndian.Uint32(b))
 			if !yield(v, err) {
 				return
 			}

@@ -85,8 +85,9 @@ type Value struct {
 	name string
 }
 
-func (k *Key) value(offset uint32) (*Value, error) {
-	c, err := k.h.cell(k.what("value"), offset)
+// value reads the value at an offset.
+func (k *Key) value(what string, offset uint32) (*Value, error) {
+	c, err := k.h.cell(what, offset)
 	if err != nil {
 		return nil, err
 	}
