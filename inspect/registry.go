@@ -108,12 +108,7 @@ func (g *registry) key(path string) *regKey {
 	if g == nil {
 		return nil
 	}
-	root, err := g.hive.Root()
-	if err != nil {
-		g.fail(err)
-		return nil
-	}
-	return (&regKey{g: g, k: root}).key(path)
+	return (&regKey{g: g, k: g.hive.Root()}).key(path)
 }
 
 // key finds a key below k.

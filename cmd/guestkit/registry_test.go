@@ -316,8 +316,7 @@ func hiveText(t *testing.T, file string) string {
 			walk(sub)
 		}
 	}
-	root, _ := h.Root()
-	walk(root)
+	walk(h.Root())
 	return out.String()
 }
 

@@ -49,7 +49,7 @@ func BenchmarkWalk(b *testing.B) {
 			b.Fatal(err)
 		}
 		n := 0
-		root, _ := h.Root()
+		root := h.Root()
 		count(b, root, &n)
 		f.Close()
 		ours = append(ours, time.Since(start))

@@ -100,7 +100,7 @@ func Open(r block.Reader, opts *Options) (*Hive, error) {
 }
 
 // Root returns the root key, which has a name of no meaning.
-func (h *Hive) Root() (*Key, error) { return h.root, nil }
+func (h *Hive) Root() *Key { return h.root }
 
 // Find returns the key at a path of names between backslashes, from the root.
 // Case does not matter. The error for a key that is not there wraps

@@ -106,11 +106,7 @@ func readAll(r block.Reader, o *regf.Options) error {
 			}
 		}
 	}
-	root, err := h.Root()
-	if err != nil {
-		return err
-	}
-	walk(root)
+	walk(h.Root())
 	return first
 }
 
@@ -216,7 +212,7 @@ func TestHostile(t *testing.T) {
 // TestHostileAccepted reads what is odd and no error.
 func TestHostileAccepted(t *testing.T) {
 	h := open(t, raw(nk("ROOT\x1b[2J", 0, none, 0, none)), nil) // R05
-	if k, _ := h.Root(); k.Name() != "ROOT\x1b[2J" {
+	if k := h.Root(); k.Name() != "ROOT\x1b[2J" {
 		t.Errorf("%q", k.Name())
 	}
 	h = open(t, regftest.Dirty(raw(nk("ROOT", 0, none, 0, none)), 2, 1), nil) // R07
@@ -232,7 +228,7 @@ func TestDamage(t *testing.T) {
 	b := regftest.Build(root, nil)
 	copy(b[bytes.Index(b, []byte("key 4"))-76:], "xx")
 	h := open(t, b, nil)
-	k, _ := h.Root()
+	k := h.Root()
 	good, bad := 0, 0
 	for _, err := range k.Subkeys() {
 		if err == nil {
@@ -276,7 +272,7 @@ func TestLimits(t *testing.T) {
 	root := (&regftest.Key{}).Set(`a\x`).Set(`b`, regftest.SZ("1", ""), regftest.SZ("2", ""), regftest.Binary("3", make([]byte, 100)))
 	root.Set("c")
 	h := open(t, regftest.Build(root, nil), &regf.Options{MaxSubkeys: 2, MaxValues: 2, MaxValueBytes: 50})
-	k, _ := h.Root()
+	k := h.Root()
 	var last error
 	n := 0
 	for _, err := range k.Subkeys() {
@@ -429,7 +425,7 @@ func FuzzRegf(f *testing.F) {
 			return
 		}
 		// What is listed is found.
-		root, _ := h.Root()
+		root := h.Root()
 		for sub, err := range root.Subkeys() {
 			if err != nil || strings.ContainsAny(sub.Name(), "\\") || sub.Name() == "" {
 				continue

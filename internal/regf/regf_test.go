@@ -57,8 +57,7 @@ func TestLookup(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			h := open(t, regftest.Build(rich(), &v.o), nil)
-			root, _ := h.Root()
-			found(t, root)
+			found(t, h.Root())
 			checkProblems(t, h, nil)
 			for _, path := range []string{"\\", "many", `MANY\{00000000}`, `names\ÜNÏCÖDÉ latin`, `Names\世界 🙂`, `names\A/B`, `\deep 0\DEEP 1\\deep 2\`} {
 				if _, err := h.Find(path); err != nil {
@@ -79,7 +78,7 @@ func TestLookup(t *testing.T) {
 		}
 		for _, size := range []int{0, 7} {
 			h := open(t, regftest.Build(root, &regftest.Options{Unsorted: true, LeafSize: size}), nil)
-			k, _ := h.Root()
+			k := h.Root()
 			found(t, k)
 			checkProblems(t, h, []error{block.ErrCorrupt})
 		}
