@@ -13,6 +13,9 @@ const (
 	// the size of the cell that is needed, which is 1 MiB at most.
 	maxBin   = 64 << 20
 	cellUnit = 8 // cells are multiples of it
+	// largeBin is how large a bin is whose map is kept, come what may: to make
+	// it again for every other cell would take forever.
+	largeBin = 64 << 10
 )
 
 // binHeader starts a hive bin.
@@ -85,6 +88,21 @@ func readBins(r block.Reader, size int64) bins {
 	return out
 }
 
+// largeMaps is the cost of the maps of all large bins.
+func (b *bins) largeMaps() int64 {
+	var sum int64
+	for i, start := range b.starts {
+		end := b.end
+		if i+1 < len(b.starts) {
+			end = int64(b.starts[i+1])
+		}
+		if n := end - int64(start); n >= largeBin {
+			sum += mapCost(n)
+		}
+	}
+	return sum
+}
+
 // find returns the bin that holds the offset off, which is below b.end.
 func (b *bins) find(off int64) (start, end int64) {
 	i := sort.Search(len(b.starts), func(i int) bool { return int64(b.starts[i]) > off })
@@ -107,11 +125,16 @@ func (c *cellMap) has(at int64) bool {
 	return at%cellUnit == 0 && c.begins[at/cellUnit/64]>>(at/cellUnit%64)&1 != 0
 }
 
+// mapWords is how long the map of a bin of n bytes is.
+func mapWords(n int64) int64 { return (n/cellUnit + 63) / 64 }
+
+func mapCost(n int64) int64 { return 8*mapWords(n) + 64 }
+
 // cells returns the map of the bin from start to end.
 func (h *Hive) cells(start, end int64) (*cellMap, error) {
 	return h.maps.Get(start, func() (*cellMap, int64, error) {
-		m := &cellMap{begins: make([]uint64, ((end-start)/cellUnit+63)/64)}
-		cost := int64(8*len(m.begins)) + 64
+		m := &cellMap{begins: make([]uint64, mapWords(end-start))}
+		cost := mapCost(end - start)
 		for at := int64(binHeaderSize); at < end-start; {
 			b, err := h.pages.View(baseSize+start+at, 4)
 			if err != nil {

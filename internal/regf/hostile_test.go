@@ -268,6 +268,44 @@ func TestLongKeyName(t *testing.T) {
 	}
 }
 
+// TestLargeBins goes to and fro between large bins of small cells, each of which
+// is looked through once, however small the cache.
+func TestLargeBins(t *testing.T) {
+	const size = 128 << 10
+	root := &regftest.Key{Name: "R"}
+	for i := range 8 {
+		root.Set("", regftest.Binary(fmt.Sprint(i), make([]byte, size)))
+	}
+	b := regftest.Build(root, &regftest.Options{Minor: 3})
+	for at := 4096; at < len(b); at += int(binary.LittleEndian.Uint32(b[at+8:])) {
+		cell := b[at+32:]
+		if n := -int(int32(binary.LittleEndian.Uint32(cell))); n > size {
+			for p := 0; p < n; p += 8 {
+				binary.LittleEndian.PutUint32(cell[p:], 0xfffffff8) // 8 bytes, in use
+			}
+		}
+	}
+	trace := &testimg.Trace{Reader: bytes.NewReader(b)}
+	h, err := regf.Open(trace, &regf.Options{CacheBytes: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		for v, err := range h.Root().Values() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := v.Bytes(); !errors.Is(err, block.ErrCorrupt) {
+				t.Errorf("the value's cell has 8 bytes: %v", err)
+			}
+		}
+	}
+	// Once all, and a page or two for every value and its data.
+	if most := int64(len(b) + 5*8*3*16<<10); trace.Bytes() > most {
+		t.Errorf("%d bytes were read, more than %d", trace.Bytes(), most)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	root := (&regftest.Key{}).Set(`a\x`).Set(`b`, regftest.SZ("1", ""), regftest.SZ("2", ""), regftest.Binary("3", make([]byte, 100)))
 	root.Set("c")
