@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/internal/regf"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
@@ -23,8 +24,9 @@ type registry struct {
 	reg       bool // print a .reg file
 
 	code   int // of the errors so far, which did not end it
-	errs   []error
+	errs   problem.List
 	budget int64 // of bytes that the hive can still hold
+	held   int64 // bytes of the JSON document beside them
 }
 
 func newRegistry(a *app) *cobra.Command {
@@ -138,25 +140,26 @@ func (r *registry) show(m mounted, args []string) error {
 	return exit(r.code)
 }
 
-// fail notes an error that does not end the command, and says it.
-func (r *registry) fail(m mounted, err error) {
+// fail notes an error that does not end the command, says it, and returns it.
+func (r *registry) fail(m mounted, err error) error {
 	err = m.fail(err)
-	r.errs = append(r.errs, err)
+	r.errs.Add(err)
 	r.code = r.a.sayError(err, r.code)
+	return err
 }
 
 // read reads the data of a value, and counts it: keys share no values and values
 // no data, so all of it is less than the hive; else a small hive could be made
-// to print forever. That is an error which ends the command; one of the value
-// is said, and ok is false.
-func (r *registry) read(m mounted, v *regf.Value) (b []byte, ok bool, err error) {
+// to print forever. That is an error which ends the command; a fault of the
+// value is said.
+func (r *registry) read(m mounted, v *regf.Value) (b []byte, fault, err error) {
 	if b, err = v.Bytes(); err != nil {
-		r.fail(m, err)
+		fault = r.fail(m, err)
 	}
 	if r.budget -= int64(len(b)) + 24; r.budget < 0 {
-		return nil, false, m.fail(block.Errorf("regf", "hive", -1, block.ErrCorrupt, "its values hold more data than the hive has; what follows is left out"))
+		return nil, nil, m.fail(block.Errorf("regf", "hive", -1, block.ErrCorrupt, "its values hold more data than the hive has; what follows is left out"))
 	}
-	return b, err == nil, nil
+	return b, fault, nil
 }
 
 // walk calls visit for a key and, if all is set, for those below.
@@ -252,12 +255,12 @@ func (r *registry) printKey(m mounted, k *regf.Key) error {
 			r.fail(m, err)
 			continue
 		}
-		b, ok, err := r.read(m, v)
+		b, fault, err := r.read(m, v)
 		if err != nil {
 			out.Table(t)
 			return err
 		}
-		if !ok {
+		if fault != nil {
 			continue
 		}
 		name := any(v.Name())
@@ -293,7 +296,7 @@ func (r *registry) printKey(m mounted, k *regf.Key) error {
 func (r *registry) list(g *guestRegistry) error {
 	hives := g.hives(func(err error) { r.fail(mounted{}, err) })
 	if r.a.json {
-		return r.a.document(registryDoc{Schema: schema("registry"), Hives: notNil(hives), Keys: []regKeyDoc{}, Problems: texts(r.errs)})
+		return r.a.document(registryDoc{Schema: schema("registry"), Hives: notNil(hives), Keys: []regKeyDoc{}, Problems: texts(r.errs.All())})
 	}
 	t := &terminal.Table{}
 	for _, h := range hives {

@@ -40,7 +40,8 @@ type regValueDoc struct {
 	Error   string   `json:"error,omitempty"`
 }
 
-// maxDocument bounds the data in one document, which is made in memory.
+// maxDocument bounds one document, which is made in memory: the data in it, and
+// all names, paths and errors.
 const maxDocument = 256 << 20
 
 func newRegKeyDoc(m mounted, k *regf.Key) regKeyDoc {
@@ -62,8 +63,8 @@ func (r *registry) keyDoc(m mounted, k *regf.Key) (regKeyDoc, error) {
 		if err != nil {
 			return d, err
 		}
-		if m.size-r.budget > maxDocument {
-			return d, m.fail(block.Errorf("regf", "hive", -1, block.ErrLimit, "more data than one JSON document takes; ask for fewer keys"))
+		if err := r.hold(m, value.Name, value.Error); err != nil {
+			return d, err
 		}
 		d.Values = append(d.Values, value)
 	}
@@ -72,19 +73,33 @@ func (r *registry) keyDoc(m mounted, k *regf.Key) (regKeyDoc, error) {
 			r.fail(m, err)
 			continue
 		}
+		if err := r.hold(m, sub.Name()); err != nil {
+			return d, err
+		}
 		d.Subkeys = append(d.Subkeys, sub.Name())
 	}
-	return d, nil
+	return d, r.hold(m, d.Path, d.Class)
+}
+
+// hold counts texts that the document keeps, and fails once that is too large.
+func (r *registry) hold(m mounted, texts ...string) error {
+	for _, s := range texts {
+		r.held += int64(len(s))
+	}
+	if r.held > maxDocument-(m.size-r.budget) {
+		return m.fail(block.Errorf("regf", "hive", -1, block.ErrLimit, "more than one JSON document takes; ask for fewer keys"))
+	}
+	return nil
 }
 
 func (r *registry) valueDoc(m mounted, v *regf.Value) (regValueDoc, error) {
 	d := regValueDoc{Name: v.Name(), Type: v.Type().String()}
-	b, ok, err := r.read(m, v)
+	b, fault, err := r.read(m, v)
 	if err != nil {
 		return d, err
 	}
-	if !ok {
-		d.Error = r.errs[len(r.errs)-1].Error()
+	if fault != nil {
+		d.Error = fault.Error()
 		return d, nil
 	}
 	form := decode(v.Type(), b)
@@ -97,7 +112,7 @@ func (r *registry) valueDoc(m mounted, v *regf.Value) (regValueDoc, error) {
 
 // document prints the keys.
 func (r *registry) document(m mounted, keys []regKeyDoc) error {
-	problems := append(m.problems(), r.errs...)
+	problems := append(m.problems(), r.errs.All()...)
 	if m.tree != nil {
 		problems = append(m.tree.Problems(), problems...)
 	}

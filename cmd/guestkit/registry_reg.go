@@ -82,11 +82,11 @@ func (r *registry) regKey(m mounted, w *regWriter, k *regf.Key, values []*regf.V
 			r.fail(m, fmt.Errorf("value %q of key %q: %w", v.Name(), m.path(k), errNoReg))
 			continue
 		}
-		b, ok, err := r.read(m, v)
+		b, fault, err := r.read(m, v)
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if fault != nil {
 			continue
 		}
 		name := "@"

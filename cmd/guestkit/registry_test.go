@@ -172,6 +172,21 @@ func TestRegistryHostile(t *testing.T) {
 	}
 }
 
+// TestRegistryPaths says that a document is bounded where keys are few and far
+// down: the path of each is a thousand times what its key takes.
+func TestRegistryPaths(t *testing.T) {
+	deep := strings.Repeat(strings.Repeat("n", 500)+`\`, 300)
+	root := &regftest.Key{Name: "R"}
+	last := root.Key(deep + "last")
+	for i := range 2000 {
+		last.Keys = append(last.Keys, &regftest.Key{Name: fmt.Sprintf("%04d", i)})
+	}
+	file := hiveFile(t, "S", regftest.Build(root, nil))
+	if r := gk(t, "registry", "--json", "-R", file); r.code != exitFailed || r.out != "" || !strings.Contains(r.err, "JSON document") {
+		t.Errorf("code %d, %d bytes, %.300s", r.code, len(r.out), r.err)
+	}
+}
+
 func TestRegistryJSON(t *testing.T) {
 	file := hiveFile(t, "SOFTWARE", regftest.Build(zoo(), nil))
 	r := gk(t, "registry", "--json", "-R", file, `HKLM\SOFTWARE`)
