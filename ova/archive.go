@@ -122,6 +122,8 @@ func badName(name string) string {
 	switch {
 	case name == "":
 		return "it has no name"
+	case len(name) > maxName:
+		return "its name is too long"
 	case strings.ContainsAny(name, "\\:\x00"):
 		return "its name is no plain relative path"
 	case strings.HasPrefix(name, "/"):

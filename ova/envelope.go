@@ -62,6 +62,9 @@ func parseEnvelope(text []byte, add func(error)) (*envelope, error) {
 			odd("File "+quote(f.ID), block.ErrCorrupt, "a second one of that id, the first one counts")
 			continue
 		}
+		if len(e.files) == maxFiles {
+			return nil, block.Errorf(format, "References", -1, block.ErrLimit, "more than %d files", maxFiles)
+		}
 		ids[f.ID] = f
 		e.files = append(e.files, f)
 	}

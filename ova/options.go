@@ -9,6 +9,8 @@ const (
 	MaxMembers    = 10000   // of an archive
 	MaxDescriptor = 2 << 20 // bytes, of the OVF file
 	MaxManifest   = 4 << 20 // bytes
+	maxName       = 4096    // bytes, of the name of a member; tar itself allows a MiB
+	maxFiles      = 1024    // of a descriptor, each of which may come in chunks
 	maxChunks     = 10000   // of a file
 	maxDisks      = 256     // of a package, as of a guest
 	maxDepth      = 64      // of elements in the descriptor

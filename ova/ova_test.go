@@ -296,7 +296,9 @@ func TestHostile(t *testing.T) {
 		"ids twice":            {data: pack(t, ovf(``, `<Disk ovf:diskId="d"/><Disk ovf:diskId="d"/>`)), problem: block.ErrCorrupt, text: "second one"},
 		"huge capacity":        {data: pack(t, ovf(``, `<Disk ovf:diskId="d" ovf:capacity="9999999999" ovf:capacityAllocationUnits="byte * 2^40"/>`)), problem: block.ErrLimit},
 		"odd unit":             {data: pack(t, ovf(``, `<Disk ovf:diskId="d" ovf:capacity="1" ovf:capacityAllocationUnits="byte * 2^99999"/>`)), problem: block.ErrUnsupported},
-		"many disks":           {data: pack(t, ovf(``, manyDisks(maxDisks+1))), err: block.ErrLimit},
+		"many files":           {data: pack(t, ovf(manyOf("File ovf:id", maxFiles+1), "")), err: block.ErrLimit},
+		"long name":            {data: pack(t, plain, disk, part{name: strings.Repeat("x", maxName+1)}), problem: block.ErrRefused, text: "too long"},
+		"many disks":           {data: pack(t, ovf(``, manyOf("Disk ovf:diskId", maxDisks+1))), err: block.ErrLimit},
 		"doctype": {data: raw(`<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1">&b;</Envelope>`),
 			err: block.ErrUnsupported},
 		"entity":         {data: raw(`<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1">&b;</Envelope>`), err: block.ErrCorrupt},
@@ -343,10 +345,10 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-func manyDisks(n int) string {
+func manyOf(element string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, `<Disk ovf:diskId="%d"/>`, i)
+		fmt.Fprintf(&b, `<%s="%d"/>`, element, i)
 	}
 	return b.String()
 }
