@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -122,12 +122,14 @@ func lastPart(root *os.Root, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for n := maxParts; n > 1; n-- {
-		if slices.Contains(names, partName(name, n)) {
-			return n, nil
+	last := 1
+	for _, part := range names {
+		digits, ok := strings.CutPrefix(part, name+".")
+		if n, err := strconv.Atoi(digits); ok && err == nil && n <= maxParts && part == partName(name, n) {
+			last = max(last, n)
 		}
 	}
-	return 1, nil
+	return last, nil
 }
 
 // join lays the parts one behind the other.
