@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/ova"
@@ -169,6 +170,9 @@ func describePackage(r block.Reader, o *Options) (*Info, []error, error) {
 		di.Disk = d.ID
 		if d.File != nil {
 			di.Member = d.File.Href
+		}
+		if di.VirtualSize > math.MaxInt64-info.VirtualSize {
+			return nil, nil, block.Errorf("ova", "disk "+d.ID, -1, block.ErrLimit, "with its %d bytes, the disks have more than can be counted", di.VirtualSize)
 		}
 		info.Disks = append(info.Disks, di)
 		info.VirtualSize += di.VirtualSize

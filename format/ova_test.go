@@ -150,6 +150,18 @@ func TestPackageFolder(t *testing.T) {
 	}
 }
 
+// Sizes that cannot be added up are no size.
+func TestPackageTooLarge(t *testing.T) {
+	disks := ""
+	for i := range 3 {
+		disks += fmt.Sprintf(`<Disk ovf:diskId="d%d" ovf:capacity="4096" ovf:capacityAllocationUnits="byte * 2^50"/>`, i)
+	}
+	ovf := envelope("", disks)
+	if info, _, err := format.Describe(strings.NewReader(ovf), nil); !errors.Is(err, block.ErrLimit) {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
 // What a disk of a package names is in the package, and its format is stated
 // or plain to see.
 func TestPackageHostile(t *testing.T) {
