@@ -7,12 +7,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/ova"
-	"github.com/guestkit/guestkit/vmdk"
+	"github.com/guestkit/guestkit/internal/wrapped"
 )
 
 // Facts are what the rules look at: what an image is, or what one that is to be
@@ -54,26 +51,9 @@ func Look(ctx context.Context, r block.Reader, stated string) (*Facts, error) {
 		return nil, err
 	}
 	f := factsOf(info)
-	switch info.Format {
-	case "vmdk":
-		f.lookVMDK(r)
-	case "ova":
-		p, err := ova.Open(r, nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, di := range info.Disks {
-			if di.Member == "" {
-				continue // a blank disk, which has no file
-			}
-			d := factsOf(di)
-			if od, err := p.Disk(di.Disk); err == nil && od.File != nil && d.Format == "vmdk" {
-				if r, err := p.Open(od.File); err == nil {
-					d.lookVMDK(r)
-					block.Close(r)
-				}
-			}
-			f.Disks = append(f.Disks, d)
+	for _, d := range info.Disks {
+		if d.Member != "" { // a blank disk has no file
+			f.Disks = append(f.Disks, factsOf(d))
 		}
 	}
 	return f, nil
@@ -87,29 +67,21 @@ func factsOf(info *format.Info) *Facts {
 	if info.DataFile != nil {
 		f.DataFile = info.DataFile.Name
 	}
-	return f
-}
-
-// lookVMDK adds what only the descriptor and the header of a VMDK say.
-func (f *Facts) lookVMDK(r block.Reader) {
-	if v, _, err := vmdk.Describe(r, nil); err == nil {
-		f.Adapter = v.Adapter
+	if v := info.VMDK; v != nil {
+		f.Adapter, f.Version = v.Adapter, v.Version
 		if v.ParentCID != 0xffffffff && f.Parent == "" {
 			f.Parent = "unnamed"
 		}
 	}
-	var b [8]byte
-	if block.ReadFull(r, b[:], 0) == nil && string(b[:4]) == "KDMV" {
-		f.Version = uint32(b[4]) | uint32(b[5])<<8 | uint32(b[6])<<16 | uint32(b[7])<<24
-	}
+	return f
 }
 
 // lookArchive lists a tar archive that is compressed with gzip, all of it.
 func lookArchive(ctx context.Context, r block.Reader) (*Facts, error) {
 	f := &Facts{Format: "tar.gz", FileSize: r.Size()}
-	z, err := gzip.NewReader(cancelled{ctx, io.NewSectionReader(r, 0, r.Size())})
+	z, err := wrapped.NewReader("gz", cancelled{ctx, io.NewSectionReader(r, 0, r.Size())}, wrapped.Limits{})
 	if err != nil {
-		return nil, archiveError(ctx, err)
+		return nil, err
 	}
 	first := &headerReader{r: z}
 	for t := tar.NewReader(first); ; {
@@ -138,6 +110,10 @@ func lookArchive(ctx context.Context, r block.Reader) (*Facts, error) {
 func archiveError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	var e *block.Error
+	if errors.As(err, &e) { // of the compression
+		return err
 	}
 	class := block.ErrCorrupt
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -42,6 +42,7 @@ type Info struct {
 	ParentName string // as stored, may be hostile; "" if none
 	Adapter    string // the controller it was made for
 	Compressed bool
+	Version    uint32 // of the header of a sparse file with its descriptor inside, 0 for others
 	Extents    []ExtentInfo
 }
 
@@ -153,7 +154,7 @@ func (im *Image) describeHosted(o *Options) error {
 	if size := im.d.extents[0].size; size != g.size {
 		im.problems.Add(block.Errorf(format, "descriptor", int64(h.descriptorOffset)*sectorSize, block.ErrCorrupt, "it says %d bytes, the header %d; the header counts", size, g.size))
 	}
-	im.info.GrainSize, im.info.Compressed = g.grain, g.inf != nil
+	im.info.GrainSize, im.info.Compressed, im.info.Version = g.grain, g.inf != nil, h.version
 	im.add(g, g.size)
 	return nil
 }
