@@ -42,15 +42,11 @@ type File struct {
 // it holds, as xz does, it is decoded once to find out.
 func Open(format string, r block.Reader, l Limits) (*File, error) {
 	f := &File{r: r, format: format, l: l.WithDefaults()}
-	size, err := f.stated()
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, block.Errorf(format, "file", r.Size(), block.ErrTruncated, "it ends too early")
-	}
+	points, size, err := stated(format, r)
 	if err != nil {
-		z := &Reader{format: format, in: newInput(nil, 0)}
-		z.fail("file", 0, err)
-		return nil, z.err
+		return nil, err
 	}
+	f.points = points
 	if size < 0 {
 		if size, err = f.decodeAll(); err != nil {
 			return nil, err
@@ -70,18 +66,44 @@ func Open(format string, r block.Reader, l Limits) (*File, error) {
 // Stated returns the size of what a file of one of Formats holds as the file
 // itself states it, -1 if it does not. It is not verified.
 func Stated(format string, r block.Reader) (int64, error) {
-	return (&File{r: r, format: format}).stated()
+	_, size, err := stated(format, r)
+	return size, err
 }
 
-func (f *File) stated() (size int64, err error) {
-	switch f.format {
+// stated returns besides where decoding can start, if the file tells.
+func stated(format string, r block.Reader) (points []point, size int64, err error) {
+	z := &Reader{format: format, in: &input{}}
+	switch src := (watched{r, z.in}); format {
 	case "xz":
-		f.points, size, err = xzPoints(f.r)
-		return size, err
+		points, size, err = xzPoints(src)
 	case "zst":
-		return zstdSize(f.r)
+		size, err = zstdSize(src)
+	default:
+		size = -1
 	}
-	return -1, nil
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = block.Errorf(format, "file", r.Size(), block.ErrTruncated, "it ends too early")
+	}
+	if err != nil {
+		z.fail("file", 0, err)
+		return nil, 0, z.err
+	}
+	return points, size, nil
+}
+
+// watched tells an input why the file cannot be read, which is no fault of what
+// it holds.
+type watched struct {
+	block.Reader
+	in *input
+}
+
+func (w watched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.Reader.ReadAt(p, off)
+	if err != nil {
+		w.in.err = err
+	}
+	return n, err
 }
 
 // decodeAll finds the size and the points, and keeps the last pages: whoever

@@ -2,6 +2,7 @@ package wrapped
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -166,6 +167,36 @@ func TestDamage(t *testing.T) {
 		}
 		if _, err := read(append(bytes.Clone(packed), "garbage"...)); err == nil {
 			t.Errorf("%s with garbage behind it: no error", name)
+		}
+	}
+}
+
+var errBroken = errors.New("broken")
+
+// broken cannot be read up to its end.
+type broken struct {
+	block.Reader
+	end int64
+}
+
+func (b broken) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > b.end {
+		return 0, errBroken
+	}
+	return b.Reader.ReadAt(p, off)
+}
+
+// TestUnreadable: a file that cannot be read is not called damaged.
+func TestUnreadable(t *testing.T) {
+	for format, s := range seeds {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, end := range []int64{0, 20, int64(len(b)) - 13} {
+			if _, err := Open(format, broken{bytes.NewReader(b), end}, Limits{}); !errors.Is(err, errBroken) || errors.Is(err, block.ErrCorrupt) {
+				t.Errorf("%s, %d bytes: %v", format, end, err)
+			}
 		}
 	}
 }

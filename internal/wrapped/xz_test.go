@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
-	"io"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -77,7 +76,7 @@ func TestXzPadding(t *testing.T) {
 		}
 	}
 	for name, b := range map[string][]byte{"zeros": pad, "nothing": nil, "zeros before": append(bytes.Clone(pad), one...)} {
-		if _, _, err := xzPoints(bytes.NewReader(b)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := Stated("xz", bytes.NewReader(b)); !errors.Is(err, block.ErrTruncated) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
