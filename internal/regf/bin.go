@@ -11,8 +11,9 @@ const (
 	binHeaderSize = 32
 	// maxBin bounds the bitmap of the cells of one bin. Windows makes bins of
 	// the size of the cell that is needed, which is 1 MiB at most.
-	maxBin   = 64 << 20
-	cellUnit = 8 // cells are multiples of it
+	maxBin       = 64 << 20
+	cellUnit     = 8 // cells are multiples of it
+	cellHeadSize = 4 // the size that a cell begins with
 	// largeBin is how large a bin is whose map is kept, come what may: to make
 	// it again for every other cell would take forever.
 	largeBin = 64 << 10

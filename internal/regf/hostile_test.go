@@ -268,6 +268,31 @@ func TestLongKeyName(t *testing.T) {
 	}
 }
 
+// TestListOfOneList names one list again and again, which makes four thousand
+// million subkeys of a list that is long enough.
+func TestListOfOneList(t *testing.T) {
+	list := le("lh", uint16(100))
+	for range 100 {
+		list = append(list, le(0x20, 0)...)
+	}
+	first := 0x20 + (76+4+4+7)&^7
+	top := le("ri", uint16(600))
+	for range 600 {
+		top = append(top, le(first)...)
+	}
+	h := open(t, raw(nk("ROOT", -1, first+(len(list)+4+7)&^7, 0, none), list, top), nil)
+	n := 0
+	for range h.Root().Subkeys() {
+		n++
+	}
+	if n != 4096/80+1 {
+		t.Errorf("%d subkeys are looked at", n)
+	}
+	if _, err := h.Find("x"); !errors.Is(err, block.ErrLoop) {
+		t.Error(err)
+	}
+}
+
 // TestLargeBins goes to and fro between large bins of small cells, each of which
 // is looked through once, however small the cache.
 func TestLargeBins(t *testing.T) {

@@ -94,6 +94,7 @@ func (k *Key) each() iter.Seq2[*Key, error] {
 		// level.
 		seen := map[uint32]bool{}
 		what := k.what("subkey")
+		room := min(int64(k.h.base.bins), k.h.r.Size()-baseSize) / (cellHeadSize + keyNodeSize)
 		n := int64(0)
 		for l, err := range k.leaves() {
 			if err != nil {
@@ -103,8 +104,12 @@ func (k *Key) each() iter.Seq2[*Key, error] {
 				continue
 			}
 			for i := range l.n {
-				if n++; n > int64(k.node.subkeys) {
+				switch n++; {
+				case n > int64(k.node.subkeys):
 					yield(nil, l.corrupt("it has more subkeys than the %d that the key says", k.node.subkeys))
+					return
+				case n > room: // an ri may name the same list over and over
+					yield(nil, l.corrupt("it has more subkeys than the %d that the hive has room for", room))
 					return
 				}
 				offset, err := l.at(i)
