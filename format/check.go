@@ -22,9 +22,10 @@ func Checks(format string) bool {
 
 // CheckFile checks the metadata of the image at path: that every reference in
 // it leads where it may. It opens the files that hold a part of the same image
-// as opts allow, and no image behind it. Every fault is reported as it is
-// found. An error means that the check could not be finished; it wraps
-// block.ErrUnsupported if the format has nothing to check.
+// as opts allow, and no image behind it. Faults are reported as they are
+// found; past a thousand of them, formats other than qcow2 only count the rest. An
+// error means that the check could not be finished; it wraps block.ErrUnsupported
+// if the format has nothing to check.
 func CheckFile(ctx context.Context, path string, opts *Options, report func(Fault)) (*CheckResult, error) {
 	if opts == nil {
 		opts = &Options{}

@@ -41,6 +41,10 @@ type checkDoc struct {
 	Faults      []faultDoc `json:"faults"`
 }
 
+// maxFaults is how many faults a document lists. A hostile image has as many as
+// it likes.
+const maxFaults = 1 << 16
+
 type faultDoc struct {
 	Kind     string `json:"kind"` // leak or corruption
 	Clusters int64  `json:"clusters"`
@@ -53,7 +57,8 @@ func newCheck(a *app) *cobra.Command {
 		Short: "Check the metadata of an image, and repair it",
 		Long: `Follows every reference in the metadata of an image: in a qcow2 image all of
 them are compared with the refcounts; of an OVA, all files with its manifest.
-Every fault is listed.
+Every fault is listed, but of formats other than qcow2 those past a thousand, and
+in a JSON document those past 65,536, which are counted.
 
 Of qcow2 images, --repair=leaks gives back clusters that nothing uses; --repair=all also sets
 refcounts and flags right. Interrupted at any moment, the image is as it was or
@@ -155,13 +160,18 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images cannot be repaired", path, info.Format)}
 	}
 	doc := checkDoc{Schema: schema("check"), Path: path, Format: info.Format, Faults: []faultDoc{}}
+	untold := map[string]int64{}
 	report := func(f format.Fault) {
 		kind := "corruption"
 		if f.Leak {
 			kind = "leak"
 		}
 		if a.json && !qemu {
-			doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error()})
+			if len(doc.Faults) < maxFaults {
+				doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error()})
+			} else {
+				untold[kind] += f.Count
+			}
 		} else if !a.quiet && !qemu {
 			a.out.Printf("%s %s\n", terminal.Red.In(kind+":"), f.Err)
 		}
@@ -181,6 +191,11 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 		return &exitError{code: checkUnsupported, err: err}
 	case err != nil:
 		return &exitError{code: checkUnfinished, err: pathError(path, err)}
+	}
+	for _, kind := range []string{"corruption", "leak"} {
+		if n := untold[kind]; n > 0 {
+			doc.Faults = append(doc.Faults, faultDoc{kind, n, "more faults are not listed"})
+		}
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
 	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,5 +59,39 @@ func TestExitCodes(t *testing.T) {
 		if r := gk(t, append(x.args, "--json")...); r.code != x.code || r.code == 0 && !strings.HasPrefix(r.out, "{") {
 			t.Errorf("%q --json: code %d, want %d: %s%s", x.args, r.code, x.code, r.out, r.err)
 		}
+	}
+}
+
+// TestCheckManyFaults has tables of entries that all lead nowhere: a document
+// does not grow with them, and none is lost in its sums.
+func TestCheckManyFaults(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "a.qcow2")
+	if r := gk(t, "create", "-q", image, "8G"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	b, err := os.ReadFile(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, make([]byte, -len(b)&(64<<10-1))...)
+	l1 := binary.BigEndian.Uint64(b[0x28:])
+	for i := range uint64(9) {
+		binary.BigEndian.PutUint64(b[l1+8*i:], 1<<63|uint64(len(b)))
+		b = append(b, bytes.Repeat([]byte{0x80, 0, 1, 0, 0, 0, 0, 0}, 8<<10)...)
+	}
+	if err := os.WriteFile(image, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := gk(t, "check", "--json", image)
+	var doc checkDoc
+	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || r.code != checkCorrupt {
+		t.Fatalf("code %d, %v, %s", r.code, err, r.err)
+	}
+	sum := int64(0)
+	for _, f := range doc.Faults {
+		sum += f.Clusters
+	}
+	if n := len(doc.Faults); n > maxFaults+2 || n <= maxFaults || doc.Corruptions < 9*8<<10 || sum != doc.Corruptions+doc.Leaks {
+		t.Errorf("%d faults for %d clusters, %d corruptions, %d leaks", n, sum, doc.Corruptions, doc.Leaks)
 	}
 }
