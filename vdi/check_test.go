@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/vdi"
 )
@@ -36,5 +37,17 @@ func TestCheckUnreadable(t *testing.T) {
 	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: 0x200, Err: broken}
 	if res, err := vdi.Check(context.Background(), r, nil); !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// TestCheckManyLeaks has more lost blocks than are told one by one.
+func TestCheckManyLeaks(t *testing.T) {
+	const lost, size = 1500, 64 << 10
+	image, _ := build("d", size, nil)
+	image = append(image, make([]byte, lost*size)...)
+	var told, leaks int64
+	res, err := vdi.Check(context.Background(), bytes.NewReader(image), func(f block.Fault) { told, leaks = told+1, leaks+f.Count })
+	if err != nil || res.Leaks != lost || leaks != lost || told != 1001 {
+		t.Errorf("%+v, %d faults for %d blocks, %v", res, told, leaks, err)
 	}
 }

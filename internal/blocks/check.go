@@ -25,6 +25,7 @@ type Checker struct {
 	report   func(block.Fault)
 	reported int
 	untold   int64 // corruptions that were not reported
+	lost     int64 // leaked blocks that were not
 	places   []place
 	next     int64 // where a block would lie that is not fragmented
 	steps    int
@@ -118,15 +119,20 @@ func (c *Checker) Overlaps(what string, end int64, gap func(off, n int64)) {
 // Leak notes that n blocks are lost.
 func (c *Checker) Leak(n int64, err error) {
 	c.Result.Leaks += n
-	if c.reported++; c.reported <= MaxReports {
-		c.report(block.Fault{Leak: true, Count: n, Err: err})
+	if c.reported++; c.reported > MaxReports {
+		c.lost += n
+		return
 	}
+	c.report(block.Fault{Leak: true, Count: n, Err: err})
 }
 
 // Finish returns the result.
 func (c *Checker) Finish() *block.CheckResult {
 	if c.untold > 0 {
 		c.report(block.Fault{Count: c.untold, Err: block.Errorf(c.Result.Format, "check", -1, block.ErrCorrupt, "%d more faults are not listed", c.untold)})
+	}
+	if c.lost > 0 {
+		c.report(block.Fault{Leak: true, Count: c.lost, Err: block.Errorf(c.Result.Format, "check", -1, block.ErrCorrupt, "%d more blocks are leaked", c.lost)})
 	}
 	return &c.Result
 }
