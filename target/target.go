@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -107,8 +108,11 @@ func (t *Target) Plan(out *convert.Output, src block.Device) (block.Device, erro
 		for i := range f.Members {
 			f.Members[i].size = size
 		}
-		for _, d := range f.Disks {
+		f.Disks = slices.Clone(f.Disks)
+		for i, d := range f.Disks {
+			d := *d
 			d.Size, d.FileSize = size, -1
+			f.Disks[i] = &d
 		}
 		if broken := t.Check(&f); len(broken) > 0 {
 			return nil, broken[0]

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -277,4 +278,21 @@ func TestGoogle(t *testing.T) {
 	if broken := gcp.Check(f); len(broken) > 0 {
 		t.Error(broken)
 	}
+}
+
+// TestPlanAtOnce plans for several disks with one Target.
+func TestPlanAtOnce(t *testing.T) {
+	aws, err := Named("aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			if _, err := aws.Plan(&convert.Output{Format: "ova"}, block.Plain(bytes.NewReader(make([]byte, 512*i)))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
