@@ -5,6 +5,7 @@ type Fault struct {
 	Leak  bool  // room is lost, and nothing else is wrong
 	Count int64 // how many units (clusters, grains, blocks) it concerns
 	Err   error
+	Disk  string // id of the disk in a package whose check found it, "" for any other fault
 }
 
 // A CheckResult sums up the check of an image. It counts in the format's unit
@@ -23,6 +24,27 @@ type CheckResult struct {
 
 	Dirty   bool // a program did not close the image
 	Corrupt bool // a program marked it as damaged
+
+	Package *PackageCheck // nil unless it is one of disk images
+}
+
+// A PackageCheck is what the check of a package of disk images says besides.
+// The Corruptions and Leaks of its CheckResult are those of the package itself
+// and of all disks.
+type PackageCheck struct {
+	Checksums   int    // of the manifest that were compared, 0 if there is no manifest
+	Certificate string // name of the file with a signature, which is not judged; "" if there is none
+	Disks       []DiskCheck
+}
+
+// A DiskCheck is the check of one disk of a package. Without Result its format
+// has nothing to check, or Err says why the check was not finished.
+type DiskCheck struct {
+	Disk   string // id
+	Member string // name of its file
+	Format string // "" if it could not be told
+	Result *CheckResult
+	Err    error
 }
 
 // Clean reports whether nothing is wrong.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/qcow2"
@@ -36,6 +37,16 @@ func newChain(path string, o *Options) (*chain, error) {
 
 // open opens the image in f, which it closes with the image or on an error.
 func (c *chain) open(f source, name string) (*image, error) {
+	images, err := c.openAll(f, name, false)
+	if err != nil {
+		return nil, err
+	}
+	return images[0], nil
+}
+
+// openAll is open for all disks of a package, where all are wanted. The file is
+// closed with the last of them.
+func (c *chain) openAll(f source, name string, all bool) ([]*image, error) {
 	o := *c.opts
 	here := *c
 	here.files = append(here.files[:len(here.files):len(here.files)], f.infos()...)
@@ -51,20 +62,54 @@ func (c *chain) open(f source, name string) (*image, error) {
 		}
 	}
 	o.Qcow2 = share(o.Qcow2, c.depth)
-	im, err := open(f, &o, name)
+	var out []*image
+	err := openEach(f, &o, name, all, func(im *image) {
+		im.behind, behind = behind, nil // what was opened since the one before
+		for _, b := range im.behind {
+			below := *b.Info()
+			im.info.Chain = append(im.info.Chain, &below)
+			im.info.Chain = append(im.info.Chain, below.Chain...)
+			below.Chain = nil
+		}
+		out = append(out, im)
+	})
+	if err == nil && len(out) == 0 {
+		err = &DisksError{}
+	}
 	if err != nil {
+		for _, im := range out {
+			im.Close() // which does not have the file yet
+		}
 		f.Close()
 		return nil, err
 	}
-	im.file = f
-	im.behind = behind
-	for _, b := range behind {
-		below := *b.Info()
-		im.info.Chain = append(im.info.Chain, &below)
-		im.info.Chain = append(im.info.Chain, below.Chain...)
-		below.Chain = nil
+	if len(out) == 1 {
+		out[0].file = f
+		return out, nil
 	}
-	return im, nil
+	users := &atomic.Int64{}
+	users.Store(int64(len(out)))
+	for _, im := range out {
+		im.file = &sharedSource{source: f, users: users}
+	}
+	return out, nil
+}
+
+// A sharedSource is a file that the last of its users closes.
+type sharedSource struct {
+	source
+	users  *atomic.Int64
+	closed atomic.Bool
+}
+
+func (s *sharedSource) Close() error {
+	switch {
+	case s.closed.Swap(true):
+		return os.ErrClosed
+	case s.users.Add(-1) == 0:
+		return s.source.Close()
+	}
+	return nil
 }
 
 // share gives the image at a depth its part of the memory that a chain may

@@ -3,6 +3,7 @@ package format
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -22,7 +23,8 @@ func Checks(format string) bool {
 
 // CheckFile checks the metadata of the image at path: that every reference in
 // it leads where it may. It opens the files that hold a part of the same image
-// as opts allow, and no image behind it. Faults are reported as they are
+// as opts allow, and no image behind it. Of a package it checks the files by
+// the manifest, and each disk as its own format demands. Faults are reported as they are
 // found; past a thousand of them, formats other than qcow2 only count the rest. An
 // error means that the check could not be finished; it wraps block.ErrUnsupported
 // if the format has nothing to check.
@@ -39,7 +41,9 @@ func CheckFile(ctx context.Context, path string, opts *Options, report func(Faul
 		return nil, err
 	}
 	defer f.Close()
-	res, err := c.check(ctx, f, report)
+	o := c.beside(f)
+	o.name = filepath.Base(path)
+	res, err := Check(ctx, f, o, report)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -70,12 +74,14 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 	return res, nil
 }
 
-func (c *chain) check(ctx context.Context, f source, report func(Fault)) (*CheckResult, error) {
+// beside returns options for what is in f, by which it opens the files that it
+// names.
+func (c *chain) beside(f source) *Options {
 	o := *c.opts
 	if o.Opener == nil {
 		here := *c
 		here.files = append(here.files, f.infos()...)
 		o.Opener = func(ref block.Ref) (block.Device, error) { return here.follow(ref) }
 	}
-	return Check(ctx, f, &o, report)
+	return &o
 }

@@ -17,6 +17,9 @@ type driver struct {
 	// open opens the image in r. It sets the Info's own fields; Open sets
 	// those that every format has.
 	open func(r block.Reader, o *Options) (opened, *Info, error)
+	// openAll opens the disks of a format that may hold several, and hands each
+	// to take, which owns it from then on. Nil where there is one.
+	openAll func(r block.Reader, o *Options, take func(opened, *Info)) error
 	// describe reads what the image says about itself, without opening any
 	// file that it names. Nil where open opens none.
 	describe func(r block.Reader, o *Options) (*Info, []error, error)
@@ -40,8 +43,8 @@ func drivers() []driver {
 		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
 		{name: "vhdx", open: openVHDX, describe: describeVHDX, check: checkVHDX},
 		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
-		{name: "ova", open: openPackage, describe: describePackage, check: checkPackage},
-		{name: "ovf", open: openPackage, describe: describePackage},
+		{name: "ova", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "ovf", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 	}, fallbackDrivers()...)
 }
 

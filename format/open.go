@@ -48,6 +48,8 @@ type Options struct {
 	// Qcow2 bounds what qcow2 images may ask for. Its caches are those of the
 	// whole chain.
 	Qcow2 qcow2.Limits
+
+	name string // of the file, where what lies beside it is looked for
 }
 
 // DefaultMaxDepth is how many images may lie behind the first one.
@@ -133,28 +135,43 @@ func Open(r block.Reader, opts *Options) (Image, error) {
 
 // open opens the image of the name given, which is for the Info alone.
 func open(r block.Reader, o *Options, name string) (*image, error) {
+	var out *image
+	err := openEach(r, o, name, false, func(im *image) { out = im })
+	return out, err
+}
+
+// openEach hands the image to take or, if all of a package are wanted and
+// Options.Disk chooses none, its disks one after the other.
+func openEach(r block.Reader, o *Options, name string, all bool, take func(*image)) error {
 	r, o, packed, err := unwrap(r, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d, format, err := choose(r, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.Snapshot != "" && d.describe == nil {
-		return nil, block.Errorf(d.name, "snapshot", -1, block.ErrUnsupported, "the format has no internal snapshots")
+		return block.Errorf(d.name, "snapshot", -1, block.ErrUnsupported, "the format has no internal snapshots")
+	}
+	done := func(im opened, info *Info) {
+		if info.Disk != "" {
+			info.Name = name // all else is that of the disk
+		} else {
+			fill(info, format, r, o, name)
+		}
+		packed.fill(info)
+		take(&image{opened: im, info: info})
+	}
+	if all && d.openAll != nil && o.Disk == "" {
+		return d.openAll(r, o, done)
 	}
 	im, info, err := d.open(r, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if info.Disk != "" {
-		info.Name = name // all else is that of the disk
-	} else {
-		fill(info, format, r, o, name)
-	}
-	packed.fill(info)
-	return &image{opened: im, info: info}, nil
+	done(im, info)
+	return nil
 }
 
 // choose finds the driver for r, and the name of the format.

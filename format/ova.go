@@ -1,8 +1,8 @@
 package format
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 
@@ -12,7 +12,7 @@ import (
 
 // readPackage opens the package in r.
 func readPackage(r block.Reader, o *Options) (*ova.Package, error) {
-	return ova.Open(r, &ova.Options{Opener: o.Opener})
+	return ova.Open(r, &ova.Options{Opener: o.Opener, Name: o.name})
 }
 
 // holdsPackage reports whether a tar archive that does not begin with an OVF
@@ -46,6 +46,30 @@ func openPackage(r block.Reader, o *Options) (opened, *Info, error) {
 		return nil, nil, block.Locate("ova", "disk "+disks[0].ID, -1, err)
 	}
 	return im, im.info, nil
+}
+
+// openPackageDisks opens all disks of a package, in the order in which its
+// machine sees them.
+func openPackageDisks(r block.Reader, o *Options, take func(opened, *Info)) error {
+	p, err := readPackage(r, o)
+	if err != nil {
+		return err
+	}
+	disks, err := p.Guest()
+	switch {
+	case err != nil:
+		return err
+	case len(disks) == 0:
+		return &DisksError{}
+	}
+	for _, d := range disks {
+		im, err := openMember(p, d, o)
+		if err != nil {
+			return block.Locate("ova", "disk "+d.ID, -1, err)
+		}
+		take(im, im.info)
+	}
+	return nil
 }
 
 // A DisksError says that a package holds several disks, or none, where one was
@@ -165,7 +189,7 @@ func describePackage(r block.Reader, o *Options) (*Info, []error, error) {
 			di = &Info{Format: d.Format, Stated: true, VirtualSize: d.Capacity, Allocated: -1}
 		}
 		if d.Capacity != 0 && di.VirtualSize != d.Capacity {
-			problems = append(problems, block.Errorf("ova", "disk "+d.ID, -1, block.ErrCorrupt, "it has %d bytes, and the descriptor says %d", di.VirtualSize, d.Capacity))
+			problems = append(problems, sizeFault(d, di))
 		}
 		di.Disk = d.ID
 		if d.File != nil {
@@ -196,58 +220,41 @@ func describeMember(p *ova.Package, d *ova.Disk, o *Options) (*Info, []error, er
 	return describe(r, inner, "")
 }
 
-// checkPackage compares the files of a package with its manifest.
-func checkPackage(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
-	p, err := readPackage(r, o)
-	if err != nil {
-		return nil, err
-	}
-	faults, err := p.Verify(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, err := range faults {
-		report(Fault{Count: 1, Err: err})
-	}
-	return &CheckResult{Unit: "files", Corruptions: int64(len(faults))}, nil
-}
-
 // OpenDisks opens all disks of the guest in r: the disk of an image, or the
 // disks of a package in the order in which its machine sees them.
 func OpenDisks(r block.Reader, opts *Options) ([]Image, error) {
-	return openDisks(opts, func(o *Options) (Image, error) { return Open(r, o) })
+	if opts == nil {
+		opts = &Options{}
+	}
+	var out []Image
+	if err := openEach(r, opts, "", true, func(im *image) { out = append(out, im) }); err != nil {
+		for _, im := range out {
+			im.Close()
+		}
+		return nil, err
+	}
+	return out, nil
 }
 
 // OpenFileDisks is OpenDisks for the file or block device at path.
 func OpenFileDisks(path string, opts *Options) ([]Image, error) {
-	return openDisks(opts, func(o *Options) (Image, error) { return OpenFile(path, o) })
-}
-
-// openDisks opens the only disk, or else one after the other those of which
-// the error tells.
-func openDisks(opts *Options, open func(*Options) (Image, error)) ([]Image, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	im, err := open(opts)
-	if err == nil {
-		return []Image{im}, nil
-	}
-	var several *DisksError
-	if !errors.As(err, &several) || len(several.Disks) == 0 {
+	c, err := newChain(path, opts)
+	if err != nil {
 		return nil, err
 	}
+	f, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	images, err := c.openAll(f, path, true)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	var out []Image
-	for _, d := range several.Disks {
-		o := *opts
-		o.Disk = d.ID
-		im, err := open(&o)
-		if err != nil {
-			for _, im := range out {
-				im.Close()
-			}
-			return nil, err
-		}
+	for _, im := range images {
 		out = append(out, im)
 	}
 	return out, nil

@@ -22,7 +22,7 @@ func (p *Package) Open(f *File) (block.Device, error) {
 		block.Close(d)
 		return nil, block.Errorf(format, "File "+quote(f.ID), -1, block.ErrUnsupported, "the compression %.40q", f.Compression)
 	}
-	z, err := inflate(d, p.o.maxInflated())
+	z, err := p.inflated.open(f.Href, d)
 	if err != nil {
 		block.Close(d)
 		return nil, block.Locate(format, "File "+quote(f.ID), 0, err)
@@ -42,6 +42,9 @@ func (p *Package) OpenRef(ref block.Ref) (block.Device, error) {
 	return nil, block.Errorf(format, ref.Kind, -1, block.ErrRefused, "%.80q is no file of the package", ref.Name)
 }
 
+// chunkName is what follows the name of a file in that of a chunk.
+const chunkName = ".%09d"
+
 // stored returns the bytes of a file as they are stored.
 func (p *Package) stored(f *File) (block.Device, error) {
 	if !f.Chunked {
@@ -49,7 +52,7 @@ func (p *Package) stored(f *File) (block.Device, error) {
 	}
 	c := &chunks{}
 	for i := 0; ; i++ {
-		part, err := p.piece(f, fmt.Sprintf(".%09d", i))
+		part, err := p.piece(f, fmt.Sprintf(chunkName, i))
 		if i > 0 && (errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrParent)) {
 			break // the last one was the one before
 		}

@@ -1,11 +1,50 @@
 package ova
 
 import (
+	"errors"
 	"io"
+	"sync"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/wrapped"
 )
+
+// A budget bounds the work that the compressed files of a package make, which
+// any number of disks may share.
+type budget struct {
+	mu     sync.Mutex
+	left   int64            // bytes that may still be inflated
+	failed map[string]error // by the name of a file, so that none fails twice
+}
+
+// open inflates the file of that name in src.
+func (b *budget) open(name string, src block.Device) (*inflated, error) {
+	b.mu.Lock()
+	left, err := b.left, b.failed[name]
+	b.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if left <= 0 {
+		return nil, block.Errorf("gz", "file", 0, block.ErrLimit, "the files of the package before it hold as much as may be inflated")
+	}
+	f, err := inflate(src, left)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case errors.Is(err, block.ErrLimit):
+		b.left = 0
+		return nil, err
+	case err != nil:
+		if b.failed == nil {
+			b.failed = map[string]error{}
+		}
+		b.failed[name] = err
+		return nil, err
+	}
+	b.left -= f.Size()
+	return f, nil
+}
 
 // inflated is a file that is compressed as a whole.
 type inflated struct {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -40,24 +41,41 @@ func newHash(algorithm string) hash.Hash {
 	return nil
 }
 
-// readManifest reads the manifest beside the descriptor, if there is one.
+// beside is the name of the file beside the descriptor with that extension.
+func (p *Package) beside(ext string) string {
+	return strings.TrimSuffix(p.Descriptor, extension(p.Descriptor)) + ext
+}
+
+// readManifest reads the manifest beside the descriptor, if there is one, and
+// looks for the certificate of a descriptor outside of an archive.
 func (p *Package) readManifest() error {
-	name := strings.TrimSuffix(p.Descriptor, extension(p.Descriptor)) + ".mf"
-	i, ok := p.archive.byName[name]
-	if !ok {
-		return nil
+	off := int64(0)
+	if p.archive == nil {
+		if f, err := p.named(p.beside(".cert"), "certificate"); err == nil {
+			block.Close(f)
+			p.Certificate = p.beside(".cert")
+		}
+	} else if i, ok := p.archive.byName[p.beside(".mf")]; ok {
+		off = p.archive.members[i].off
 	}
-	m := p.archive.members[i]
-	text, err := block.ReadBytes(p.r, m.off, m.size, MaxManifest)
+	f, err := p.named(p.beside(".mf"), "manifest")
+	switch {
+	case errors.Is(err, errAbsent) || errors.Is(err, block.ErrParent):
+		return nil
+	case err != nil:
+		return block.Locate(format, "manifest", off, err)
+	}
+	defer block.Close(f)
+	text, err := block.ReadBytes(f, 0, f.Size(), MaxManifest)
 	if err != nil {
-		return block.Locate(format, "manifest", m.off, err)
+		return block.Locate(format, "manifest", off, err)
 	}
 	for n, s := range strings.Split(string(text), "\n") {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
 		fault := func(class error, detail string) error {
-			return block.Errorf(format, fmt.Sprintf("manifest line %d", n+1), m.off, class, "%s", detail)
+			return block.Errorf(format, fmt.Sprintf("manifest line %d", n+1), off, class, "%s", detail)
 		}
 		fields := line.FindStringSubmatch(s)
 		if fields == nil {
@@ -85,17 +103,42 @@ func (p *Package) readManifest() error {
 // ErrNoManifest says that there is nothing to verify a package by.
 var ErrNoManifest = errors.New("ova: there is no manifest")
 
+// errAbsent says that an archive has no member of a name.
+var errAbsent = errors.New("there is no such member")
+
+// named opens a file of the package by its name: a member, or what the Opener
+// has beside the descriptor.
+func (p *Package) named(name, kind string) (block.Device, error) {
+	switch reason := badName(name); {
+	case reason != "":
+		return nil, block.Errorf(format, "file "+quote(name), -1, block.ErrRefused, "%s", reason)
+	case p.archive != nil:
+		if f, ok := p.archive.open(name); ok {
+			return f, nil
+		}
+		return nil, errAbsent
+	case name == p.o.Name:
+		return block.Plain(p.r), nil
+	case p.o.Opener == nil:
+		return nil, block.Errorf(format, "file "+quote(name), -1, block.ErrRefused, "")
+	}
+	return p.o.Opener(block.Ref{Kind: kind, Name: name, Format: "raw", From: p.r})
+}
+
 // Verify reads all that the manifest names and compares the checksums. It
 // returns a fault of class block.ErrCorrupt for each file that differs, is
 // missing, or is not named although the package has it. The error is one of
 // the run: ctx ended, something could not be read, or ErrNoManifest.
 func (p *Package) Verify(ctx context.Context) ([]error, error) {
-	if p.archive == nil || len(p.sums) == 0 {
+	switch {
+	case p.noSums != nil:
+		return nil, p.noSums
+	case len(p.sums) == 0:
 		return nil, ErrNoManifest
 	}
 	var faults []error
 	fault := func(name, detail string, args ...any) {
-		faults = append(faults, block.Errorf(format, "member "+quote(name), -1, block.ErrCorrupt, detail, args...))
+		faults = append(faults, block.Errorf(format, "file "+quote(name), -1, block.ErrCorrupt, detail, args...))
 	}
 	named := map[string]bool{}
 	for _, sum := range p.sums {
@@ -104,25 +147,59 @@ func (p *Package) Verify(ctx context.Context) ([]error, error) {
 			continue
 		}
 		named[sum.File] = true
-		r, ok := p.archive.open(sum.File)
-		if !ok {
-			fault(sum.File, "the manifest names it, and the archive has it not")
+		f, err := p.named(sum.File, "file of the manifest")
+		switch {
+		case errors.Is(err, errAbsent) || errors.Is(err, block.ErrParent):
+			fault(sum.File, "the manifest names it, and it is not there")
 			continue
+		case errors.Is(err, block.ErrRefused):
+			fault(sum.File, "the manifest names it, and it is no file of the package: %v", err)
+			continue
+		case err != nil:
+			return faults, err
 		}
 		h := newHash(sum.Algorithm)
-		if err := digest(ctx, h, r); err != nil {
+		err = digest(ctx, h, f)
+		block.Close(f)
+		if err != nil {
 			return faults, err
 		}
 		if got := h.Sum(nil); string(got) != string(sum.Sum) {
 			fault(sum.File, "its %s is %x, and the manifest says %x", sum.Algorithm, got, sum.Sum)
 		}
 	}
-	for _, m := range p.archive.members {
-		if ext := strings.ToLower(extension(m.name)); !named[m.name] && ext != ".mf" && ext != ".cert" {
-			fault(m.name, "the manifest does not name it")
+	for _, name := range p.contents() {
+		if !named[name] {
+			fault(name, "the manifest does not name it")
 		}
 	}
 	return faults, nil
+}
+
+// contents are the names of the files that a manifest has to name: all members
+// of an archive, or the descriptor and the files that it refers to, but for the
+// manifest and the certificate.
+func (p *Package) contents() []string {
+	var out []string
+	if p.archive != nil {
+		for _, m := range p.archive.members {
+			if ext := strings.ToLower(extension(m.name)); ext != ".mf" && ext != ".cert" {
+				out = append(out, m.name)
+			}
+		}
+		return out
+	}
+	out = append(out, p.Descriptor)
+	for _, f := range p.Files {
+		name := strings.TrimPrefix(unescape(f.Href), "./")
+		if f.Chunked {
+			name += fmt.Sprintf(chunkName, 0) // and the others are alike
+		}
+		if badName(name) == "" && !slices.Contains(out, name) { // others are no files of the package
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // digest reads all of r into h.

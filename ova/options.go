@@ -17,7 +17,7 @@ const (
 	maxNodes      = 100000  // elements and attributes
 )
 
-// DefaultMaxInflated bounds a file that is compressed as a whole.
+// DefaultMaxInflated bounds the compressed files of a package.
 const DefaultMaxInflated = 256 << 30
 
 // Options says how a package is opened. The zero value suits hostile input.
@@ -25,7 +25,12 @@ type Options struct {
 	// Opener gives the files that a descriptor outside of an archive names;
 	// nil refuses all. An archive opens nothing but itself.
 	Opener block.Opener
-	// MaxInflated bounds a file that is compressed as a whole, in bytes; 0 means
+	// Name is that of the file of a descriptor outside of an archive. If it is
+	// given, the manifest and the certificate are looked for beside it, by the
+	// Opener.
+	Name string
+	// MaxInflated bounds what the files that are compressed as a whole hold, in
+	// bytes, of all that are opened of a Package together; 0 means
 	// DefaultMaxInflated.
 	MaxInflated int64
 }

@@ -15,10 +15,10 @@ type Package struct {
 	Version string
 	// Archive tells an OVA from a descriptor beside its files.
 	Archive bool
-	// Descriptor is the name of the OVF file in the archive.
+	// Descriptor is the name of the OVF file in the archive, or Options.Name.
 	Descriptor string
-	// Certificate is the name of the member that holds a signature, which is
-	// not checked; "" if there is none.
+	// Certificate is the name of the file that holds a signature, which is not
+	// judged; "" if there is none.
 	Certificate string
 	Machines    []Machine
 	Disks       []*Disk // in the order of the DiskSection
@@ -28,8 +28,10 @@ type Package struct {
 	o        Options
 	archive  *archive // nil if the descriptor lies alone
 	sums     []Checksum
+	noSums   error  // why the manifest could not be read
 	text     []byte // of the descriptor
 	problems problem.List
+	inflated budget
 }
 
 // Open reads the index of the archive in r and its descriptor, or the
@@ -39,7 +41,7 @@ func Open(r block.Reader, opts *Options) (*Package, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	p := &Package{r: r, o: *opts}
+	p := &Package{r: r, o: *opts, inflated: budget{left: opts.maxInflated()}}
 	head, err := block.ReadBytes(r, 0, min(r.Size(), headLen), headLen)
 	if err != nil {
 		return nil, block.Locate(format, "header", 0, err)
@@ -57,10 +59,15 @@ func Open(r block.Reader, opts *Options) (*Package, error) {
 		return nil, err
 	}
 	p.Version, p.Machines, p.Disks, p.Files = e.version, e.machines, e.disks, e.files
-	if p.archive != nil {
-		if err := p.readManifest(); err != nil {
-			p.problems.Add(err)
+	if p.archive == nil {
+		p.Descriptor = p.o.Name
+	}
+	if p.Descriptor != "" {
+		if p.noSums = p.readManifest(); p.noSums != nil {
+			p.problems.Add(p.noSums)
 		}
+	}
+	if p.archive != nil {
 		p.compareFiles()
 	}
 	return p, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,6 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
-	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/target"
 )
@@ -39,6 +39,71 @@ type checkDoc struct {
 	Allocated   int64      `json:"allocated_clusters"`
 	Compressed  int64      `json:"compressed_clusters"`
 	Faults      []faultDoc `json:"faults"`
+	*packageCheckDoc
+}
+
+// A packageCheckDoc is what there is to say of a package besides.
+type packageCheckDoc struct {
+	Checksums   int            `json:"checksums"`
+	Certificate string         `json:"certificate,omitempty"`
+	Disks       []diskCheckDoc `json:"disks"`
+}
+
+type diskCheckDoc struct {
+	Disk        string `json:"disk"`
+	Member      string `json:"member"`
+	Format      string `json:"format"`
+	State       string `json:"state"` // checked, nothing to check, or unfinished
+	Error       string `json:"error,omitempty"`
+	Unit        string `json:"unit"`
+	Corruptions int64  `json:"corruptions"`
+	Leaks       int64  `json:"leaks"`
+	Clusters    int64  `json:"clusters"`
+	Allocated   int64  `json:"allocated_clusters"`
+	Compressed  int64  `json:"compressed_clusters"`
+}
+
+// How far the check of a disk in a package came.
+const (
+	stateChecked     = "checked"
+	stateUncheckable = "nothing to check"
+	stateUnfinished  = "unfinished"
+)
+
+func newPackageCheckDoc(p *format.PackageCheck) *packageCheckDoc {
+	if p == nil {
+		return nil
+	}
+	doc := &packageCheckDoc{Checksums: p.Checksums, Certificate: p.Certificate, Disks: []diskCheckDoc{}}
+	for _, c := range p.Disks {
+		d := diskCheckDoc{Disk: c.Disk, Member: c.Member, Format: c.Format, State: stateUncheckable}
+		if r := c.Result; r != nil {
+			d.State, d.Unit, d.Corruptions, d.Leaks = stateChecked, r.Unit, r.Corruptions, r.Leaks
+			d.Clusters, d.Allocated, d.Compressed = r.Total, r.Allocated, r.Compressed
+		}
+		if c.Err != nil {
+			d.State, d.Error = stateUnfinished, c.Err.Error()
+		}
+		doc.Disks = append(doc.Disks, d)
+	}
+	return doc
+}
+
+// unfinished is the first disk of a package whose check was not finished, and
+// idle tells that there was nothing to check in a package at all.
+func (d *packageCheckDoc) unfinished() error {
+	if d != nil {
+		for _, c := range d.Disks {
+			if c.State == stateUnfinished {
+				return errors.New("disk " + c.Disk + ": " + c.Error)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *packageCheckDoc) idle() bool {
+	return d != nil && d.Checksums == 0 && !slices.ContainsFunc(d.Disks, func(c diskCheckDoc) bool { return c.State != stateUncheckable })
 }
 
 // maxFaults is how many faults a document lists. A hostile image has as many as
@@ -49,6 +114,7 @@ type faultDoc struct {
 	Kind     string `json:"kind"` // leak or corruption
 	Clusters int64  `json:"clusters"`
 	Text     string `json:"text"`
+	Disk     string `json:"disk,omitempty"` // of a package
 }
 
 func newCheck(a *app) *cobra.Command {
@@ -56,7 +122,8 @@ func newCheck(a *app) *cobra.Command {
 		Use:   "check [flags] IMAGE",
 		Short: "Check the metadata of an image, and repair it",
 		Long: `Follows every reference in the metadata of an image: in a qcow2 image all of
-them are compared with the refcounts; of an OVA, all files with its manifest.
+them are compared with the refcounts; of an OVA or OVF, all files with its
+manifest, and each disk is checked as its own format demands.
 Every fault is listed, but of formats other than qcow2 those past a thousand, and
 in a JSON document those past 65,536, which are counted.
 
@@ -65,7 +132,8 @@ refcounts and flags right. Interrupted at any moment, the image is as it was or
 repaired. What cannot be repaired without losing data is left alone.
 
 Exit codes: 0 nothing is wrong, 1 the check was not finished, 2 the image is
-corrupt, 3 it has leaks only, 63 its format cannot be checked.`,
+corrupt, 3 it has leaks only, 63 its format cannot be checked. Of a package it is
+that of its worst part: 2 before 1 before 3.`,
 		Example: `  guestkit check disk.qcow2
   guestkit check --repair=leaks disk.qcow2
   guestkit check --untrusted --max-virtual-size 1T upload.img`,
@@ -168,12 +236,12 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 		}
 		if a.json && !qemu {
 			if len(doc.Faults) < maxFaults {
-				doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error()})
+				doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error(), f.Disk})
 			} else {
 				untold[kind] += f.Count
 			}
 		} else if !a.quiet && !qemu {
-			a.out.Printf("%s %s\n", terminal.Red.In(kind+":"), f.Err)
+			a.out.Printf("%s %s%s\n", terminal.Red.In(kind+":"), iff(f.Disk != "", "disk "+f.Disk+": "), f.Err)
 		}
 	}
 	var res *format.CheckResult
@@ -186,15 +254,13 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 			err = rerr
 		}
 	}
-	switch {
-	case errors.Is(err, ova.ErrNoManifest):
-		return &exitError{code: checkUnsupported, err: err}
-	case err != nil:
+	if err != nil {
 		return &exitError{code: checkUnfinished, err: pathError(path, err)}
 	}
+	doc.packageCheckDoc = newPackageCheckDoc(res.Package)
 	for _, kind := range []string{"corruption", "leak"} {
 		if n := untold[kind]; n > 0 {
-			doc.Faults = append(doc.Faults, faultDoc{kind, n, "more faults are not listed"})
+			doc.Faults = append(doc.Faults, faultDoc{Kind: kind, Clusters: n, Text: "more faults are not listed"})
 		}
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
@@ -212,6 +278,10 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 		return nil
 	case res.Corruptions > 0 || res.Corrupt:
 		return exit(checkCorrupt)
+	case doc.unfinished() != nil:
+		return &exitError{code: checkUnfinished, err: pathError(path, doc.unfinished())}
+	case doc.idle():
+		return &exitError{code: checkUnsupported, err: pathError(path, errors.New("it has no manifest, and its disks have nothing to check"))}
 	case res.Leaks > 0:
 		return exit(checkLeaks)
 	}
@@ -258,7 +328,11 @@ func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 	case !res.Clean():
 		state = fmt.Sprintf("%d corruptions, %d leaked %s", d.Corruptions, d.Leaks, d.Unit)
 	}
+	if d.packageCheckDoc.unfinished() != nil {
+		state += ", and not all of it was checked"
+	}
 	a.out.Printf("%s: %s\n", d.Path, state)
+	a.showPackageCheck(d.packageCheckDoc)
 	if d.Clusters > 0 {
 		a.out.Printf("  %d of %d %s are allocated, %d of them compressed", d.Allocated, d.Clusters, d.Unit, d.Compressed)
 		if d.ImageEnd > 0 {
@@ -267,6 +341,29 @@ func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 		a.out.Printf("\n")
 	}
 	return nil
+}
+
+// showPackageCheck tells how each part of a package was checked.
+func (a *app) showPackageCheck(d *packageCheckDoc) {
+	if d == nil {
+		return
+	}
+	a.out.Printf("  manifest: %s\n", iff(d.Checksums > 0, fmt.Sprintf("%d checksums", d.Checksums))+iff(d.Checksums == 0, "none, so that no file was compared with its checksum"))
+	if d.Certificate != "" {
+		a.out.Printf("  certificate: %s, whose signature is not judged\n", d.Certificate)
+	}
+	for _, c := range d.Disks {
+		text := c.State
+		switch {
+		case c.State == stateUnfinished:
+			text += ": " + c.Error
+		case c.Corruptions > 0 || c.Leaks > 0:
+			text = fmt.Sprintf("%d corruptions, %d leaked %s", c.Corruptions, c.Leaks, c.Unit)
+		case c.State == stateChecked && c.Clusters > 0:
+			text += fmt.Sprintf(", %d of %d %s are allocated", c.Allocated, c.Clusters, c.Unit)
+		}
+		a.out.Printf("  disk %s (%s), %s: %s\n", c.Disk, c.Member, c.Format, text)
+	}
 }
 
 // untrusted is check --untrusted.
@@ -283,7 +380,7 @@ func (a *app) untrusted(path string, gate *convert.Gate) error {
 	if a.json {
 		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
 		for _, r := range reasons {
-			doc.Faults = append(doc.Faults, faultDoc{"refusal", 0, r.Error()})
+			doc.Faults = append(doc.Faults, faultDoc{Kind: "refusal", Text: r.Error()})
 		}
 		if err := a.document(doc); err != nil {
 			return err

@@ -32,7 +32,7 @@ which systems.`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
-	verify := cmd.Flags().Bool("verify", false, "of an OVA: read all of it and compare it with the checksums of its manifest; exit with 1 if they differ")
+	verify := cmd.Flags().Bool("verify", false, "of an OVA or OVF: read all of it and compare it with the checksums of its manifest; exit with 1 if they differ")
 	compat := compatFlag(cmd, "info")
 	backing := cmd.Flags().Bool("backing-chain", false, "with --compat=qemu: a list with the images behind it, as qemu-img prints it")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -96,7 +96,7 @@ func (a *app) info(path string, o *format.Options, verify bool) error {
 	}
 	var sums []error
 	if verify {
-		if sums, err = a.verifyPackage(path); err != nil {
+		if sums, err = a.verifyPackage(path, o); err != nil {
 			return err
 		}
 		faults = append(faults, sums...)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -100,6 +102,74 @@ func TestPackages(t *testing.T) {
 	}
 	say(t, dir, []said{{"check bad.ova", checkCorrupt, "the manifest says"}, {"info bad.ova --verify", exitFailed, "the manifest says"}})
 	nothingElse(t, dir)
+}
+
+// TestPackageFolder verifies and checks a descriptor beside its files, and the
+// disks in a package that is as its manifest says.
+func TestPackageFolder(t *testing.T) {
+	dir := t.TempDir()
+	disks(t, dir)
+	say(t, dir, []said{{"convert a.raw two.ova -a b.raw", exitDone, "ova"}})
+	unpack := func(edit func(name string, b []byte) []byte) {
+		f, err := os.Open(filepath.Join(dir, "two.ova"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for r := tar.NewReader(f); ; {
+			h, err := r.Next()
+			if err != nil {
+				return
+			}
+			b, err := io.ReadAll(r)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, h.Name), edit(h.Name, b), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	same := func(_ string, b []byte) []byte { return b }
+	unpack(same)
+	if err := os.WriteFile(filepath.Join(dir, "two.cert"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	say(t, dir, []said{
+		{"check two.ovf", exitDone, "3 checksums"},
+		{"check two.ovf", exitDone, "two.cert, whose signature is not judged"},
+		{"check --json two.ovf", exitDone, `"state": "checked"`},
+		{"info --verify two.ovf", exitDone, "is not judged"},
+		{"info --verify a.raw", exitFailed, ""},
+	})
+	// The manifest tells that a file has changed, and the check of the disk
+	// where, which without a manifest is all that tells.
+	damage := func(name string, b []byte) []byte {
+		if name == "two-disk2.vmdk" {
+			copy(b[len(b)-9*512:], []byte{0xff, 0xff, 0xff, 0x7f}) // the grain table, before the directory, the footer and their markers
+		}
+		return b
+	}
+	unpack(damage)
+	say(t, dir, []said{
+		{"check two.ovf", checkCorrupt, "the manifest says"},
+		{"info --verify two.ovf", exitFailed, "the manifest says"},
+	})
+	if err := os.Remove(filepath.Join(dir, "two.mf")); err != nil {
+		t.Fatal(err)
+	}
+	r := gk(t, "check", filepath.Join(dir, "two.ovf"))
+	if r.code != checkCorrupt && r.code != checkUnfinished || !strings.Contains(r.out+r.err, "vmdisk2") || strings.Contains(r.out, "disk vmdisk1: ") {
+		t.Errorf("a damaged disk, and no manifest: %+v", r)
+	}
+	unpack(same)
+	os.Remove(filepath.Join(dir, "two.mf"))
+	say(t, dir, []said{
+		{"check two.ovf", exitDone, "manifest: none"},
+		{"info --verify two.ovf", exitFailed, "there is no manifest"},
+	})
+	os.Remove(filepath.Join(dir, "two-disk1.vmdk"))
+	say(t, dir, []said{{"check two.ovf", checkUnfinished, "not all of it was checked"}, {"check --json two.ovf", checkUnfinished, `"unfinished"`}})
 }
 
 // TestOverlays goes through the commands that write overlays.

@@ -146,22 +146,16 @@ func join(words ...string) string {
 	return strings.Join(out, " ")
 }
 
-// verifyPackage compares the files of the OVA at path with its manifest.
-func (a *app) verifyPackage(path string) ([]error, error) {
-	f, err := format.OpenHostFile(path)
+// verifyPackage compares the files of the OVA or OVF at path with its manifest.
+func (a *app) verifyPackage(path string, o *format.Options) ([]error, error) {
+	p, faults, err := format.VerifyFile(a.ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	p, err := ova.Open(f, nil)
-	if err != nil {
-		return nil, pathError(path, err)
+	a.note("%s: %d checksums of the manifest, %d faults", path, p.Checksums, len(faults))
+	if p.Certificate != "" && !a.quiet {
+		a.err.Printf("guestkit: %s: the signature in %s is not judged\n", path, p.Certificate)
 	}
-	faults, err := p.Verify(a.ctx)
-	if err != nil {
-		return nil, pathError(path, err)
-	}
-	a.note("%s: %d checksums of the manifest, %d faults", path, len(p.Checksums()), len(faults))
 	return faults, nil
 }
 

@@ -61,7 +61,7 @@ func (a *app) checkTarget(name, path, stated string) error {
 	case a.json:
 		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(broken)), Faults: []faultDoc{}}
 		for _, f := range broken {
-			doc.Faults = append(doc.Faults, faultDoc{"rule", 0, f.Error()})
+			doc.Faults = append(doc.Faults, faultDoc{Kind: "rule", Text: f.Error()})
 		}
 		if err := a.document(doc); err != nil {
 			return err
