@@ -51,6 +51,8 @@ func (c *chain) openAll(f source, name string, all bool) ([]*image, error) {
 	here := *c
 	here.files = append(here.files[:len(here.files):len(here.files)], f.infos()...)
 	var behind []Image
+	var parts []string // of the disk itself: extents, a data file
+	var below []*Info
 	if o.Opener == nil {
 		o.Opener = func(ref block.Ref) (block.Device, error) {
 			d, err := here.follow(ref)
@@ -58,19 +60,26 @@ func (c *chain) openAll(f source, name string, all bool) ([]*image, error) {
 				return nil, err
 			}
 			behind = append(behind, d)
+			switch info := d.Info(); ref.Kind {
+			case "extent", "data file":
+				parts = append(parts, info.Name)
+			default:
+				below = append(below, info)
+			}
 			return d, nil
 		}
 	}
 	o.Qcow2 = share(o.Qcow2, c.depth)
 	var out []*image
 	err := openEach(f, &o, name, all, func(im *image) {
-		im.behind, behind = behind, nil // what was opened since the one before
-		for _, b := range im.behind {
-			below := *b.Info()
-			im.info.Chain = append(im.info.Chain, &below)
-			im.info.Chain = append(im.info.Chain, below.Chain...)
-			below.Chain = nil
+		for _, b := range below {
+			b := *b
+			im.info.Chain = append(im.info.Chain, &b)
+			im.info.Chain = append(im.info.Chain, b.Chain...)
+			b.Chain = nil
 		}
+		im.behind, im.info.Files = behind, parts
+		behind, parts, below = nil, nil, nil // the next one is told what is opened from here on
 		out = append(out, im)
 	})
 	if err == nil && len(out) == 0 {
@@ -248,11 +257,20 @@ func openIn(dir, name string, ref block.Ref) (*HostFile, string, error) {
 }
 
 // openError classes the failure to open a reference: a file that is not there
-// is a missing parent; whatever else a Root refuses is refused.
+// is a missing parent, or a missing part of this image; whatever else a Root
+// refuses is refused.
 func openError(ref block.Ref, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return block.Errorf("", ref.Kind, -1, fmt.Errorf("%w: %q: %w", block.ErrParent, ref.Name, err), "")
+		class := block.ErrParent
+		if ref.Kind == "extent" {
+			class = block.ErrTruncated
+		}
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the name is that of the reference, and the call is of no interest
+		}
+		return block.Errorf("", ref.Kind, -1, fmt.Errorf("%w: %q: %w", class, ref.Name, err), "")
 	case errors.Is(err, block.ErrRefused) || errors.Is(err, fs.ErrPermission):
 		return block.Errorf("", ref.Kind, -1, err, "")
 	}

@@ -63,11 +63,28 @@ func usable(name string, fi os.FileInfo, device bool) error {
 	if mode.IsRegular() || device && mode&os.ModeDevice != 0 && mode&os.ModeCharDevice == 0 {
 		return nil
 	}
-	what := "not a regular file"
+	what := "it is no regular file"
 	if device {
 		what += " or block device"
 	}
-	return &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w: %s (%s)", block.ErrRefused, what, mode.Type())}
+	return &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w: %s but %s", block.ErrRefused, what, kind(mode))}
+}
+
+// kind says in words what is not a regular file.
+func kind(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&os.ModeCharDevice != 0:
+		return "a character device"
+	case mode&os.ModeDevice != 0:
+		return "a block device"
+	case mode&os.ModeNamedPipe != 0:
+		return "a fifo"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	}
+	return mode.Type().String()
 }
 
 // Name returns the path that the file was opened by.

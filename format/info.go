@@ -55,6 +55,10 @@ type Info struct {
 
 	VMDK *vmdk.Info // what such an image says besides, nil for others
 
+	// Files are the paths of the files that were opened besides that of the
+	// name and hold a part of this disk: extents, a data file.
+	Files []string
+
 	// Chain describes the images behind this one, nearest first, as far as
 	// they were opened. Their own Chain is empty.
 	Chain []*Info

@@ -163,6 +163,42 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// TestExtentsAreNoChain has a VMDK of several files over another one: only that
+// one lies behind it, and a missing file is no missing parent.
+func TestExtentsAreNoChain(t *testing.T) {
+	dir := t.TempDir()
+	text := func(parent, extents string) []byte {
+		return []byte("# Disk DescriptorFile\nversion=1\nCID=12345678\n" + parent + "createType=\"vmfs\"\n" + extents)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		write(t, filepath.Join(dir, name), make([]byte, 512))
+	}
+	write(t, filepath.Join(dir, "base.vmdk"), text("parentCID=ffffffff\n", "RW 1 VMFS \"a\"\n"))
+	write(t, filepath.Join(dir, "top.vmdk"), text("parentCID=12345678\nparentFileNameHint=\"base.vmdk\"\n", "RW 1 VMFS \"b\"\nRW 1 VMFS \"c\"\n"))
+	own := &format.Options{FollowOwnDir: true}
+	im, err := format.OpenFile(filepath.Join(dir, "top.vmdk"), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Close()
+	names := func(paths []string) string {
+		var out []string
+		for _, p := range paths {
+			out = append(out, filepath.Base(p))
+		}
+		return strings.Join(out, " ")
+	}
+	i := im.Info()
+	if len(i.Chain) != 1 || filepath.Base(i.Chain[0].Name) != "base.vmdk" || names(i.Files) != "b c" || names(i.Chain[0].Files) != "a" {
+		t.Errorf("files %q, chain %+v", i.Files, i.Chain)
+	}
+	os.Remove(filepath.Join(dir, "c"))
+	_, err = format.OpenFile(filepath.Join(dir, "top.vmdk"), own)
+	if !errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrParent) || !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "statat") {
+		t.Errorf("without a file: %v, want ErrTruncated", err)
+	}
+}
+
 // TestOwnDirOfLink: where the path of an image is a symbolic link, its own
 // directory is where the file lies, and not where the link does.
 func TestOwnDirOfLink(t *testing.T) {

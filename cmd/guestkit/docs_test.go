@@ -75,7 +75,7 @@ func TestJSONFields(t *testing.T) {
 		"detect": detectDoc{}, "info": infoDoc{}, "volumes": volumesDoc{}, "inspect": inspectDoc{}, "ls": lsDoc{},
 		"limits": limitsDoc{}, "version": versionDoc{}, "convert": convertDoc{},
 		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
-		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},
+		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Extent of a VMDK": extentFile{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{},

@@ -35,6 +35,7 @@ type imageDoc struct {
 	Snapshots     []snapshotDoc `json:"snapshots,omitempty"`
 	Bitmaps       []bitmapDoc   `json:"bitmaps,omitempty"`
 	Parts         []string      `json:"parts,omitempty"`    // of a split file, in order
+	Extents       []extentFile  `json:"extents,omitempty"`  // of a VMDK whose descriptor is a file of its own
 	Disk          string        `json:"disk,omitempty"`     // its id in the package that path is
 	Member        string        `json:"member,omitempty"`   // its file there
 	Machines      []machineDoc  `json:"machines,omitempty"` // of a package
@@ -45,6 +46,12 @@ type imageDoc struct {
 type refDoc struct {
 	Name   string `json:"name"`
 	Format string `json:"format,omitempty"`
+}
+
+type extentFile struct {
+	Name string `json:"name,omitempty"` // absent where it is zeros
+	Kind string `json:"kind"`
+	Size int64  `json:"size"`
 }
 
 type featureDoc struct {
@@ -77,6 +84,9 @@ func newImageDoc(i *format.Info) imageDoc {
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,
 		Backing: newRefDoc(i.Backing), DataFile: newRefDoc(i.DataFile),
 		Parts: i.Parts, Disk: i.Disk, Member: i.Member,
+	}
+	for _, e := range extentFiles(i) {
+		d.Extents = append(d.Extents, extentFile{e.Name, e.Kind, e.Size})
 	}
 	for _, m := range i.Machines {
 		d.Machines = append(d.Machines, newMachineDoc(m))

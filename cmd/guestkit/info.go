@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 type infoDoc struct {
@@ -70,14 +71,12 @@ func (a *app) info(path string, o *format.Options, verify bool) error {
 	}
 	a.note("opened %s", path)
 	// What lies behind it can be described only if it can be opened.
-	if info.Backing != nil || info.DataFile != nil {
+	if info.Backing != nil || info.DataFile != nil || len(extentFiles(info)) > 0 {
 		img, err := format.OpenFile(path, o)
 		if err == nil {
 			info, faults = img.Info(), img.Problems()
 			defer img.Close()
-			for _, below := range info.Chain {
-				a.note("opened %s, which lies behind it", below.Name)
-			}
+			a.noteFiles(info)
 		} else {
 			faults = append(faults, err)
 		}
@@ -157,6 +156,7 @@ func (a *app) showInfo(i *format.Info) {
 	row("backing file", refLine(i.Backing))
 	row("data file", refLine(i.DataFile))
 	row("parts", partLine(i.Parts))
+	row("extents", extentLine(extentFiles(i)))
 	for n, below := range i.Chain {
 		title := ""
 		if n == 0 {
@@ -206,6 +206,29 @@ func refLine(r *format.Reference) string {
 		return ""
 	}
 	return r.Name + " (" + iff(r.Format != "", r.Format) + iff(r.Format == "", "its format is not stated") + ")"
+}
+
+// extentFiles are the extents of a VMDK whose descriptor is a file of its own.
+func extentFiles(i *format.Info) []vmdk.ExtentInfo {
+	if i.VMDK == nil || i.VMDK.Version > 0 { // one file, which holds its descriptor
+		return nil
+	}
+	return i.VMDK.Extents
+}
+
+// extentLine names the files of extents; those without one are zeros.
+func extentLine(extents []vmdk.ExtentInfo) string {
+	const most = 8
+	var names []string
+	for _, e := range extents {
+		if e.Name != "" && (len(names) == 0 || names[len(names)-1] != e.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	if n := len(names); n > most {
+		return fmt.Sprintf("%d files, %s to %s", n, names[0], names[n-1])
+	}
+	return strings.Join(names, ", ")
 }
 
 // iff is s if the condition holds, else nothing.

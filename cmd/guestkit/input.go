@@ -176,9 +176,9 @@ func (in *input) paths() []string {
 	}
 	var paths []string
 	for _, info := range infos {
-		paths = append(append(paths, info.Name), info.Parts...)
+		paths = append(append(append(paths, info.Name), info.Parts...), info.Files...)
 		for _, below := range info.Chain {
-			paths = append(paths, below.Name)
+			paths = append(append(paths, below.Name), below.Files...)
 		}
 	}
 	return paths
@@ -209,10 +209,21 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 		f.Close()
 	}
 	a.warn(img.Problems())
-	for _, below := range img.Info().Chain {
-		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
-	}
+	a.noteFiles(img.Info())
 	return img, nil
+}
+
+// noteFiles says with --verbose what was opened besides the file of an image.
+func (a *app) noteFiles(i *format.Info) {
+	for _, name := range i.Files {
+		a.note("opened %s, which holds a part of the disk", name)
+	}
+	for _, below := range i.Chain {
+		a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
+		for _, name := range below.Files {
+			a.note("opened %s, which holds a part of that", name)
+		}
+	}
 }
 
 // ranged is a part of an image that still knows whether its file has changed.

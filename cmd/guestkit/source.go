@@ -115,9 +115,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			return nil, err
 		}
 		s.a.note("opened %s: %s, %s", shownName(info), info.Format, terminal.Size(info.VirtualSize))
-		for _, below := range info.Chain {
-			s.a.note("opened %s, which lies behind it: %s, %s", below.Name, below.Format, terminal.Size(below.VirtualSize))
-		}
+		s.a.noteFiles(info)
 	}
 	if err := s.chosen(infos...); err != nil {
 		g.Close()
@@ -156,6 +154,8 @@ func plainFile(path string) error {
 		return err
 	case fi.IsDir():
 		return fmt.Errorf("%s: it is a directory, not a disk image", path)
+	case !fi.Mode().IsRegular() && (fi.Mode()&os.ModeDevice == 0 || fi.Mode()&os.ModeCharDevice != 0):
+		return fmt.Errorf("%s: it is neither a file nor a block device", path)
 	}
 	return nil
 }

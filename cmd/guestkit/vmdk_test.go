@@ -51,6 +51,18 @@ func TestVMDKOutput(t *testing.T) {
 	if _, err := os.Stat(file("no.vmdk")); err == nil {
 		t.Error("a refused image was written")
 	}
+	if r := gk(t, "info", file("split.vmdk")); !strings.Contains(r.out, "extents       split-s001.vmdk\n") || strings.Contains(r.out, "chain") {
+		t.Errorf("info of a disk in several files: %+v", r)
+	}
+	if r := gk(t, "info", "--json", file("flat.vmdk")); !strings.Contains(r.out, `"kind": "FLAT"`) {
+		t.Errorf("info --json of a flat disk: %+v", r)
+	}
+	if err := os.Rename(file("flat-flat.vmdk"), file("elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	if r := gk(t, "info", file("flat.vmdk")); r.code != exitDone || !strings.Contains(r.out, `truncated: "flat-flat.vmdk"`) {
+		t.Errorf("info without the extent: %+v", r)
+	}
 	b, err := os.ReadFile(file("split-s001.vmdk"))
 	if err != nil {
 		t.Fatal(err)
