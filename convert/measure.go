@@ -2,10 +2,12 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/ova"
 )
 
 // A Measure says how large an image file will be, in bytes.
@@ -29,6 +31,60 @@ func MeasureDisk(ctx context.Context, src block.Device, out *Output, opts *Optio
 		opts = &Options{}
 	}
 	return measure(ctx, src, out, opts, exact)
+}
+
+// MeasureOVA is MeasureDisk for a package of several disks, as ToOVA writes it.
+func MeasureOVA(ctx context.Context, disks []block.Device, out *Output, opts *Options, exact bool) (Measure, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	o := *opts
+	o.NoClone = true
+	var every, from []block.Device
+	for _, d := range disks {
+		every = append(every, full(d.Size()))
+		if !exact {
+			d = unread{d}
+		}
+		from = append(from, d)
+	}
+	if !exact {
+		o.Compress, o.Sparse = false, -1
+	}
+	all, err := dryOVA(ctx, every, out, &Options{Sparse: -1}, false)
+	if err != nil {
+		return Measure{}, err
+	}
+	n, err := dryOVA(ctx, from, out, &o, exact)
+	return Measure{Required: n, FullyAllocated: all}, err
+}
+
+// dryOVA is dryRun for a package of several disks.
+func dryOVA(ctx context.Context, disks []block.Device, out *Output, o *Options, exact bool) (int64, error) {
+	l := out.OVA
+	l.Sizes = nil
+	for _, d := range disks {
+		l.Sizes = append(l.Sizes, d.Size())
+	}
+	file := &sizeOnly{}
+	w, err := ova.NewWriter(file, &l)
+	if err != nil {
+		return 0, err
+	}
+	for i, d := range disks {
+		t, err := nextDisk(out, w, d.Size(), i == len(disks)-1)
+		if err != nil {
+			return 0, err
+		}
+		if !exact {
+			t = boundVMDK(t)
+		}
+		_, err = Run(ctx, d, t, o)
+		if err = errors.Join(err, t.Close()); err != nil {
+			return 0, err
+		}
+	}
+	return file.size.Load(), nil
 }
 
 func measure(ctx context.Context, src block.Device, out *Output, opts *Options, exact bool) (Measure, error) {

@@ -32,6 +32,10 @@ type Output struct {
 	VDI   vdi.Layout
 	OVA   ova.Layout // its disks are laid out as VMDK says
 
+	// SplitSize cuts a raw image into files of that many bytes, but for the last
+	// one: Path.001, Path.002 and so on, and none is called Path. 0 does not.
+	SplitSize int64
+
 	File FileOptions
 	// Device writes to the block device at Path, which is not absent after a
 	// failure. It must not be in use.
@@ -104,6 +108,7 @@ type opened struct {
 	target Target
 	file   hostFile
 	beside []besideFile
+	split  *split // nil if the image is not cut into parts
 }
 
 // A besideFile is a further file of the image, under the name by which the
@@ -122,6 +127,10 @@ func (out *Output) open(size int64) (*opened, error) {
 	if out.Device && !w.device {
 		return nil, fmt.Errorf("%w: a device takes raw images only", block.ErrUnsupported)
 	}
+	path, err := out.first()
+	if err != nil {
+		return nil, err
+	}
 	if out.Device {
 		least := size
 		if out.growing {
@@ -129,7 +138,7 @@ func (out *Output) open(size int64) (*opened, error) {
 		}
 		o.file, err = openDevice(out.Path, least, &out.File)
 	} else {
-		o.file, err = CreateFile(out.Path, &out.File)
+		o.file, err = CreateFile(path, &out.File)
 	}
 	if err != nil {
 		return nil, err
@@ -147,6 +156,9 @@ func (out *Output) open(size int64) (*opened, error) {
 		o.Close()
 		return nil, err
 	}
+	if t, ok := o.target.(splitTarget); ok {
+		o.split = t.parts
+	}
 	return o, nil
 }
 
@@ -162,10 +174,20 @@ func besidePath(image, name string) string {
 // none of them is there, but those that took the place of others.
 func (o *opened) commit() error {
 	err := func() error {
+		var old oldParts
+		if f, ok := o.file.(*File); ok && o.split != nil {
+			var err error
+			if old, err = replaceParts(f, 1+len(o.beside)); err != nil {
+				return err
+			}
+		}
 		for _, f := range o.beside {
 			if err := f.Commit(); err != nil {
 				return err
 			}
+		}
+		if err := old.remove(); err != nil {
+			return err
 		}
 		return o.file.Commit()
 	}()

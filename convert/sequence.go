@@ -245,6 +245,9 @@ func (o *opened) reopen(out *Output, size int64) (format.Image, error) {
 		}
 		size = end
 	}
+	if o.split != nil {
+		return format.Open(o.split.reader(), &format.Options{Format: out.Format})
+	}
 	r := sized{o.file, size}
 	if _, ok := o.target.(*tarGz); ok {
 		return reopenTarGz(r)

@@ -61,10 +61,18 @@ type sink interface {
 	Sync() error
 }
 
-func startRaw(out *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+func startRaw(out *Output, size int64, f sink, beside func(string) (sink, error)) (Target, error) {
 	l := out.Raw
 	l.Size, l.Growing = size, out.growing
-	return raw.NewWriter(f, &l)
+	if out.SplitSize == 0 {
+		return raw.NewWriter(f, &l)
+	}
+	parts, err := newSplit(out, size, f, beside)
+	if err != nil {
+		return nil, err
+	}
+	w, err := raw.NewWriter(parts, &l)
+	return splitTarget{w, parts}, err
 }
 
 func dryRaw(out *Output, _ bool) { out.Raw.Preallocation = "" }

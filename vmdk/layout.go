@@ -20,7 +20,7 @@ type Subformat string
 const (
 	MonolithicSparse     Subformat = "monolithicSparse"     // one file that grows with its data
 	MonolithicFlat       Subformat = "monolithicFlat"       // a descriptor, and NAME-flat.vmdk with the disk byte for byte
-	TwoGbMaxExtentSparse Subformat = "twoGbMaxExtentSparse" // a descriptor, and NAME-s001.vmdk … for 2047 MiB of the disk each
+	TwoGbMaxExtentSparse Subformat = "twoGbMaxExtentSparse" // a descriptor, and NAME-s001.vmdk … for at most 2047 MiB of the disk each
 	TwoGbMaxExtentFlat   Subformat = "twoGbMaxExtentFlat"   // the same, flat: NAME-f001.vmdk …
 	StreamOptimized      Subformat = "streamOptimized"      // one file of compressed grains, written from its beginning to its end
 )
@@ -54,6 +54,7 @@ type Layout struct {
 	ZeroedGrain  bool   // zeros that hide what a parent has are told in the tables; older programs cannot read that
 	CID          uint32 // identity of the content; 0 means a random one
 	Level        int    // of compression, 1 to 9; 0 means a good one
+	SplitSize    int64  // bytes of the disk in one extent of the twoGb kinds, a number of MiB; 0 means 2047 MiB, the most
 
 	// Parent is the name of the image whose contents show where nothing was
 	// written, stored as it is, and ParentCID the identity of its content.
@@ -62,7 +63,7 @@ type Layout struct {
 }
 
 const (
-	splitSize       = 2047 << 20 // bytes of the disk in one extent of the twoGb kinds
+	maxSplit        = 2047 << 20 // bytes of the disk in one extent of the twoGb kinds, whose files stay below 2 GiB
 	tableEntries    = 512        // of a grain table
 	descriptorSpace = 20         // sectors for the descriptor inside a sparse file
 )
@@ -96,6 +97,9 @@ func (l Layout) withDefaults() Layout {
 	}
 	if l.GrainSize == 0 {
 		l.GrainSize = 64 << 10
+	}
+	if l.SplitSize == 0 && l.Subformat.split() {
+		l.SplitSize = maxSplit
 	}
 	for l.CID == 0 || l.CID == noParent {
 		var b [4]byte
@@ -137,8 +141,12 @@ func (l *Layout) validate() error {
 		return invalid("the parent has no content ID")
 	case l.named() && (checkName(l.Name) != nil || !plainText(l.Name)):
 		return invalid("a descriptor cannot name files that are called after %q", l.Name)
-	case l.Subformat.split() && l.Size > MaxExtents*splitSize:
-		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes in extents of 2047 MiB, at most %d of them are written", l.Size, MaxExtents)
+	case l.SplitSize != 0 && !l.Subformat.split():
+		return invalid("%s images are not split", l.Subformat)
+	case l.Subformat.split() && (l.SplitSize < 1<<20 || l.SplitSize > maxSplit || l.SplitSize%(1<<20) != 0):
+		return invalid("an extent of %d bytes is no number of MiB from 1 to 2047", l.SplitSize)
+	case l.Subformat.split() && l.Size > MaxExtents*l.SplitSize:
+		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes in extents of %d MiB, at most %d of them are written", l.Size, l.SplitSize>>20, MaxExtents)
 	}
 	return nil
 }
@@ -168,8 +176,8 @@ func (l *Layout) extents() []extentLine {
 	case l.Subformat.split():
 		var all []extentLine
 		letter := map[string]string{kindSparse: "s", kindFlat: "f"}[e.kind]
-		for off := int64(0); off < l.Size || off == 0; off += splitSize {
-			e.size = min(splitSize, l.Size-off)
+		for off := int64(0); off < l.Size || off == 0; off += l.SplitSize {
+			e.size = min(l.SplitSize, l.Size-off)
 			e.file = fmt.Sprintf("%s-%s%03d.vmdk", base, letter, len(all)+1)
 			all = append(all, e)
 		}

@@ -101,11 +101,19 @@ func (w *Writer) accept(off, n int64) error {
 	return nil
 }
 
+// part is the number of the extent in which the byte of the disk at off lies.
+func (w *Writer) part(off int64) int {
+	if !w.l.Subformat.split() {
+		return 0
+	}
+	return int(max(min(off/w.l.SplitSize, int64(len(w.parts)-1)), 0))
+}
+
 // Place decides where the n bytes of the disk at off will lie. It may do so
 // for fewer of them, and returns for how many; the caller hands their bytes to
 // WriteHost.
 func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
-	i := max(min(off/splitSize, int64(len(w.parts)-1)), 0)
+	i := int64(w.part(off))
 	if end := w.parts[i].end; w.l.Subformat.split() && off < end && end < w.l.Size {
 		n = min(n, end-off)
 	}
@@ -151,7 +159,7 @@ func (w *Writer) Zero(off, n int64) error {
 		return err
 	}
 	for n > 0 {
-		p := &w.parts[min(off/splitSize, int64(len(w.parts)-1))]
+		p := &w.parts[w.part(off)]
 		part := min(n, p.end-off)
 		var err error
 		if w.l.ZeroedGrain {

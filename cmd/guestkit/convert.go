@@ -157,6 +157,9 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if stream && out.Format != "raw" {
 		return usagef("standard output takes raw images only")
 	}
+	if stream && out.SplitSize != 0 {
+		return usagef("standard output is not cut into parts")
+	}
 	if len(disks) > 1 && out.Format != "ova" {
 		return usagef("%s images hold one disk; an OVA takes several", out.Format)
 	}

@@ -57,6 +57,15 @@ func (a *app) openMachine(paths []string, o *format.Options) (*input, error) {
 	return in, nil
 }
 
+// devices are the disks of a machine.
+func (in *input) devices() []block.Device {
+	var out []block.Device
+	for _, img := range in.all {
+		out = append(out, img)
+	}
+	return out
+}
+
 // openInput opens what convert reads. Where the size of the disk may be told at
 // the end, a compressed file is not decoded to find it out.
 func (a *app) openInput(path string, o *format.Options, grows bool) (*input, error) {

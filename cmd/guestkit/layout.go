@@ -36,6 +36,7 @@ type setter func(o *convert.Output, v string) error
 var layoutOptions = map[string]map[string]setter{
 	"raw": {
 		"preallocation": func(o *convert.Output, v string) error { o.Raw.Preallocation = v; return nil },
+		"split_size":    func(o *convert.Output, v string) error { return setSize(&o.SplitSize, v) },
 	},
 	"qcow2": {
 		"cluster_size":      func(o *convert.Output, v string) error { return setSize(&o.Qcow2.ClusterSize, v) },
@@ -72,6 +73,7 @@ var layoutOptions = map[string]map[string]setter{
 		"toolsversion":      func(o *convert.Output, v string) error { o.VMDK.ToolsVersion = v; return nil },
 		"zeroed_grain":      func(o *convert.Output, v string) error { return setBool(&o.VMDK.ZeroedGrain, v) },
 		"grain_size":        func(o *convert.Output, v string) error { return setSize(&o.VMDK.GrainSize, v) },
+		"split_size":        func(o *convert.Output, v string) error { return setSize(&o.VMDK.SplitSize, v) },
 		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.VMDK.Level, v) },
 	},
 	"vhd": {

@@ -22,9 +22,11 @@ func newMeasure(a *app) *cobra.Command {
 		Short: "Tell how large an image will be before it is written",
 		Long: `Tells how large the output of convert will be, from what the source says about
 itself: an upper bound, since data may be zeros or compress well. --exact reads
-and compresses everything, and writes nothing.`,
+and compresses everything, and writes nothing. An OVA is measured with all disks
+of the source and of -a, as convert writes it, under the name of -o name=.`,
 		Example: `  guestkit measure -O qcow2 disk.raw
   guestkit measure -O qcow2 -c --exact disk.raw
+  guestkit measure -O ova --exact system.qcow2 -a data.qcow2
   guestkit measure -O qcow2 --size 100G`,
 	}
 	src := a.sourceFlags(cmd)
@@ -63,24 +65,41 @@ and compresses everything, and writes nothing.`,
 			exact = true
 		} else {
 			disks, rest, oerr := src.one(args)
-			if oerr == nil && (len(rest) > 0 || len(disks) > 1) {
-				oerr = usagef("measure takes one image")
+			switch {
+			case oerr != nil:
+			case len(rest) > 0:
+				oerr = usagef("measure takes one image, and with -a the further disks of an OVA")
+			case len(disks) > 1 && out.Format != "ova":
+				oerr = usagef("%s images hold one disk; an OVA takes several", out.Format)
 			}
 			if oerr != nil {
 				return oerr
 			}
 			o := src.options()
 			o.Snapshot = snapshot
-			img, oerr := openSource(disks[0], o, a)
+			var in *input
+			if out.Format == "ova" {
+				in, oerr = a.openMachine(disks, o)
+			} else {
+				in, oerr = a.openDisk(disks[0], o)
+			}
 			if oerr != nil {
 				return oerr
 			}
-			defer img.Close()
-			if err := src.chosen(img.Info()); err != nil {
+			defer in.Close()
+			if err := src.chosen(in.info); err != nil {
 				return err
 			}
-			source = img.Info()
-			m, err = convert.MeasureDisk(a.ctx, img, out, &convert.Options{Compress: l.compress != ""}, exact)
+			source = in.info
+			opts := &convert.Options{Compress: l.compress != ""}
+			if out.Format == "ova" {
+				if err := a.machine(out, disks[0], in.info, o); err != nil {
+					return err
+				}
+				m, err = convert.MeasureOVA(a.ctx, in.devices(), out, opts, exact)
+			} else {
+				m, err = convert.MeasureDisk(a.ctx, in.img, out, opts, exact)
+			}
 		}
 		if err != nil {
 			return err

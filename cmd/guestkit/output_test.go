@@ -91,7 +91,36 @@ func TestPackages(t *testing.T) {
 		{"compare a.raw missing.raw", compareFailed, "no such file"},
 		{"convert two.ova again.ova", exitDone, "ova"},
 		{"compare again.ova b.raw --disk 2", exitDone, "same"},
+		{"measure a.raw -a b.raw -O qcow2", exitUsage, "an OVA takes several"},
+		{"measure a.raw b.raw -O ova", exitUsage, "with -a"},
+		{"convert a.raw -a b.raw -O raw -o split_size=512K no.raw", exitUsage, "hold one disk"},
+		{"convert a.raw -O raw -o split_size=512K cut.raw --verify", exitDone, "raw"},
+		{"convert b.raw -O raw -o split_size=512K cut.raw", exitFailed, "already exists"},
+		{"convert b.raw -O raw -o split_size=512K cut.raw --force", exitDone, "raw"},
+		{"compare cut.raw.001 b.raw", exitDone, "same"},
+		{"convert a.raw -O raw -o split_size=512K -", exitUsage, "not cut into parts"},
+		{"convert a.raw -o split_size=1M no.vmdk", exitFailed, "are not split"},
+		{"convert a.raw -o subformat=twoGbMaxExtentFlat,split_size=1M cut.vmdk", exitDone, "vmdk"},
+		{"compare cut.vmdk a.raw", exitDone, "same"},
 	})
+	// A measure of several disks: exact, and a bound, and of a package as well.
+	fi, err := os.Stat(filepath.Join(dir, "two.ova"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, second := filepath.Join(dir, "a.raw"), filepath.Join(dir, "b.raw")
+	for _, args := range [][]string{{a, "-a", second}, {filepath.Join(dir, "two.ova")}} {
+		for _, exact := range []string{"--exact", "--exact=false"} {
+			r := gk(t, append([]string{"measure", "--json", "-O", "ova", "-o", "name=two", exact}, args...)...)
+			var doc measureDoc
+			if err := json.Unmarshal([]byte(r.out), &doc); err != nil {
+				t.Fatal(err, r)
+			}
+			if doc.Required < fi.Size() || doc.FullyAllocated < doc.Required || exact == "--exact" && doc.Required != fi.Size() {
+				t.Errorf("%q %s: measured %+v, and it has %d bytes", args, exact, doc, fi.Size())
+			}
+		}
+	}
 	b, err := os.ReadFile(filepath.Join(dir, "two.ova"))
 	if err != nil {
 		t.Fatal(err)
