@@ -93,6 +93,19 @@ func (h *seHeader) validate(fileSize int64) error {
 			return fault(at, block.ErrCorrupt, "sector %#x", v)
 		}
 	}
+	areas := []struct {
+		at     int64
+		what   string
+		off, n uint64
+	}{{0, "header", 0, 1}, {0x50, "volatile header", h.volatileOffset, 1}, {0x80, "grain directory", h.directory, h.directorySize},
+		{0x90, "grain tables", h.tables, h.tablesSize}, {0xc0, "grains", h.grains, h.grainsSize}}
+	for i, a := range areas {
+		for _, b := range areas[:i] {
+			if a.off < b.off+b.n && b.off < a.off+a.n {
+				return fault(a.at, block.ErrCorrupt, "the %s at sector %#x lie over the %s", a.what, a.off, b.what)
+			}
+		}
+	}
 	if int64(h.directory+h.directorySize)*sectorSize > fileSize {
 		return fault(0x80, block.ErrTruncated, "the grain directory does not end in the file")
 	}

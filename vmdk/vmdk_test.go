@@ -256,6 +256,9 @@ func TestHostileExtents(t *testing.T) {
 		"seSparse table number": {"SESPARSE", sesparse("d.d", put64(16*512, 0x1000000000000001)), block.ErrCorrupt},
 		"seSparse grain kind":   {"SESPARSE", sesparse("d.d", put64(32*512, 7<<60)), block.ErrCorrupt},
 		"seSparse grain number": {"SESPARSE", sesparse("d.d", put64(32*512, 3<<60|0xffff)), block.ErrCorrupt},
+		"seSparse grains 0":     {"SESPARSE", sesparse("d.d", put64(0xc0, 0)), block.ErrCorrupt},
+		"seSparse over tables":  {"SESPARSE", sesparse("d.d", put64(0xc0, 90)), block.ErrCorrupt},
+		"seSparse tables":       {"SESPARSE", sesparse("d.d", put64(0x90, 16)), block.ErrCorrupt},
 		"seSparse cut":          {"SESPARSE", sesparse("d.d", nil)[:97*512], block.ErrTruncated},
 		"not what it says":      {"SPARSE", cowd("d.d", 3, nil), block.ErrFormat},
 	} {
