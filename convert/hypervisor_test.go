@@ -19,6 +19,7 @@ import (
 	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vhdx"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // hypervisors are the images of VHD, VHDX and VDI that the tests write.
@@ -376,7 +377,7 @@ func TestHypervisorsAreNoImageBefore(t *testing.T) {
 // of the table and not the table.
 func TestHypervisorsReadLittle(t *testing.T) {
 	const size = 1 << 40
-	for _, out := range []Output{{Format: "vhd"}, {Format: "vhdx", VHDX: vhdx.Layout{BlockSize: 1 << 20}}, {Format: "vdi"}} {
+	for _, out := range []Output{{Format: "vhd"}, {Format: "vhdx", VHDX: vhdx.Layout{BlockSize: 1 << 20}}, {Format: "vdi"}, {Format: "vmdk"}} {
 		out.Path, out.File.NoSync = filepath.Join(t.TempDir(), "out"), true
 		if _, err := ToFile(context.Background(), pins{holes(size), map[int64]byte{size/2 + 5: 7}}, &out, nil); err != nil {
 			t.Fatal(err)
@@ -393,6 +394,52 @@ func TestHypervisorsReadLittle(t *testing.T) {
 		im.Close()
 		if n := after.TotalAlloc - before.TotalAlloc; err != nil || b[5] != 7 || n > 512<<10 {
 			t.Errorf("%s: %d bytes were allocated for a read of 4 KiB (%v)", out.Format, n, err)
+		}
+	}
+}
+
+// TestHolesOfPreallocated reads the holes of files in which every block has its
+// place: who copies such a disk must not read terabytes of zeros.
+func TestHolesOfPreallocated(t *testing.T) {
+	const size = 64 << 20
+	for _, out := range []Output{
+		{Format: "vhd", VHD: vhd.Layout{Subformat: "fixed"}},
+		{Format: "vhdx", VHDX: vhdx.Layout{Subformat: "fixed"}},
+		{Format: "vdi", VDI: vdi.Layout{Static: true}},
+		{Format: "vmdk", VMDK: vmdk.Layout{Subformat: vmdk.MonolithicFlat}},
+	} {
+		out.Path, out.File.NoSync = filepath.Join(t.TempDir(), "out"), true
+		src := pins{holes(size), map[int64]byte{3 << 20: 7, 40 << 20: 9}}
+		if _, err := ToFile(context.Background(), src, &out, nil); err != nil {
+			t.Fatal(err)
+		}
+		host, err := format.OpenHostFile(out.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		knows := false
+		for e, err := range block.Extents(host, 0, host.Size()) {
+			knows = knows || err == nil && e.Zero
+		}
+		host.Close()
+		if !knows && out.Format != "vmdk" {
+			t.Skip("the file system tells no holes")
+		}
+		im := openImage(t, out.Path, out.Format)
+		data := int64(0)
+		for e, err := range block.Extents(im, 0, size) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !e.Zero {
+				data += e.Len
+			}
+		}
+		if data == 0 || data > 1<<20 {
+			t.Errorf("%s: %d bytes are said to be data", out.Format, data)
+		}
+		if d, err := Compare(context.Background(), src, im, true, nil); d != nil || err != nil {
+			t.Errorf("%s: Compare = %+v, %v", out.Format, d, err)
 		}
 	}
 }

@@ -37,6 +37,7 @@ type Info struct {
 // An Image is an open VDI. It is a [block.Device].
 type Image struct {
 	r        block.Reader
+	dev      block.Device // r, which may know of holes
 	h        header
 	bmap     *paged.Cache
 	parent   block.Device
@@ -83,7 +84,7 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 	if err := block.ReadFull(r, b, 0); err != nil {
 		return nil, block.Locate(format, "header", 0, err)
 	}
-	im := &Image{r: r}
+	im := &Image{r: r, dev: block.Plain(r)}
 	im.h.decode(b)
 	if err := im.h.validate(); err != nil {
 		return nil, err
@@ -238,7 +239,11 @@ func (im *Image) Extent(off int64) (block.Extent, error) {
 	case e == blockZero:
 		x.Zero = true
 	default:
-		x.Host, x.HostOff = im.r, hostOff+in
+		h, err := im.dev.Extent(hostOff + in)
+		if err != nil {
+			return block.Extent{}, err
+		}
+		x.Len, x.Zero, x.Host, x.HostOff = min(x.Len, h.Len), h.Zero, h.Host, h.HostOff
 	}
 	return x, nil
 }

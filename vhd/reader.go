@@ -43,6 +43,7 @@ type Info struct {
 // An Image is an open VHD. It is a [block.Device].
 type Image struct {
 	r        block.Reader
+	dev      block.Device // r, which may know of holes
 	f        footer
 	h        dynamicHeader
 	size     int64
@@ -86,7 +87,7 @@ func Describe(r block.Reader, opts *Options) (Info, []error, error) {
 
 // open is Open without the parent.
 func open(r block.Reader, opts *Options) (*Image, error) {
-	im := &Image{r: r}
+	im := &Image{r: r, dev: block.Plain(r)}
 	off, err := im.readFooter()
 	if err != nil {
 		return nil, err
@@ -351,7 +352,11 @@ func (im *Image) Extent(off int64) (block.Extent, error) {
 	e := block.Extent{Off: off, Len: x.n}
 	switch {
 	case x.stored:
-		e.Host, e.HostOff = im.r, x.hostOff
+		h, err := im.dev.Extent(x.hostOff)
+		if err != nil {
+			return block.Extent{}, err
+		}
+		e.Len, e.Zero, e.Host, e.HostOff = min(x.n, h.Len), h.Zero, h.Host, h.HostOff
 	case im.parent != nil:
 		return block.ParentExtent(im.parent, e)
 	default:
