@@ -120,7 +120,7 @@ func (l *Layout) validate() error {
 	case l.Size > MaxSize:
 		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes, at most %d are written", l.Size, int64(MaxSize))
 	case !slices.Contains(Subformats(), l.Subformat):
-		return invalid("the subformat %q is not one of %v", l.Subformat, Subformats())
+		return invalid("the subformat %q is not one of %s", l.Subformat, strings.ReplaceAll(strings.Trim(fmt.Sprint(Subformats()), "[]"), " ", ", "))
 	case !slices.Contains(Adapters(), l.Adapter):
 		return invalid("the adapter %q is not one of %s; the disk of a pvscsi adapter is lsilogic too", l.Adapter, strings.Join(Adapters(), ", "))
 	case l.HWVersion < 0:

@@ -14,8 +14,8 @@ import (
 // is relative to the new image, and states the file's format. Empty strings
 // leave what the options of the format say.
 func setBacking(out *convert.Output, name, stated string) error {
-	if stated != "" && !format.Known(stated) {
-		return usagef("there is no format %q", stated)
+	if err := knownFormat(stated); err != nil {
+		return err
 	}
 	switch {
 	case out.Format == "qcow2":

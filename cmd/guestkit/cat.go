@@ -11,7 +11,7 @@ import (
 
 func newCat(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "cat IMAGE PATH…",
+		Use:   "cat [flags] IMAGE PATH…",
 		Short: "Print files of the guest",
 		Long: `Prints files of the guest, byte for byte; on a terminal, control characters are
 shown escaped. Links are followed inside the guest. 'ls' says which files there

@@ -158,6 +158,9 @@ that of its worst part: 2 before 1 before 3.`,
 		if err != nil {
 			return err
 		}
+		if err := knownFormat(stated); err != nil {
+			return err
+		}
 		if repair != "" && repair != "leaks" && repair != "all" {
 			return usagef("--repair is leaks or all, not %q", repair)
 		}
@@ -198,12 +201,12 @@ func gateFlags(cmd *cobra.Command, gate *convert.Gate) []string {
 		value      *int64
 	}{
 		{"max-virtual-size", "a larger disk", &gate.MaxVirtualSize},
-		{"max-ratio", "a disk that claims more data than this times the size of its file", &gate.MaxRatio},
+		{"max-ratio", "a disk that claims more data than `N` times the size of its file", &gate.MaxRatio},
 		{"max-l1-table", "a larger L1 table of qcow2", &q.L1Table},
 		{"max-refcount-table", "a larger refcount table of qcow2", &q.RefcountTable},
-		{"max-snapshots", "more internal snapshots", &q.Snapshots},
+		{"max-snapshots", "more than `N` internal snapshots", &q.Snapshots},
 		{"max-snapshot-table", "a larger table of snapshots", &q.SnapshotTable},
-		{"max-bitmaps", "more bitmaps", &q.Bitmaps},
+		{"max-bitmaps", "more than `N` bitmaps", &q.Bitmaps},
 		{"max-bitmap-directory", "a larger directory of bitmaps", &q.BitmapDir},
 		{"max-zstd-window", "zstd with a larger window", &q.ZstdWindowSize},
 	} {

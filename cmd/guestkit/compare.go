@@ -40,12 +40,23 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 	src := a.sourceFlags(cmd)
 	show := a.progressFlag(cmd)
 	a.jsonFlag(cmd)
+	for _, name := range []string{"add", "image", "source"} { // there are two
+		cmd.Flags().MarkHidden(name)
+	}
 	cmd.Flags().StringVarP(&formatB, "second-format", "F", "", "take the second image to be of this `FORMAT`")
 	cmd.Flags().BoolVarP(&strict, "strict", "s", false, "disks of different sizes differ")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		how, err := a.newProgress(*show)
 		if err != nil {
 			return err
+		}
+		if src.image != "" || len(src.disks) > 0 {
+			return usagef("compare takes two images as its arguments, without --image and --add")
+		}
+		for _, name := range []string{src.format, formatB} {
+			if err := knownFormat(name); err != nil {
+				return err
+			}
 		}
 		failed := func(err error) error { return &exitError{code: compareFailed, err: err} }
 		o := src.options()

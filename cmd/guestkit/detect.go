@@ -21,7 +21,7 @@ type reasonDoc struct {
 
 func newDetect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "detect IMAGE…",
+		Use:   "detect [flags] IMAGE…",
 		Short: "Tell the format of an image file in a word",
 		Long: `Tells the format of an image file in a word, by its content and never by its
 name; bytes that nothing claims are raw. Several formats at once are an error.

@@ -20,7 +20,7 @@ type infoDoc struct {
 
 func newInfo(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "info IMAGE…",
+		Use:   "info [flags] IMAGE…",
 		Short: "Describe an image file: format, sizes, chain, features, snapshots",
 		Long: `Describes an image file: its format, sizes, features, internal snapshots and the
 files that it names. Those are opened only where the rules allow it, and an

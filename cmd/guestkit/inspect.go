@@ -23,7 +23,7 @@ type inspectDoc struct {
 
 func newInspect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "inspect IMAGE…",
+		Use:   "inspect [flags] IMAGE…",
 		Short: "Tell which operating systems are on a disk",
 		Long: `Tells which operating systems are on a disk: product and version, architecture,
 host name, kernels, mounts, boot firmware and the installed packages; of Windows

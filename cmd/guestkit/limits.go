@@ -33,7 +33,7 @@ type limitDoc struct {
 
 func newLimits(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "limits",
+		Use:   "limits [flags]",
 		Short: "Print what an image may ask for at most",
 		Long: `Prints the limits that keep a hostile image from taking memory and time without
 end. What asks for more is refused with an error that names the place. Programs

@@ -35,7 +35,7 @@ type ls struct {
 
 func newLs(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "ls IMAGE [PATH…]",
+		Use:   "ls [flags] IMAGE [PATH…]",
 		Short: "List files of the guest",
 		Long: `Lists files of the guest: of the system with its mounts, of one volume with
 --volume, or of the only filesystem where there is no system. Names that start

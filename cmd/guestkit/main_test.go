@@ -151,7 +151,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s --help has no example:\n%s", cmd.Name(), r.out)
 		}
 		for _, line := range strings.Split(r.out, "\n") {
-			if strings.HasSuffix(line, " string") || strings.Contains(line, " string  ") {
+			if regexp.MustCompile(` string( |\[|$)|default (-1|[0-9]{7,})`).MatchString(line) {
 				t.Errorf("%s --help does not say what a flag takes: %s", cmd.Name(), line)
 			}
 		}
@@ -161,6 +161,24 @@ func TestHelp(t *testing.T) {
 	}
 	if r := gk(t); r.code != exitUsage || r.out != "" || !strings.Contains(r.err, "Usage:") {
 		t.Errorf("without arguments: %+v", r)
+	}
+}
+
+// TestFormats says that a format that there is not is a wrong call, which lists
+// those that there are, wherever one can be stated.
+func TestFormats(t *testing.T) {
+	for _, args := range [][]string{
+		{"info", "-f", "nosuch", uefi}, {"check", "-f", "nosuch", uefi}, {"check", "--untrusted", "-f", "nosuch", uefi}, {"resize", "-f", "nosuch", uefi, "1G"},
+		{"compare", "-f", "nosuch", uefi, uefi}, {"compare", "-F", "nosuch", uefi, uefi}, {"create", "-b", uefi, "-F", "nosuch", filepath.Join(t.TempDir(), "x.qcow2")},
+	} {
+		if r := gk(t, args...); r.code != exitUsage || !strings.Contains(r.err, `there is no format "nosuch"; the formats are raw, qcow2, `) {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
+	for _, args := range [][]string{{"compare", "-a", uefi, uefi, uefi}, {"compare", "--image", uefi, uefi, uefi}} {
+		if r := gk(t, args...); r.code != exitUsage {
+			t.Errorf("%q: %+v", args, r)
+		}
 	}
 }
 

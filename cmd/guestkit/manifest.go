@@ -21,7 +21,7 @@ type manifest struct {
 
 func newManifest(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "manifest IMAGE [PATH]",
+		Use:   "manifest [flags] IMAGE [PATH]",
 		Short: "Print a tree of files as JSON lines, with checksums",
 		Long: `Prints every file of a tree as a line of JSON, sorted by path: type, mode, owner,
 size, time, link target, SHA-256, extended attributes. Two manifests that are

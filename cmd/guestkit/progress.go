@@ -15,7 +15,7 @@ import (
 
 // progressFlag gives a command the flag --progress.
 func (a *app) progressFlag(cmd *cobra.Command) *string {
-	how := cmd.Flags().StringP("progress", "p", "", "show how far it is: bar, json (lines on standard error) or none; a bar by itself on a terminal")
+	how := cmd.Flags().StringP("progress", "p", "", "show how far it is; `FORM` stands behind a = and is bar, json (lines on standard error) or none; a bar by itself on a terminal")
 	cmd.Flags().Lookup("progress").NoOptDefVal = "bar"
 	return how
 }

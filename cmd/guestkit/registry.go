@@ -32,7 +32,7 @@ type registry struct {
 func newRegistry(a *app) *cobra.Command {
 	r := &registry{a: a}
 	cmd := &cobra.Command{
-		Use:   "registry IMAGE [KEY [VALUE]]",
+		Use:   "registry [flags] IMAGE [KEY [VALUE]]",
 		Short: "Print keys and values of a Windows registry",
 		Long: `Prints a key of the registry of the Windows in an image: its values and the names
 of its subkeys, all below with -R, or the data of one VALUE ('' is the

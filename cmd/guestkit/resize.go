@@ -34,6 +34,9 @@ are. Interrupted at any moment, the image has its old size or the new one.`,
 }
 
 func (a *app) resize(path, text, stated string, shrink bool) error {
+	if err := knownFormat(stated); err != nil {
+		return err
+	}
 	if err := plainFile(path); err != nil {
 		return err
 	}

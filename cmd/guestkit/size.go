@@ -9,8 +9,21 @@ import (
 // sizeFlag is a flag for a number of bytes, as parseSize takes it.
 type sizeFlag int64
 
-func (s *sizeFlag) String() string { return strconv.FormatInt(int64(*s), 10) }
-func (s *sizeFlag) Type() string   { return "SIZE" }
+func (s *sizeFlag) Type() string { return "SIZE" }
+
+// String is what --help shows as the default: nothing if there is none.
+func (s *sizeFlag) String() string {
+	n, unit := int64(*s), ""
+	switch {
+	case n < 0:
+		return ""
+	case n >= 1<<40 && n%(1<<40) == 0:
+		n, unit = n>>40, "T"
+	case n >= 1<<20 && n%(1<<20) == 0:
+		n, unit = n>>20, "M"
+	}
+	return strconv.FormatInt(n, 10) + unit
+}
 
 func (s *sizeFlag) Set(text string) error {
 	n, err := parseSize(text)

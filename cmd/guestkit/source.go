@@ -82,10 +82,15 @@ func (s *source) each(args []string) ([][]string, error) {
 
 // check refuses a format that there is not.
 func (s *source) check() error {
-	if s.format == "" || format.KnownWrapped(s.format) {
+	return knownFormat(s.format)
+}
+
+// knownFormat is an error if there is no format of that name, but an empty one.
+func knownFormat(name string) error {
+	if name == "" || format.KnownWrapped(name) {
 		return nil
 	}
-	return usagef("there is no format %q; the formats are %s", s.format, strings.Join(format.Names(), ", "))
+	return usagef("there is no format %q; the formats are %s", name, strings.Join(format.Names(), ", "))
 }
 
 // options are the rules by which images are opened: a file that one names is

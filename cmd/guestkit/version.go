@@ -21,7 +21,7 @@ type versionDoc struct {
 
 func newVersion(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "version",
+		Use:     "version [flags]",
 		Short:   "Print the version",
 		Example: "  guestkit version --json",
 		Args:    args(0, 0, "nothing"),

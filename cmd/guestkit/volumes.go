@@ -50,7 +50,7 @@ func volumeDocs(rep *inspect.Report) []volumeDoc {
 
 func newVolumes(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "volumes IMAGE…",
+		Use:   "volumes [flags] IMAGE…",
 		Short: "Print the tree of partitions and what each holds",
 		Long: `Prints the tree of the volumes of a disk, and what each holds. Their names are
 what --volume takes in 'ls', 'cat' and 'manifest'.
