@@ -290,6 +290,34 @@ func TestLargeHypervisors(t *testing.T) {
 	}
 }
 
+// TestLargeFixedVHD writes a fixed VHD above the limit of the other types, which
+// qemu refuses and libvhdi reads.
+func TestLargeFixedVHD(t *testing.T) {
+	const size = 4095 << 30
+	src := pins{holes(size), map[int64]byte{0: 1, vhd.MaxSize - 1: 2, vhd.MaxSize: 3, size - 1: 4}}
+	out := Output{Path: filepath.Join(t.TempDir(), "out"), Format: "vhd", VHD: vhd.Layout{Subformat: "fixed"}, File: FileOptions{NoSync: true}}
+	if _, err := ToFile(context.Background(), src, &out, nil); err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(out.Path); err != nil || fi.Size() != size+512 {
+		t.Fatal(fi.Size(), err)
+	}
+	im := openImage(t, out.Path, "vhd")
+	if im.Size() != size {
+		t.Errorf("it reads as %d bytes", im.Size())
+	}
+	for at, v := range src.at {
+		var b [1]byte
+		if err := block.ReadFull(im, b[:], at); err != nil || b[0] != v {
+			t.Errorf("byte %d is %d, %v", at, b[0], err)
+		}
+	}
+	peers.Need(t, "vhdiinfo")
+	if text := peers.Run(t, "vhdiinfo", out.Path); !strings.Contains(text, fmt.Sprintf("(%d bytes)", int64(size))) {
+		t.Error(text)
+	}
+}
+
 // qemuReads lets qemu-io compare a byte.
 func qemuReads(t *testing.T, out *Output, at int64, v byte) string {
 	return peers.Run(t, "qemu-io", "-r", "-f", qemuName(out.Format), "-c", fmt.Sprintf("read -P %d %d 1", v, at), out.Path)
@@ -304,7 +332,7 @@ func TestHypervisorLimits(t *testing.T) {
 		want error // nil for any
 	}{
 		{Output{Format: "vhd"}, vhd.MaxSize + 1, limit},
-		{Output{Format: "vhd", VHD: vhd.Layout{Subformat: "fixed"}}, vhd.MaxSize + 1, limit},
+		{Output{Format: "vhd", VHD: vhd.Layout{Subformat: "fixed"}}, vhd.MaxFixedSize + 1, limit},
 		{Output{Format: "vhdx"}, vhdx.MaxSize + 1, limit},
 		{Output{Format: "vdi"}, vdi.MaxSize + 1, limit},
 		{Output{Format: "vhd", VHD: vhd.Layout{Subformat: "sparse"}}, 1, option},

@@ -58,12 +58,12 @@ func holed(n int) []byte {
 }
 
 func TestSplit(t *testing.T) {
-	disk := holed(10<<20 + 17)
+	disk := holed(2<<20 + 17)
 	for _, c := range []struct {
 		size  int64
 		bytes int
 		parts int
-	}{{4 << 20, len(disk), 3}, {4 << 20, 8 << 20, 2}, {1 << 30, len(disk), 1}, {4096, 3*4096 + 1, 4}} {
+	}{{1 << 20, len(disk), 3}, {1 << 20, 2 << 20, 2}, {1 << 30, len(disk), 1}, {4096, 3*4096 + 1, 4}} {
 		want := disk[:c.bytes]
 		for _, path := range []string{"disk.raw", "disk.raw.001"} {
 			for _, stream := range []bool{false, true} {

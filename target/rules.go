@@ -74,6 +74,18 @@ func atMost(id, source, format string, most int64, what string) Rule {
 	}}
 }
 
+// atLeast asks that the disk is no smaller.
+func atLeast(id, source string, least int64, what string) Rule {
+	return Rule{ID: id, Text: "the disk has at least " + what, Source: source, Fix: "adds zeros at the end of the disk", broken: func(f *Facts) string {
+		for _, d := range f.disks() {
+			if d.Size < least {
+				return fmt.Sprintf("it has %d bytes", d.Size)
+			}
+		}
+		return ""
+	}}
+}
+
 // whole asks that an image needs no other one, and no second file of bytes.
 func whole(source string) Rule {
 	return Rule{ID: "whole", Text: "the image needs no other file", Source: source, Fix: "writes all of the disk into one file", broken: func(f *Facts) string {

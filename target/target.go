@@ -17,6 +17,8 @@ type Target struct {
 
 	// align is what the size of the disk is a multiple of.
 	align int64
+	// least is the size of the smallest disk, a multiple of align.
+	least int64
 	// outputs are the formats to write, the best one first.
 	outputs []output
 }
@@ -98,7 +100,7 @@ func (t *Target) Plan(out *convert.Output, src block.Device) (block.Device, erro
 		if out.Format != "" && out.Format != o.format {
 			continue
 		}
-		size := src.Size()
+		size := max(src.Size(), t.least)
 		if rest := size % t.align; rest != 0 {
 			size += t.align - rest
 		}

@@ -26,6 +26,7 @@ var breaks = map[string]func(f *Facts){
 	"azure fixed":   func(f *Facts) { f.Subformat = "dynamic" },
 	"azure aligned": func(f *Facts) { f.Size += 512; f.FileSize = f.Size + 512 },
 	"azure footer":  func(f *Facts) { f.FileSize = f.Size + 511 },
+	"azure small":   func(f *Facts) { f.Size = 19 * mib; f.FileSize = f.Size + 512 },
 	"azure size":    func(f *Facts) { f.Size = 4095*gib + mib; f.FileSize = f.Size + 512 },
 
 	"aws format":      func(f *Facts) { f.Format = "qcow2" },
@@ -66,10 +67,11 @@ var breaks = map[string]func(f *Facts){
 	"proxmox one-file/vmdk": func(f *Facts) { f.Subformat = "monolithicFlat" },
 	"proxmox aligned":       func(f *Facts) { f.Size++ },
 
-	"kubevirt format":  func(f *Facts) { f.Format = "vdi" },
-	"kubevirt whole":   func(f *Facts) { f.Parent = "base" },
-	"kubevirt plain":   func(f *Facts) { f.Encryption = "AES" },
-	"kubevirt aligned": func(f *Facts) { f.Size++ },
+	"kubevirt format":   func(f *Facts) { *f = Facts{Format: "tar.gz", Size: mib} },
+	"kubevirt whole":    func(f *Facts) { f.Parent = "base" },
+	"kubevirt one-file": func(f *Facts) { f.Format, f.Subformat = "vmdk", "monolithicFlat" },
+	"kubevirt plain":    func(f *Facts) { f.Encryption = "AES" },
+	"kubevirt aligned":  func(f *Facts) { f.Size++ },
 }
 
 func fill(disks []*Facts) {

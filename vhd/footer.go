@@ -18,9 +18,14 @@ const (
 	cookie        = "conectix"
 	version1      = 0x00010000
 
-	// MaxSize is the largest disk in bytes: 2,040 GiB, the limit of the
-	// format as Virtual PC, Hyper-V and qemu keep it.
+	// MaxSize is the largest disk of a dynamic or differencing image in bytes:
+	// 2,040 GiB, the limit of the format as Virtual PC, Hyper-V and qemu keep
+	// it, since a BAT holds sector numbers of 32 bits.
 	MaxSize = 2040 << 30
+	// MaxFixedSize is that of a fixed image, 64 TiB. The format itself sets no
+	// limit to it: sizes have 64 bits, and no sector number is stored. Azure and
+	// libvhdi take more than MaxSize; Hyper-V and qemu do not.
+	MaxFixedSize = 64 << 40
 )
 
 // Disk types.
@@ -125,8 +130,8 @@ func (f *footer) validate(off int64) error {
 		return fault(0x0c, block.ErrUnsupported, "version %d.%d, only 1.0 is read", f.version>>16, f.version&0xffff)
 	case f.diskType != typeFixed && f.diskType != typeDynamic && f.diskType != typeDifferencing:
 		return fault(0x3c, block.ErrUnsupported, "disk type %d", f.diskType)
-	case f.currentSize > MaxSize:
-		return fault(0x30, block.ErrLimit, "a disk of %d bytes, at most %d are valid", f.currentSize, int64(MaxSize))
+	case f.currentSize > uint64(f.most()):
+		return fault(0x30, block.ErrLimit, "a disk of %d bytes, at most %d are valid", f.currentSize, f.most())
 	case f.currentSize%sectorSize != 0:
 		return fault(0x30, block.ErrCorrupt, "a disk of %d bytes is no number of sectors", f.currentSize)
 	}
@@ -167,6 +172,14 @@ func (f *footer) size(rule SizeRule) int64 {
 		return current // no geometry at all
 	}
 	return sectors * sectorSize
+}
+
+// most is the size of the largest disk of that type.
+func (f *footer) most() int64 {
+	if f.diskType == typeFixed {
+		return MaxFixedSize
+	}
+	return MaxSize
 }
 
 // uuid formats a unique ID, which is big-endian throughout.

@@ -15,7 +15,8 @@ import (
 // A Layout says what an image to be written is like. The zero value of every
 // field but Size makes a dynamic image of exactly that size.
 type Layout struct {
-	// Size of the disk in bytes, rounded up to sectors of 512; at most MaxSize.
+	// Size of the disk in bytes, rounded up to sectors of 512; at most MaxSize, or MaxFixedSize
+	// of a fixed image.
 	Size int64
 	// Subformat is "dynamic" (also if empty) or "fixed".
 	Subformat string
@@ -96,8 +97,10 @@ func (l *Layout) validate() error {
 		return invalid("the size is negative")
 	case l.Size == 0 && l.Subformat == "fixed":
 		return invalid("a fixed image without a byte would be a footer alone, which no program takes for one")
-	case l.Size > MaxSize:
-		return block.Errorf(format, "size", -1, block.ErrLimit, "a disk of %d bytes, at most %d (2040 GiB) are valid", l.Size, int64(MaxSize))
+	case l.Size > MaxSize && l.Subformat != "fixed":
+		return block.Errorf(format, "size", -1, block.ErrLimit, "a disk of %d bytes, at most %d (2040 GiB) are valid; a fixed image may be larger", l.Size, int64(MaxSize))
+	case l.Size > MaxFixedSize:
+		return block.Errorf(format, "size", -1, block.ErrLimit, "a disk of %d bytes, at most %d (64 TiB) are written", l.Size, int64(MaxFixedSize))
 	case l.Subformat != "dynamic" && l.Subformat != "fixed":
 		return invalid("the subformat %q is not dynamic or fixed", l.Subformat)
 	case bits.OnesCount64(uint64(l.BlockSize)) != 1 || l.BlockSize < smallestNewBlock || l.BlockSize > largestNewBlock:

@@ -96,7 +96,7 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 		return nil, err
 	}
 	im.size = im.f.size(opts.Size)
-	if im.size > MaxSize {
+	if im.size > im.f.most() {
 		return nil, block.Errorf(format, "footer", off+0x38, block.ErrLimit, "a geometry of %d bytes", im.size)
 	}
 	if im.f.diskType == typeFixed {

@@ -87,6 +87,7 @@ func limits() []limitDoc {
 		{"VMDK: descriptor", vmdk.MaxDescriptor, true},
 		{"VMDK: extents", vmdk.MaxExtents, false},
 		{"VHD: disk", vhd.MaxSize, true},
+		{"VHD: disk of a fixed image", vhd.MaxFixedSize, true},
 		{"VHDX: disk", vhdx.MaxSize, true},
 		{"VDI: blocks", vdi.MaxBlocks, false},
 		{"compressed file: what it holds", w.Size, true},

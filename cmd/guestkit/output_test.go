@@ -235,7 +235,7 @@ func TestTargets(t *testing.T) {
 	disks(t, dir)
 	for _, x := range [][3]string{ // another output than that of the platform is refused
 		{"azure", "vhd", "vdi"}, {"aws", "vmdk", "qcow2"}, {"esxi", "ova", "vhd"}, {"hyperv", "vhdx", "qcow2"},
-		{"virtualbox", "vdi", "qcow2"}, {"proxmox", "qcow2", "vhd"}, {"kubevirt", "qcow2", "vmdk"},
+		{"virtualbox", "vdi", "qcow2"}, {"proxmox", "qcow2", "vhd"}, {"kubevirt", "qcow2", "ova"},
 	} {
 		name, file := x[0], x[0]+"."+x[1]
 		say(t, dir, []said{
