@@ -43,9 +43,10 @@ var jobs = []job{
 	{name: "16 TiB with 100 MiB of data", source: "sparse", format: "qcow2", wall: 0.5},
 	{name: "vmdk to raw", source: "vmdk", format: "raw", wall: 1},
 	{name: "vmdk streamOptimized to raw", source: "stream", format: "raw", wall: 0.6},
-	{name: "vhd to raw", source: "vpc", format: "raw"},
-	{name: "vhdx to raw", source: "vhdx", format: "raw"},
-	{name: "vdi to raw", source: "vdi", format: "raw"},
+	{name: "vhd to raw", source: "vpc", format: "raw", wall: 1},
+	{name: "vhdx to raw", source: "vhdx", format: "raw", wall: 1},
+	{name: "vdi to raw", source: "vdi", format: "raw", wall: 1},
+	{name: "fixed vhd to raw", source: "fixed", format: "raw", wall: 1},
 	{name: "raw to vmdk", source: "raw", format: "vmdk"},
 	{name: "raw to vmdk streamOptimized", source: "raw", format: "vmdk", options: []string{"-o", "subformat=streamOptimized"}, wall: 0.25, size: 1.02},
 	{name: "raw to vhd", source: "raw", format: "vpc"},
@@ -62,6 +63,7 @@ var sources = map[string][]string{
 	"vmdk":   {"-O", "vmdk"},
 	"stream": {"-O", "vmdk", "-o", "subformat=streamOptimized"},
 	"vpc":    {"-O", "vpc"},
+	"fixed":  {"-O", "vpc", "-o", "subformat=fixed,force_size=on"},
 	"vhdx":   {"-O", "vhdx"},
 	"vdi":    {"-O", "vdi"},
 }
@@ -129,6 +131,8 @@ func formatOf(name string) string {
 	switch name {
 	case "raw", "random":
 		return "raw"
+	case "fixed":
+		return "vpc"
 	case "stream":
 		return "vmdk"
 	case "zlib", "zstd", "sparse":

@@ -134,6 +134,9 @@ func (h *HostFile) Extent(off int64) (block.Extent, error) {
 	return block.Extent{Off: off, Len: dataAt(h.f, off, h.size), Host: h, HostOff: off}, nil
 }
 
+// Modified returns when the file had last been written to when it was opened.
+func (h *HostFile) Modified() time.Time { return h.before.ModTime() }
+
 // Changed returns an error that wraps block.ErrChanged if the file is not what
 // it was when it was opened.
 func (h *HostFile) Changed() error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/qcow2"
@@ -90,6 +91,15 @@ func (im *image) Problems() []error {
 		all = append(all, b.Problems()...)
 	}
 	return all
+}
+
+// Modified returns when the file of the image had last been written to, or the
+// zero time if that is not known.
+func (im *image) Modified() time.Time {
+	if m, ok := im.file.(interface{ Modified() time.Time }); ok {
+		return m.Modified()
+	}
+	return time.Time{}
 }
 
 // Changed returns an error that wraps block.ErrChanged if the file of the image,

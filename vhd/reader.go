@@ -218,7 +218,34 @@ func (im *Image) openParent(opener block.Opener) error {
 		}
 		return nil
 	})
-	return block.Locate(format, "dynamic header", int64(im.f.dataOffset)+0x28, err)
+	if err != nil {
+		return block.Locate(format, "dynamic header", int64(im.f.dataOffset)+0x28, err)
+	}
+	if m, ok := im.parent.(interface{ Modified() time.Time }); ok {
+		if at := m.Modified(); !at.IsZero() {
+			im.checkParentTime(at)
+		}
+	}
+	return nil
+}
+
+// checkParentTime compares when the parent was written to with what the image
+// says. Programs that write to a VHD leave its unique ID as it is, so this is
+// all that tells of a parent that is not any more what it was; and copying a
+// file can change its time, so it is no error.
+func (im *Image) checkParentTime(modified time.Time) {
+	const slack = 2 // seconds: file systems round
+	said := int64(im.h.parentTime)
+	own := int64(0) // some programs store when the parent was made
+	if p, ok := block.Unwrap(im.parent).(*Image); ok {
+		own = int64(p.f.timestamp)
+	}
+	if diff := int64(timestamp(modified)) - said; said == 0 || said == own || -slack <= diff && diff <= slack {
+		return
+	}
+	im.problems.Add(block.Errorf(format, "dynamic header", int64(im.f.dataOffset)+0x38, block.ErrCorrupt,
+		"the parent was last written to at %s, and not at %s as the image says: if its content was changed, the disk is not what it was",
+		modified.UTC().Format(time.RFC3339), epoch.Add(time.Duration(said)*time.Second).Format(time.RFC3339)))
 }
 
 // UUID returns the unique ID of the image: what a child is checked against.

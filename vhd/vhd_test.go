@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
@@ -224,6 +225,14 @@ func utf16le(s string) []byte {
 	return b
 }
 
+// dated is an image whose file was written to at a time.
+type dated struct {
+	*vhd.Image
+	at time.Time
+}
+
+func (d dated) Modified() time.Time { return d.at }
+
 func TestDifferencing(t *testing.T) {
 	parent, pdisk := build("ddd", 3*blockSize, 3, nil)
 	child, cdisk := build("h.d.", 4*blockSize, differing, func(b []byte) {
@@ -258,6 +267,24 @@ func TestDifferencing(t *testing.T) {
 	testimg.TestDevice(t, im, bytes.NewReader(cdisk), blockSize)
 	if e, _ := im.Extent(512); e.Depth != 1 {
 		t.Errorf("a sector of the parent has depth %d", e.Depth)
+	}
+	if len(im.Problems()) != 0 {
+		t.Errorf("problems: %v", im.Problems())
+	}
+	// The time of the parent's file is compared where it is known.
+	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for seconds, odd := range map[time.Duration]bool{1000: false, 1001: false, 2000: true} {
+		b := bytes.Clone(child)
+		be.PutUint32(b[512+0x38:], 1000)
+		seal(b)
+		p, err := vhd.Open(bytes.NewReader(parent), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		im := open(t, b, &vhd.Options{Opener: func(block.Ref) (block.Device, error) { return dated{p, epoch.Add(seconds * time.Second)}, nil }})
+		if ps := im.Problems(); (len(ps) == 1) != odd || odd && !errors.Is(ps[0], block.ErrCorrupt) {
+			t.Errorf("a parent of %d seconds: problems %v", seconds, ps)
+		}
 	}
 	wrong, _ := build("ddd", 3*blockSize, 2, func(b []byte) { be.PutUint32(b[0x3c:], 3) })
 	if _, err := vhd.Open(bytes.NewReader(child), opener(wrong)); !errors.Is(err, block.ErrParent) {
