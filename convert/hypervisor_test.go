@@ -189,7 +189,7 @@ func TestDifferencingVHD(t *testing.T) {
 			t.Errorf("CheckFile = %+v, %v", check, err)
 		}
 		for sector, v := range top {
-			if e, err := im.Extent(sector * 512); err != nil || e.Depth != 0 || v == 0 && e.Zero {
+			if e, err := im.Extent(sector * 512); err != nil || e.Depth != 0 || e.Unset || v != 0 && e.Zero {
 				t.Errorf("sector %d: %+v, %v", sector, e, err)
 			}
 		}
