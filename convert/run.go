@@ -28,8 +28,8 @@ type Options struct {
 	// NoClone reads and writes even where files could share blocks, or the
 	// kernel copy them.
 	NoClone bool
-	// Salvage goes on where the source cannot be read, with zeros. The Result
-	// lists what is lost.
+	// Salvage goes on where the source cannot be read, with zeros, and where its
+	// blocks lie over each other. The Result says what is lost.
 	Salvage bool
 	// Workers is how many pieces are worked on at once; 0 means two for each
 	// processor that Go uses.
@@ -63,6 +63,9 @@ type Result struct {
 	Kept   int64   // left to the backing file of the target
 	Cloned int64   // the part of Data that shares blocks with the source
 	Lost   []Range // unreadable, and zeros now (Salvage)
+	// Overlap says that blocks of the source lie over each other in its file, so
+	// that the data of some is not theirs (Salvage).
+	Overlap error
 }
 
 // How much of the disk is worked on at once. What is copied as it is goes in
@@ -75,12 +78,21 @@ const (
 
 // Run copies src into t and commits it. When it returns an error, t is not
 // committed; the caller closes t in any case. It stops within a few MiB when ctx
-// is done. If src has Changed() error, it is asked before the commit.
+// is done. If src has Changed() error, it is asked before the commit; if it has
+// Overlap(context.Context) error, as images of package format, it is asked first
+// whether its blocks lie over each other.
 func Run(ctx context.Context, src block.Device, t Target, opts *Options) (Result, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
 	r := newRun(src, t, opts)
+	if o, ok := src.(interface{ Overlap(context.Context) error }); ok {
+		if err := o.Overlap(ctx); err != nil && (!opts.Salvage || !errors.Is(err, block.ErrCorrupt)) {
+			return r.result(), err
+		} else if err != nil {
+			r.res.Overlap = err
+		}
+	}
 	if err := r.copy(ctx); err != nil {
 		return r.result(), err
 	}

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -119,6 +120,27 @@ func (im *image) Changed() error {
 	}
 	return nil
 }
+
+// Overlap returns an error that wraps block.ErrCorrupt if two blocks of the
+// image, or of one behind it, lie over each other in their file. Where a format
+// counts references, as qcow2 does, blocks may be shared.
+func (im *image) Overlap(ctx context.Context) error {
+	if o, ok := im.opened.(overlapper); ok {
+		if err := o.Overlap(ctx); err != nil {
+			return err
+		}
+	}
+	for _, b := range im.behind {
+		if o, ok := b.(overlapper); ok {
+			if err := o.Overlap(ctx); err != nil {
+				return fmt.Errorf("%s: %w", b.Info().Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+type overlapper interface{ Overlap(context.Context) error }
 
 func (im *image) Close() error {
 	err := im.opened.Close()

@@ -2,6 +2,7 @@ package qcow2_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -57,8 +58,10 @@ func metadataOf(t *testing.T, b []byte, opener block.Opener) []testimg.Range {
 	return trace.Ranges()
 }
 
-// exercise does with an image what there is to do, up to a few MiB of it.
+// exercise does with an image what there is to do, but for repairing it, up to a
+// few MiB of it.
 func exercise(r block.Reader, opener block.Opener) error {
+	qcow2.Check(context.Background(), r, nil)
 	info, _, err := qcow2.Describe(r, nil)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"io"
 
 	"github.com/guestkit/guestkit/block"
@@ -42,6 +43,14 @@ func (g *grown) Extent(off int64) (block.Extent, error) {
 func (g *grown) Changed() error {
 	if c, ok := g.Device.(interface{ Changed() error }); ok {
 		return c.Changed()
+	}
+	return nil
+}
+
+// Overlap tells whether blocks of the image lie over each other in its file.
+func (g *grown) Overlap(ctx context.Context) error {
+	if o, ok := g.Device.(interface{ Overlap(context.Context) error }); ok {
+		return o.Overlap(ctx)
 	}
 	return nil
 }

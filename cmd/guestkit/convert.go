@@ -24,12 +24,13 @@ type convertDoc struct {
 	Output       string    `json:"output"`
 	OutputFormat string    `json:"output_format"`
 	VirtualSize  int64     `json:"virtual_size"`
-	OutputSize   int64     `json:"output_size"` // of all its files; -1 of a stream
-	Data         int64     `json:"data"`        // bytes of the disk that were written
-	Zero         int64     `json:"zero"`        // and left out as zeros
-	Cloned       int64     `json:"cloned"`      // the part of data that shares blocks with the source
-	Elapsed      float64   `json:"elapsed"`     // seconds
-	Lost         []lostDoc `json:"lost"`        // unreadable, zeros in the output (--salvage)
+	OutputSize   int64     `json:"output_size"`       // of all its files; -1 of a stream
+	Data         int64     `json:"data"`              // bytes of the disk that were written
+	Zero         int64     `json:"zero"`              // and left out as zeros
+	Cloned       int64     `json:"cloned"`            // the part of data that shares blocks with the source
+	Elapsed      float64   `json:"elapsed"`           // seconds
+	Lost         []lostDoc `json:"lost"`              // unreadable, zeros in the output (--salvage)
+	Overlap      string    `json:"overlap,omitempty"` // blocks of the source that lie over each other (--salvage)
 }
 
 type lostDoc struct {
@@ -287,6 +288,9 @@ func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output,
 		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
 		a.err.Printf("%s %s at %s could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), fmt.Sprintf("%d bytes", l.Len), fmt.Sprintf("%#x", l.Off))
 	}
+	if res.Overlap != nil {
+		doc.Overlap = res.Overlap.Error()
+	}
 	switch {
 	case a.json && !stream:
 		if err := a.document(doc); err != nil {
@@ -295,7 +299,10 @@ func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output,
 	case !a.quiet && !stream:
 		a.out.Printf("%s: %s, %s of data in %s\n", c.output, out.Format, terminal.Size(res.Data), time.Since(a.start).Round(time.Millisecond))
 	}
-	if len(res.Lost) > 0 {
+	if res.Overlap != nil {
+		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), res.Overlap)
+	}
+	if len(res.Lost) > 0 || res.Overlap != nil {
 		return exit(exitFailed)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +236,8 @@ func (a *app) noteFiles(i *format.Info) {
 	}
 }
 
-// ranged is a part of an image that still knows whether its file has changed.
+// ranged is a part of an image that still knows whether its file has changed,
+// and is sound.
 type ranged struct {
 	block.Device
 	img format.Image
@@ -244,6 +246,14 @@ type ranged struct {
 func (r ranged) Changed() error {
 	if c, ok := r.img.(interface{ Changed() error }); ok {
 		return c.Changed()
+	}
+	return nil
+}
+
+// Overlap tells whether blocks of the image lie over each other in its file.
+func (r ranged) Overlap(ctx context.Context) error {
+	if o, ok := r.img.(interface{ Overlap(context.Context) error }); ok {
+		return o.Overlap(ctx)
 	}
 	return nil
 }
