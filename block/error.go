@@ -21,6 +21,7 @@ var (
 	ErrLoop        = errors.New("loop")                      // pointers or references in a circle
 	ErrChanged     = errors.New("changed while it was read") // the source
 	ErrDirty       = errors.New("journal not replayed")      // what was read may be stale
+	ErrOption      = errors.New("invalid option")            // of what was to be written: the caller's fault
 )
 
 // Error locates a fault in an image.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/guestkit/guestkit/block"
 )
 
 // A Layout says what package to write: one machine with its disks. The zero
@@ -98,7 +100,7 @@ func (l Layout) withDefaults() Layout {
 
 func (l *Layout) validate() error {
 	invalid := func(detail string, args ...any) error {
-		return fmt.Errorf("ova: invalid option: %s", fmt.Sprintf(detail, args...))
+		return fmt.Errorf("ova: %w: %s", block.ErrOption, fmt.Sprintf(detail, args...))
 	}
 	most := busOf(l.Controller).most
 	switch {

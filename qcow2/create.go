@@ -43,7 +43,7 @@ type Layout struct {
 }
 
 func invalid(detail string, args ...any) error {
-	return fmt.Errorf("qcow2: invalid option: %s", fmt.Sprintf(detail, args...))
+	return fmt.Errorf("qcow2: %w: %s", block.ErrOption, fmt.Sprintf(detail, args...))
 }
 
 // withDefaults fills the fields that are zero.

@@ -32,7 +32,7 @@ const (
 func (l *Layout) validate() error {
 	switch {
 	case l.Size < 0:
-		return fmt.Errorf("vdi: invalid option: the size is negative")
+		return fmt.Errorf("vdi: %w: the size is negative", block.ErrOption)
 	case l.Size > MaxSize:
 		return block.Errorf(format, "size", -1, block.ErrLimit, "a disk of %d bytes, at most %d are valid", l.Size, int64(MaxSize))
 	}

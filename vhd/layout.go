@@ -68,7 +68,7 @@ const (
 )
 
 func invalid(detail string, args ...any) error {
-	return fmt.Errorf("%s: invalid option: %s", format, fmt.Sprintf(detail, args...))
+	return fmt.Errorf("%s: %w: %s", format, block.ErrOption, fmt.Sprintf(detail, args...))
 }
 
 // withDefaults fills the fields that are zero.

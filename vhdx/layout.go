@@ -39,7 +39,7 @@ type Layout struct {
 const physicalSector = 4096
 
 func invalid(detail string, args ...any) error {
-	return fmt.Errorf("%s: invalid option: %s", format, fmt.Sprintf(detail, args...))
+	return fmt.Errorf("%s: %w: %s", format, block.ErrOption, fmt.Sprintf(detail, args...))
 }
 
 // withDefaults fills the fields that are zero.

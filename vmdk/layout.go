@@ -69,7 +69,7 @@ const (
 )
 
 func invalid(detail string, args ...any) error {
-	return fmt.Errorf("vmdk: invalid option: %s", fmt.Sprintf(detail, args...))
+	return fmt.Errorf("vmdk: %w: %s", block.ErrOption, fmt.Sprintf(detail, args...))
 }
 
 // withDefaults fills the fields that are zero.

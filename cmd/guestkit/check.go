@@ -381,7 +381,10 @@ func (a *app) untrusted(path string, gate *convert.Gate) error {
 		return &exitError{code: checkUnfinished, err: pathError(path, err)}
 	}
 	if a.json {
-		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
+		doc := checkDoc{Schema: schema("check"), Path: path, Format: gate.Format, Unit: "reasons", Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
+		if found, err := format.Probe(f); err == nil && doc.Format == "" {
+			doc.Format = found.Format
+		}
 		for _, r := range reasons {
 			doc.Faults = append(doc.Faults, faultDoc{Kind: "refusal", Text: r.Error()})
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -124,7 +125,10 @@ func (a *app) report(err error, command string) int {
 	}
 	code := exitFailed
 	var e *exitError
-	if errors.As(err, &e) {
+	if !errors.As(err, &e) && errors.Is(err, block.ErrOption) { // the library knows which values are good
+		e = &exitError{code: exitUsage, err: err, usage: true}
+		code = e.code
+	} else if e != nil {
 		if code = e.code; e.err == nil {
 			return code
 		}

@@ -1,11 +1,11 @@
 package raw
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/sink"
 )
 
@@ -43,9 +43,9 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 	w := &Writer{f: f, l: *l}
 	switch {
 	case l.Size < 0:
-		return nil, errors.New("raw: invalid option: the size is negative")
+		return nil, fmt.Errorf("raw: %w: the size is negative", block.ErrOption)
 	case l.Preallocation != "" && l.Preallocation != "off" && l.Preallocation != "falloc" && l.Preallocation != "full":
-		return nil, fmt.Errorf("raw: invalid option: preallocation %q is not off, falloc or full", l.Preallocation)
+		return nil, fmt.Errorf("raw: %w: preallocation %q is not off, falloc or full", block.ErrOption, l.Preallocation)
 	}
 	if l.Growing {
 		return w, nil
