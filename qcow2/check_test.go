@@ -265,7 +265,7 @@ func TestResize(t *testing.T) {
 				size := int64(to*float64(len(old)))&^511 + 512*int64(min(1, to*10))
 				want := append(bytes.Clone(old), make([]byte, max(0, size-int64(len(old))))...)[:size]
 				if size < int64(len(old)) {
-					if err := Resize(context.Background(), m, size, false); !errors.Is(err, block.ErrRefused) {
+					if err := Resize(context.Background(), m, size, nil); !errors.Is(err, block.ErrRefused) {
 						t.Fatalf("shrinking without a word: %v", err)
 					}
 				}
@@ -273,7 +273,7 @@ func TestResize(t *testing.T) {
 					t.Fatal("a refused resize has written")
 				}
 				before := bytes.Clone(m.b)
-				if err := Resize(context.Background(), m, size, true); err != nil {
+				if err := Resize(context.Background(), m, size, &ResizeOptions{Shrink: true}); err != nil {
 					t.Fatal(err)
 				}
 				if to == 30 { // too much to replay each prefix
@@ -285,7 +285,7 @@ func TestResize(t *testing.T) {
 				judgeChange(t, before, m, old, want)
 				// What was cut off does not come back.
 				if size < int64(len(old)) {
-					if err := Resize(context.Background(), m, int64(len(old)), false); err != nil {
+					if err := Resize(context.Background(), m, int64(len(old)), nil); err != nil {
 						t.Fatal(err)
 					}
 					if got := content(t, m.b); !bytes.Equal(got, append(want, make([]byte, len(old)-len(want))...)) {
@@ -360,7 +360,7 @@ func FuzzCheck(f *testing.F) {
 			t.Fatalf("failed and changed the image: %v", err)
 		}
 		m = &memory{b: bytes.Clone(b)}
-		if err := Resize(context.Background(), m, 12345*512, true); err == nil {
+		if err := Resize(context.Background(), m, 12345*512, &ResizeOptions{Shrink: true}); err == nil {
 			if res, faults := mustCheck(t, m.b); res.Corruptions > 0 {
 				t.Fatalf("resized and corrupt: %+v %v", res, faults)
 			}

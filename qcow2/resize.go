@@ -8,13 +8,26 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// Resize changes the size of the disk, to whole sectors of 512 bytes. A smaller one is refused unless shrink:
-// what lies past its end is lost. The image must be free of corruption. If it
-// is interrupted, the image has its old size or the new one.
+// ResizeOptions says how Resize may change an image.
+type ResizeOptions struct {
+	// Shrink lets the disk become smaller: what lies past its new end is lost.
+	Shrink bool
+	// Backing is the disk of the backing file. An overlay does not grow without
+	// it: where it goes on past the old end of the disk it must not show.
+	Backing block.Reader
+}
+
+// Resize changes the size of the disk, to whole sectors of 512 bytes. What is
+// new reads as zeros. The image must be free of corruption. If it is
+// interrupted, the image has its old size or the new one.
 //
 // Images with bitmaps or a data file are refused, and so is to shrink one with
-// snapshots and to grow an overlay, whose backing file could show.
-func Resize(ctx context.Context, f Storage, size int64, shrink bool) error {
+// snapshots. An overlay of version 2 does not grow over what its backing file
+// holds there, since the version has no zero clusters.
+func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) error {
+	if opts == nil {
+		opts = &ResizeOptions{}
+	}
 	c, err := check(ctx, f, nil)
 	if err != nil {
 		return err
@@ -38,12 +51,14 @@ func Resize(ctx context.Context, f Storage, size int64, shrink bool) error {
 		return refuse(block.ErrUnsupported, "the image has an external data file")
 	case h.cryptMethod != cryptNone:
 		return refuse(block.ErrEncrypted, "")
-	case size < old && !shrink:
+	case size < old && !opts.Shrink:
 		return refuse(block.ErrRefused, "%d bytes are less than %d, and what lies past the new end would be lost", size, old)
 	case size != old && len(c.snapshots) > 0 && (size < old || h.version < 3):
 		return refuse(block.ErrUnsupported, "the image has %d snapshots", len(c.snapshots))
-	case size > old && c.backing != "":
-		return refuse(block.ErrUnsupported, "the image has a backing file, whose bytes could show past the old end")
+	case size > old && c.backing != "" && opts.Backing == nil:
+		return refuse(block.ErrParent, "what the backing file %q holds past the old end must not show", c.backing)
+	case size > old && c.backing != "" && opts.Backing.Size() > old && h.version < 3:
+		return refuse(block.ErrUnsupported, "the backing file goes on past the old end, and version 2 has no zeros to hide it")
 	case h.l1Need(size)*8 > c.lim.L1Table:
 		return refuse(block.ErrLimit, "a disk of %d bytes takes an L1 table of %d bytes", size, h.l1Need(size)*8)
 	case size == old:
@@ -59,6 +74,11 @@ func Resize(ctx context.Context, f Storage, size int64, shrink bool) error {
 	if n := h.l1Need(size) * 8; int64(len(w.l1)) < n {
 		w.l1 = append(w.l1, make([]byte, n-int64(len(w.l1)))...)
 		w.dirt = true
+	}
+	if size > old && c.backing != "" {
+		if err := w.hideBacking(opts.Backing, old, min(size, opts.Backing.Size())); err != nil {
+			return err
+		}
 	}
 	w.h.size = uint64(size)
 	return w.commit()
@@ -170,6 +190,74 @@ func (w *rewrite) cutCluster(entry []byte, keep int64) error {
 	}
 	binary.BigEndian.PutUint64(entry, uint64(off)|flagCopied)
 	if len(entry) == 16 && e&flagCompressed != 0 {
+		binary.BigEndian.PutUint64(entry[8:], 0xffffffff)
+	}
+	return nil
+}
+
+// hideBacking has the disk read as zeros from one place to another, where the
+// backing file goes on and nothing lies over it.
+func (w *rewrite) hideBacking(backing block.Reader, from, to int64) error {
+	if from >= to {
+		return nil
+	}
+	span, cs, size := w.h.l2Span(), w.h.clusterSize(), w.h.l2EntrySize()
+	buf := make([]byte, cs)
+	for i := from / span; i*span < to; i++ {
+		clear(buf)
+		if l2 := int64(tableEntry(w.l1, i*8) & offsetMask); l2 != 0 {
+			if err := block.ReadFull(w.f, buf, l2); err != nil {
+				return block.Locate("qcow2", "L2 table", l2, err)
+			}
+		}
+		for off := max(i*span, from/cs*cs); off < min((i+1)*span, to); off += cs {
+			if err := w.tick(); err != nil {
+				return err
+			}
+			entry := buf[(off-i*span)/cs*size:][:size]
+			if off < from {
+				if err := w.joinCluster(entry, backing, off, from); err != nil {
+					return err
+				}
+				continue
+			}
+			if size == 16 {
+				binary.BigEndian.PutUint64(entry[8:], 0xffffffff<<32)
+			} else {
+				binary.BigEndian.PutUint64(entry, flagZero)
+			}
+		}
+		if err := w.putL2(i, buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// joinCluster gives the cluster at off, in which the disk ended, what it reads
+// up to there, and zeros behind.
+func (w *rewrite) joinCluster(entry []byte, backing block.Reader, off, end int64) error {
+	im, err := Open(w.f, &Options{RawBacking: true, Limits: w.lim, Opener: func(block.Ref) (block.Device, error) {
+		return block.Plain(backing), nil
+	}})
+	if err != nil {
+		return err
+	}
+	defer im.Close()
+	b := make([]byte, w.h.clusterSize())
+	if err := block.ReadFull(im, b[:end-off], off); err != nil {
+		return err
+	}
+	w.freeEntry(tableEntry(entry, 0))
+	host, err := w.alloc(1)
+	if err != nil {
+		return err
+	}
+	if _, err := w.f.WriteAt(b, host); err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint64(entry, uint64(host)|flagCopied)
+	if len(entry) == 16 {
 		binary.BigEndian.PutUint64(entry[8:], 0xffffffff)
 	}
 	return nil

@@ -19,7 +19,8 @@ func newResize(a *app) *cobra.Command {
 		Short: "Grow or shrink the disk of a raw or qcow2 image",
 		Long: `Gives the disk of an image another size: a number of bytes like 20G, or what is
 added (+10G) or taken away (-10G). Partitions and filesystems on it stay as they
-are. Interrupted at any moment, the image has its old size or the new one.`,
+are. What is new reads as zeros, also over a larger backing file. Interrupted at
+any moment, the image has its old size or the new one.`,
 		Example: `  guestkit resize disk.qcow2 +10G
   guestkit resize --shrink disk.raw 5G
   guestkit resize --shrink disk.raw -10G`,
@@ -27,13 +28,15 @@ are. Interrupted at any moment, the image has its old size or the new one.`,
 	}
 	var stated string
 	var shrink bool
+	var allow []string
 	cmd.Flags().StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	cmd.Flags().BoolVar(&shrink, "shrink", false, "let the disk become smaller; what lies past its new end is lost")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.resize(args[0], args[1], stated, shrink) }
+	cmd.Flags().StringArrayVar(&allow, "allow-dir", nil, "let an overlay name its backing file in `DIR` beside those in its own folder; repeatable")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.resize(args[0], args[1], stated, shrink, allow) }
 	return cmd
 }
 
-func (a *app) resize(path, text, stated string, shrink bool) error {
+func (a *app) resize(path, text, stated string, shrink bool, allow []string) error {
 	if err := knownFormat(stated); err != nil {
 		return err
 	}
@@ -58,7 +61,7 @@ func (a *app) resize(path, text, stated string, shrink bool) error {
 	case "raw":
 		err = convert.ResizeRaw(f, size, shrink)
 	case "qcow2":
-		err = qcow2.Resize(a.ctx, f, size, shrink)
+		err = a.resizeQcow2(f, path, info, size, shrink, allow)
 	default:
 		return usagef("%s images are not resized; convert to raw or qcow2 first", info.Format)
 	}
@@ -69,6 +72,27 @@ func (a *app) resize(path, text, stated string, shrink bool) error {
 		a.out.Printf("%s: %s, it was %s\n", path, terminal.Size(size), terminal.Size(info.VirtualSize))
 	}
 	return nil
+}
+
+// resizeQcow2 opens what lies behind an overlay, so that it does not show where
+// the disk grows.
+func (a *app) resizeQcow2(f qcow2.Storage, path string, info *format.Info, size int64, shrink bool, allow []string) error {
+	o := &qcow2.ResizeOptions{Shrink: shrink}
+	if info.Backing != nil && size > info.VirtualSize {
+		img, err := format.OpenFile(path, &format.Options{Format: "qcow2", FollowOwnDir: true, AllowDirs: allow})
+		if err != nil {
+			return err
+		}
+		defer img.Close()
+		below := img.Info().Chain[0]
+		backing, err := format.OpenFile(below.Name, &format.Options{Format: below.Format, FollowOwnDir: true, AllowDirs: allow})
+		if err != nil {
+			return err
+		}
+		defer backing.Close()
+		o.Backing = backing
+	}
+	return qcow2.Resize(a.ctx, f, size, o)
 }
 
 // newSize is the size that text asks for a disk of the size old.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/guestkit/guestkit/internal/peers"
 )
 
 // TestResize takes sizes as qemu-img does, in every place of the line.
@@ -40,6 +42,33 @@ func TestResize(t *testing.T) {
 		}
 		if r.code != x.code || fi.Size() != x.size {
 			t.Errorf("%q: code %d, %d bytes, %s", x.args, r.code, fi.Size(), r.err)
+		}
+	}
+}
+
+// TestResizeOverlay grows an overlay as qemu-img does: a larger backing file
+// does not show past the old end.
+func TestResizeOverlay(t *testing.T) {
+	peers.Need(t, "qemu-img", "qemu-io")
+	dir := t.TempDir()
+	base, ours, theirs := filepath.Join(dir, "base.qcow2"), filepath.Join(dir, "ours.qcow2"), filepath.Join(dir, "theirs.qcow2")
+	peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", base, "5M")
+	peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 0x42 0 5M", base)
+	for _, opts := range []string{"compat=1.1", "extended_l2=on", "cluster_size=4k"} {
+		for _, size := range []string{"1M", "1049088", "2129408"} {
+			for _, image := range []string{ours, theirs} {
+				peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", "base.qcow2", "-o", opts, image, size)
+				peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 0x41 512k 64k", "-c", "write -P 0x43 1047552 512", image)
+			}
+			if r := gk(t, "resize", ours, "+2M"); r.code != 0 {
+				t.Fatal(r.err)
+			}
+			peers.Run(t, "qemu-img", "resize", "-q", theirs, "+2M")
+			peers.Run(t, "qemu-img", "compare", ours, theirs)
+			peers.Run(t, "qemu-img", "check", "-q", ours)
+			if r := gk(t, "compare", ours, theirs); r.code != 0 {
+				t.Errorf("%s %s: %s %s", opts, size, r.out, r.err)
+			}
 		}
 	}
 }
