@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math"
 	"sync"
 	"time"
 
@@ -44,6 +45,9 @@ const tarGzPiece = 256 << 10
 var errTarGzOrder = errors.New("convert: pieces of an archive out of order")
 
 func startTarGz(_ *Output, size int64, f sink, _ func(string) (sink, error)) (Target, error) {
+	if size > math.MaxInt64&^(1<<30-1) {
+		return nil, block.Errorf("tar.gz", "disk", -1, block.ErrLimit, "%d bytes cannot be rounded up to whole GiB", size)
+	}
 	return newTarGz(f, tarGzSize(size))
 }
 

@@ -8,21 +8,24 @@ import (
 )
 
 // WrappedLimits bounds what a file that is compressed as a whole may ask for, in
-// bytes. A field that is 0 takes its value from [DefaultWrappedLimits].
+// bytes where nothing else is said. A field that is 0 takes its value from [DefaultWrappedLimits].
 type WrappedLimits struct {
 	Size       int64 // of what it holds
 	ZstdWindow int64 // window of a zstd frame, which is held in memory
 	XzDict     int64 // dictionary of an xz block, which is held in memory
+	// Ratio is how many bytes of data, zeros not counted, it may hold for each of
+	// its own, beyond the first GiB. It is a count.
+	Ratio int64
 }
 
 // DefaultWrappedLimits returns the limits that apply where none are given.
 func DefaultWrappedLimits() WrappedLimits {
 	d := wrapped.DefaultLimits()
-	return WrappedLimits{Size: d.Size, ZstdWindow: d.ZstdWindow, XzDict: d.XzDict}
+	return WrappedLimits{Size: d.Size, ZstdWindow: d.ZstdWindow, XzDict: d.XzDict, Ratio: d.Ratio}
 }
 
 func (l WrappedLimits) limits() wrapped.Limits {
-	return wrapped.Limits{Size: l.Size, ZstdWindow: l.ZstdWindow, XzDict: l.XzDict}
+	return wrapped.Limits{Size: l.Size, ZstdWindow: l.ZstdWindow, XzDict: l.XzDict, Ratio: l.Ratio}
 }
 
 // splitFormat splits a stated format such as "qcow2.xz". Where nothing is packed

@@ -91,6 +91,7 @@ func limits() []limitDoc {
 		{"VHDX: disk", vhdx.MaxSize, true},
 		{"VDI: blocks", vdi.MaxBlocks, false},
 		{"compressed file: what it holds", w.Size, true},
+		{"compressed file: data for a byte of file, past 1 GiB", w.Ratio, false},
 		{"compressed file: window of zstd", w.ZstdWindow, true},
 		{"compressed file: dictionary of xz", w.XzDict, true},
 		{"check --untrusted: disk", convert.DefaultMaxVirtualSize, true},

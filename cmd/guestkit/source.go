@@ -27,17 +27,19 @@ type source struct {
 	allow  []string // --allow-dir
 	disk   string   // --disk, of a package
 	max    sizeFlag // --max-virtual-size
+	ratio  sizeFlag // --max-ratio
 }
 
 // sourceFlags gives a command the flags of its disks.
 func (a *app) sourceFlags(cmd *cobra.Command) *source {
-	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size)}
+	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size), ratio: sizeFlag(format.DefaultWrappedLimits().Ratio)}
 	f := cmd.Flags()
 	f.StringVarP(&s.format, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
 	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
 	f.StringVar(&s.disk, "disk", "", "take this `DISK` of an OVA or OVF alone: its number, id or file")
 	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
+	f.Var(&s.ratio, "max-ratio", "refuse compressed files with more data than this times their size, past the first GiB; zeros are not counted")
 	forceShare(cmd)
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
 	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
@@ -97,7 +99,7 @@ func knownFormat(name string) error {
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
 	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk,
-		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max)}}
+		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
 // open opens the disks of one guest, to be inspected as o says.

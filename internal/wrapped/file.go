@@ -3,6 +3,7 @@ package wrapped
 import (
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 
@@ -59,8 +60,14 @@ func Open(format string, r block.Reader, l Limits) (*File, error) {
 		f.points = []point{{}}
 	}
 	f.size = size
-	f.budget = maxPasses*size + 1<<30
+	f.budget = passes(size)
 	return f, nil
+}
+
+// passes is how many bytes may be decoded to read a file that holds size.
+func passes(size int64) int64 {
+	const spare = 1 << 30
+	return maxPasses*min(size, (math.MaxInt64-spare)/maxPasses) + spare
 }
 
 // Stated returns the size of what a file of one of Formats holds as the file
@@ -114,7 +121,7 @@ func (f *File) decodeAll() (int64, error) {
 		return 0, err
 	}
 	var all thinned
-	z.mark = all.add
+	z.mark, z.file = all.add, f.r.Size()
 	for {
 		at := z.out
 		page := make([]byte, pageSize)
@@ -312,6 +319,7 @@ func (f *File) reader(off int64) (*Reader, error) {
 		if err != nil {
 			return nil, err
 		}
+		best.file = f.r.Size()
 	}
 	f.drop(best)
 	f.readers = append([]*Reader{best}, f.readers...)

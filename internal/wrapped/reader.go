@@ -2,6 +2,7 @@ package wrapped
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -17,17 +18,24 @@ type Limits struct {
 	ZstdWindow int64 // window of a zstd frame
 	XzDict     int64 // dictionary of an xz block
 	Size       int64 // of what comes out
+	// Ratio is how many bytes of data come out for a byte of the file at most,
+	// once FreeData came out. Zeros are no data: a disk with much room on it
+	// shrinks to a thousandth.
+	Ratio int64
 }
+
+// FreeData is how many bytes of data come out of a file whatever its size.
+const FreeData = 1 << 30
 
 // DefaultLimits returns the limits that apply where none are given.
 func DefaultLimits() Limits {
-	return Limits{ZstdWindow: 128 << 20, XzDict: 64 << 20, Size: 64 << 40}
+	return Limits{ZstdWindow: 128 << 20, XzDict: 64 << 20, Size: 64 << 40, Ratio: 1000}
 }
 
 // WithDefaults fills the fields that are 0.
 func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits()
-	for _, f := range []struct{ v, def *int64 }{{&l.ZstdWindow, &d.ZstdWindow}, {&l.XzDict, &d.XzDict}, {&l.Size, &d.Size}} {
+	for _, f := range []struct{ v, def *int64 }{{&l.ZstdWindow, &d.ZstdWindow}, {&l.XzDict, &d.XzDict}, {&l.Size, &d.Size}, {&l.Ratio, &d.Ratio}} {
 		if *f.v == 0 {
 			*f.v = *f.def
 		}
@@ -66,6 +74,11 @@ type Reader struct {
 	unit   io.Reader
 	out    int64
 	max    int64
+	ratio  int64
+	free   int64
+	data   int64       // bytes that came out and are not zeros, by the page
+	start  int64       // in the file
+	file   int64       // size of the file if that is known
 	mark   func(point) // is told of each unit, unless nil
 	err    error
 }
@@ -78,7 +91,7 @@ func NewReader(format string, r io.Reader, l Limits) (*Reader, error) {
 
 // newReader starts at a point: r begins there.
 func newReader(format string, r io.Reader, at point, l Limits) (*Reader, error) {
-	z := &Reader{format: format, in: newInput(r, at.in), out: at.out, max: l.Size}
+	z := &Reader{format: format, in: newInput(r, at.in), out: at.out, max: l.Size, ratio: l.Ratio, free: FreeData, start: at.in}
 	switch format {
 	case "gz":
 		z.c = &gzipCodec{}
@@ -123,6 +136,10 @@ func (z *Reader) Read(p []byte) (int, error) {
 			break
 		}
 		z.out += int64(n)
+		if z.count(p[:n]); z.data-z.free > 0 && (z.data-z.free)/z.ratio > max(z.file, z.in.off()-z.start) {
+			z.err = block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d times as much data as the file has bytes", z.ratio)
+			break
+		}
 		switch {
 		case err == io.EOF:
 			z.unit = nil
@@ -135,6 +152,20 @@ func (z *Reader) Read(p []byte) (int, error) {
 	}
 	return 0, z.err
 }
+
+// count counts the pages of p that hold something.
+func (z *Reader) count(p []byte) {
+	for len(p) > 0 {
+		n := min(len(p), len(zeros))
+		if !bytes.Equal(p[:n], zeros[:n]) {
+			z.data += int64(n)
+		}
+		p = p[n:]
+	}
+}
+
+// zeros is compared with; it is never written to.
+var zeros [4096]byte
 
 // fail keeps an error, with its class and place.
 func (z *Reader) fail(what string, off int64, err error) {
