@@ -99,7 +99,7 @@ func TestPackages(t *testing.T) {
 		{"convert b.raw -O raw -o split_size=512K cut.raw --force", exitDone, "raw"},
 		{"compare cut.raw.001 b.raw", exitDone, "same"},
 		{"convert a.raw -O raw -o split_size=512K -", exitUsage, "not cut into parts"},
-		{"convert a.raw -o split_size=1M no.vmdk", exitFailed, "are not split"},
+		{"convert a.raw -o split_size=1M no.vmdk", exitUsage, "are not split"},
 		{"convert a.raw -o subformat=twoGbMaxExtentFlat,split_size=1M cut.vmdk", exitDone, "vmdk"},
 		{"compare cut.vmdk a.raw", exitDone, "same"},
 	})

@@ -31,7 +31,7 @@ func TestVMDKOutput(t *testing.T) {
 		{[]string{"convert", "-c", "-o", "subformat=monolithicFlat", raw, file("no.vmdk")}, exitUsage, "cannot be compressed"},
 		{[]string{"convert", "-c=zstd", "-O", "vmdk", raw, file("no.vmdk")}, exitUsage, "zlib"},
 		{[]string{"convert", "-o", "compat6=on,hwversion=4", raw, file("no.vmdk")}, exitUsage, "compat6 means 6"},
-		{[]string{"convert", "-o", "adapter_type=pvscsi", raw, file("no.vmdk")}, exitFailed, "lsilogic"},
+		{[]string{"convert", "-o", "adapter_type=pvscsi", raw, file("no.vmdk")}, exitUsage, "lsilogic"},
 		{[]string{"info", file("stream.vmdk")}, exitDone, "streamOptimized"},
 		{[]string{"check", file("stream.vmdk")}, exitDone, "10 of 10 grains are allocated, 10 of them compressed"},
 		{[]string{"check", "--repair=all", file("stream.vmdk")}, checkUnsupported, "repaired"},
