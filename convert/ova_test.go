@@ -12,6 +12,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/ova"
 )
 
@@ -97,4 +98,25 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 		return 0, errBroken
 	}
 	return b.Device.ReadAt(p, off)
+}
+
+// TestOVAMutations damages a package that was written, and checks it with the
+// disks in it.
+func TestOVAMutations(t *testing.T) {
+	out := &convert.Output{Path: filepath.Join(t.TempDir(), "x.ova"), Format: "ova"}
+	if _, err := convert.ToOVA(context.Background(), []block.Device{pattern(200<<10, 1), pattern(64<<10, 2)}, out, nil); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(out.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(r block.Reader) error {
+		_, err := format.Check(context.Background(), r, nil, nil)
+		return err
+	}
+	if err := check(bytes.NewReader(image)); err != nil {
+		t.Fatal(err)
+	}
+	testimg.Mutate(t, testimg.Mutations{Image: image, Run: check})
 }
