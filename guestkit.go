@@ -6,6 +6,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
 )
 
@@ -19,8 +20,9 @@ type Options struct {
 // A Guest is the open disks of one virtual machine. It is immutable and safe
 // for concurrent use; after Close nothing that came from it may be used.
 type Guest struct {
-	images []format.Image
-	o      *inspect.Options
+	images    []format.Image
+	o         *inspect.Options
+	processes *fs.Processes // that the guest owns; nil where the caller does
 }
 
 // Open opens a guest of one disk: an image file of any format, or a block
@@ -43,7 +45,8 @@ func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.
 	if o == nil {
 		o = &Options{}
 	}
-	g := &Guest{o: o.Inspect}
+	g := &Guest{}
+	g.own(o.Inspect)
 	for _, d := range disks {
 		images, err := open(d, o.Format)
 		if err != nil {
@@ -52,6 +55,25 @@ func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.
 		g.images = append(g.images, images...)
 	}
 	return g, nil
+}
+
+// own makes the guest the owner of the processes that read its filesystems,
+// unless somebody is already.
+func (g *Guest) own(o *inspect.Options) {
+	var io inspect.Options
+	if o != nil {
+		io = *o
+	}
+	var fo fs.Options
+	if io.FS != nil {
+		fo = *io.FS
+	}
+	if fo.Processes == nil {
+		g.processes = &fs.Processes{}
+		fo.Processes = g.processes
+	}
+	io.FS = &fo
+	g.o = &io
 }
 
 // Images returns the open disk images, in order.
@@ -75,9 +97,12 @@ func (g *Guest) disks() []block.Device {
 	return out
 }
 
-// Close closes the disks.
+// Close ends what reads the disks, and closes them.
 func (g *Guest) Close() error {
 	var errs []error
+	if g.processes != nil {
+		errs = append(errs, g.processes.Close())
+	}
 	for _, img := range g.images {
 		errs = append(errs, img.Close())
 	}

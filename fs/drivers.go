@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"slices"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
@@ -33,11 +35,9 @@ var drivers = [...]driver{
 
 func driverOf(typ string) *driver {
 	for i := range drivers {
-		for _, t := range drivers[i].types {
-			if t == typ {
-				return &drivers[i]
-			}
+		if slices.Contains(drivers[i].types, typ) {
+			return &drivers[i]
 		}
 	}
-	return nil
+	return fallbackDriver(typ)
 }

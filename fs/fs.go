@@ -18,6 +18,10 @@ type Options struct {
 	// Drive is the letter by which the guest knows the volume, 'C' for
 	// example, 0 if that is not known; see ntfs.Options.
 	Drive byte
+	// Processes owns the processes of other programs that read filesystems
+	// for guestkit, in a build that has any (tag libguestfs). Without it there
+	// are none, and what they would read is not supported.
+	Processes *Processes
 }
 
 // Open opens the filesystem on r. What is known and has no driver wraps
@@ -41,7 +45,7 @@ func Open(r block.Reader, opts *Options) (vfs.FS, error) {
 	}
 	d := driverOf(typ)
 	if d == nil {
-		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s", typ)
+		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s%s", typ, advice(typ))
 	}
 	return d.open(r, opts)
 }

@@ -67,7 +67,7 @@ func (f Found) withSupport() Found {
 		f.Supported = true
 	case f.Reason != "":
 	case f.Kind == Filesystem:
-		f.Reason = "there is no driver for " + f.Type
+		f.Reason = "there is no driver for " + f.Type + advice(f.Type)
 	case f.Kind == Swap:
 		f.Reason = f.Type + " holds no files"
 	case f.Kind == Encrypted:

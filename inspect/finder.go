@@ -3,6 +3,8 @@ package inspect
 import (
 	"path"
 	"strings"
+
+	"github.com/guestkit/guestkit/fs/vfs"
 )
 
 // A place is a directory of a volume that an operating system has as its root.
@@ -28,6 +30,7 @@ var finders = [...]finder{
 	{"freebsd", findBSD, (*root).identifyBSD},
 	{"ostree", findOSTree, (*root).identifyLinux},
 	{"linux", findLinux, (*root).identifyLinux},
+	{"subvolume", findSubvolumes, (*root).identifyLinux},
 	{"dos", findDOS, (*root).identifyDOS},
 }
 
@@ -52,6 +55,35 @@ func findLinux(t *tree) []place {
 		}
 	}
 	return nil
+}
+
+// findSubvolumes finds the roots in the subvolumes at the top level of Btrfs,
+// such as "root" of Fedora and "@" of Ubuntu. Each is a folder whose inode is
+// the first of a tree of its own.
+func findSubvolumes(t *tree) []place {
+	const firstInode = 256
+	top, ok := t.fsys.(vfs.FS)
+	if !ok || top.Info().Type != "btrfs" {
+		return nil
+	}
+	var out []place
+	for _, e := range t.list(".") {
+		fi := t.lstat(e.Name())
+		if fi == nil || !fi.IsDir() || fi.Sys().(*vfs.Stat).Ino != firstInode {
+			continue
+		}
+		sub, err := vfs.Sub(top, e.Name())
+		if err != nil {
+			t.fail(e.Name(), err)
+			continue
+		}
+		below := *t
+		below.fsys = sub
+		for _, p := range findLinux(&below) {
+			out = append(out, place{path.Join(e.Name(), p.dir), p.typ, path.Join(e.Name(), p.marker)})
+		}
+	}
+	return out
 }
 
 // findOSTree finds the deployments of ostree: roots of their own in

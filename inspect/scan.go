@@ -107,7 +107,7 @@ func (v *Volume) open(rep *Report, o *Options) {
 	v.fsys = fsys
 	v.Status = StatusRead
 	info := fsys.Info()
-	v.Content, v.UUID = info.Type, info.UUID
+	v.Content, v.UUID, v.ReadBy = info.Type, info.UUID, info.ReadBy
 	if info.Version != "" {
 		v.Version = info.Version
 	}

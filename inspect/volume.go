@@ -61,7 +61,8 @@ type Volume struct {
 	Content string `json:"content"`           // "ext4", "vfat", "swap", "crypto_LUKS" …, as blkid names it; "gpt", "mbr"; Unknown
 	Version string `json:"version,omitempty"` // of that format: "FAT32", "2"
 	Label   string `json:"label,omitempty"`
-	UUID    string `json:"uuid,omitempty"` // as blkid prints it; of a partition table too
+	UUID    string `json:"uuid,omitempty"`    // as blkid prints it; of a partition table too
+	ReadBy  string `json:"read_by,omitempty"` // "guestfish" where that reads it (build tag libguestfs)
 
 	Status Status `json:"status"`
 	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/block"
+	guestfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -38,6 +39,9 @@ type app struct {
 
 	verbose, quiet bool
 	json           bool // of the commands that have it
+
+	// processes are those that read the guest which was opened last.
+	processes atomic.Pointer[guestfs.Processes]
 
 	// tidies is set by a command that must clean up after a signal; the
 	// others end at once.
@@ -73,9 +77,11 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	}()
 	select {
 	case code := <-done:
+		a.own(nil)
 		return code
 	case sig := <-signals:
 		cancel()
+		a.own(nil)
 		if a.tidies.Load() {
 			select {
 			case <-done:
@@ -84,6 +90,15 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 		}
 		return signalCode(sig)
 	}
+}
+
+// own makes the run the owner of processes, which end with it, and ends those
+// that it had: a command works on one guest at a time.
+func (a *app) own(p *guestfs.Processes) *guestfs.Processes {
+	if old := a.processes.Swap(p); old != nil {
+		old.Close()
+	}
+	return p
 }
 
 // guard turns a panic, which is a fault of ours, into an error.
@@ -133,7 +148,7 @@ func (a *app) report(err error, command string) int {
 			return code
 		}
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || a.ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	a.err.Printf("%s %s\n", terminal.Red.In("guestkit:"), err)

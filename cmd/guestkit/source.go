@@ -13,6 +13,7 @@ import (
 	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	guestfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
@@ -109,7 +110,12 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			return nil, err
 		}
 	}
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o})
+	var io inspect.Options
+	if o != nil {
+		io = *o
+	}
+	io.FS = &guestfs.Options{Processes: s.a.own(&guestfs.Processes{})}
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: &io})
 	if err != nil {
 		return nil, err
 	}

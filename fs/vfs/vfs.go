@@ -28,6 +28,7 @@ type FS interface {
 // Info describes a filesystem as a whole.
 type Info struct {
 	Type      string // "ext4", "xfs", "ntfs", "vfat" …, as blkid names it
+	ReadBy    string // "guestfish" where that reads it (build tag libguestfs), "" where guestkit does
 	Version   string // of the on-disk format, where it has one: "3.1", "FAT32"
 	Label     string // as stored, may hold any bytes
 	UUID      string // as blkid prints it, or the serial number

@@ -1,0 +1,5 @@
+//go:build !libguestfs || !linux
+
+package fs
+
+func fallbackDriver(string) *driver { return nil }
