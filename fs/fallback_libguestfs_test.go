@@ -215,4 +215,3 @@ func TestFallbackKinds(t *testing.T) {
 		})
 	}
 }
-
