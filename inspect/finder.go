@@ -69,7 +69,10 @@ func findSubvolumes(t *tree) []place {
 	var out []place
 	for _, e := range t.list(".") {
 		fi := t.lstat(e.Name())
-		if fi == nil || !fi.IsDir() || fi.Sys().(*vfs.Stat).Ino != firstInode {
+		if fi == nil || !fi.IsDir() {
+			continue
+		}
+		if st, ok := fi.Sys().(*vfs.Stat); !ok || st.Ino != firstInode {
 			continue
 		}
 		sub, err := vfs.Sub(top, e.Name())

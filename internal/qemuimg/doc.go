@@ -1,8 +1,7 @@
 //go:build qemu && linux
 
 // Package qemuimg has qemu-img read images of formats that guestkit names and
-// does not read itself. It exists in builds with the tag qemu alone, and is the
-// only package that starts a process.
+// does not read itself. It exists in builds with the tag qemu alone.
 //
 // qemu-img is looked up in PATH, gets an empty environment, two open files and
 // their names under /proc/self/fd, and the format, so that it probes nothing.
