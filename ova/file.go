@@ -45,8 +45,44 @@ func (p *Package) OpenRef(ref block.Ref) (block.Device, error) {
 // chunkName is what follows the name of a file in that of a chunk.
 const chunkName = ".%09d"
 
+// A storedFile is what the archive has of a file, or why it has nothing.
+type storedFile struct {
+	device block.Device
+	err    error
+}
+
+// A fileKey is by what files of the descriptor are the same file.
+type fileKey struct {
+	href    string
+	chunked bool
+	size    int64
+}
+
+// findFiles looks for the files of the descriptor in the archive, once: any
+// number of files and disks may share the same chunks.
+func (p *Package) findFiles() {
+	p.found = map[fileKey]storedFile{}
+	left := maxChunks
+	for _, f := range p.Files {
+		key := fileKey{f.Href, f.Chunked, f.Size}
+		if _, ok := p.found[key]; !ok {
+			d, err := p.assemble(f, &left)
+			p.found[key] = storedFile{d, err}
+		}
+	}
+}
+
 // stored returns the bytes of a file as they are stored.
 func (p *Package) stored(f *File) (block.Device, error) {
+	if s, ok := p.found[fileKey{f.Href, f.Chunked, f.Size}]; ok {
+		return s.device, s.err
+	}
+	left := maxChunks
+	return p.assemble(f, &left)
+}
+
+// assemble opens a file, whose chunks it takes off left.
+func (p *Package) assemble(f *File, left *int) (block.Device, error) {
 	if !f.Chunked {
 		return p.piece(f, "")
 	}
@@ -56,9 +92,10 @@ func (p *Package) stored(f *File) (block.Device, error) {
 		if i > 0 && (errors.Is(err, block.ErrTruncated) || errors.Is(err, block.ErrParent)) {
 			break // the last one was the one before
 		}
-		if err == nil && i == maxChunks {
+		if err == nil && *left == 0 {
 			err = block.Errorf(format, "File "+quote(f.ID), -1, block.ErrLimit, "more than %d chunks", maxChunks)
 		}
+		*left--
 		if err != nil {
 			c.Close()
 			return nil, err

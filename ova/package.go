@@ -26,7 +26,8 @@ type Package struct {
 
 	r        block.Reader
 	o        Options
-	archive  *archive // nil if the descriptor lies alone
+	archive  *archive               // nil if the descriptor lies alone
+	found    map[fileKey]storedFile // in the archive
 	sums     []Checksum
 	noSums   error  // why the manifest could not be read
 	text     []byte // of the descriptor
@@ -68,6 +69,7 @@ func Open(r block.Reader, opts *Options) (*Package, error) {
 		}
 	}
 	if p.archive != nil {
+		p.findFiles()
 		p.compareFiles()
 	}
 	return p, nil

@@ -4,9 +4,9 @@ import (
 	"fmt"
 )
 
-// The pages that the rules rest on. Each was read, in November 2026, and says
-// what its rules say, but where a comment tells otherwise; the dates are those
-// of the pages.
+// The pages that the rules rest on, looked up in November 2026: some in whole, of
+// others the part that the rule needs. Each says what its rules say, but where a
+// comment tells otherwise; the dates are those of the pages.
 const (
 	// Of 2022-05-06, General Linux Installation Notes: only fixed VHDs, no VHDX;
 	// all virtual sizes aligned to 1 MiB. It also says at most 1,023 GB, which
