@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -17,6 +18,10 @@ type HostFile struct {
 	size   int64
 	before os.FileInfo
 	sector int
+
+	// data is the run of data that was found last. Systems walk over all of a
+	// run to find its end, and images ask for each of their blocks.
+	data atomic.Pointer[block.Extent]
 }
 
 // OpenHostFile opens the file or block device at path for reading. Anything
@@ -128,10 +133,15 @@ func (h *HostFile) Extent(off int64) (block.Extent, error) {
 	if off < 0 || off >= h.size {
 		return block.Extent{}, io.EOF
 	}
+	if e := h.data.Load(); e != nil && off >= e.Off && off-e.Off < e.Len {
+		return block.Extent{Off: off, Len: e.Len - (off - e.Off), Host: h, HostOff: off}, nil
+	}
 	if n := holeAt(h.f, off, h.size); n > 0 {
 		return block.Extent{Off: off, Len: n, Zero: true, Host: h, HostOff: off}, nil
 	}
-	return block.Extent{Off: off, Len: dataAt(h.f, off, h.size), Host: h, HostOff: off}, nil
+	e := block.Extent{Off: off, Len: dataAt(h.f, off, h.size), Host: h, HostOff: off}
+	h.data.Store(&e)
+	return e, nil
 }
 
 // Modified returns when the file had last been written to when it was opened.
