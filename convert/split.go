@@ -6,34 +6,29 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/internal/parts"
+	file "github.com/guestkit/guestkit/internal/sink"
 )
 
-// maxParts bounds the parts of a split image: their names have three digits.
-const maxParts = 999
-
-// firstPart is what the name of the first part ends with.
-const firstPart = ".001"
-
 // whole is the path of a split image without the number of a part.
-func (out *Output) whole() string { return strings.TrimSuffix(out.Path, firstPart) }
+func (out *Output) whole() string { return strings.TrimSuffix(out.Path, parts.First) }
 
 // first is the path of the first file of the image: Path, or the first part of
 // a split image. The error is of an image that cannot be split, or of a part of
 // another one that would be read as the next part of this one.
 func (out *Output) first() (string, error) {
 	if out.SplitSize == 0 {
-		if out.Format == "raw" && !out.Device && strings.HasSuffix(out.Path, firstPart) {
+		if out.Format == "raw" && !out.Device && strings.HasSuffix(out.Path, parts.First) {
 			return out.Path, noParts(out.whole(), 2)
 		}
 		return out.Path, nil
 	}
-	path := out.whole() + firstPart
+	path := out.whole() + parts.First
 	switch {
 	case out.Format != "raw":
 		return "", fmt.Errorf("%w: images of the format %s are not cut into parts", block.ErrUnsupported, out.Format)
@@ -65,8 +60,7 @@ func partsFrom(whole string, least int) ([]string, error) {
 	}
 	var out []string
 	for _, name := range names {
-		digits, ok := strings.CutPrefix(name, base+".")
-		if n, err := strconv.Atoi(digits); ok && err == nil && len(digits) == 3 && n >= least && n <= maxParts {
+		if n := parts.Number(base, name); n > 0 && n >= least {
 			out = append(out, filepath.Join(dir, name))
 		}
 	}
@@ -104,9 +98,9 @@ func newSplit(out *Output, size int64, first sink, beside func(string) (sink, er
 	s := &split{size: out.SplitSize, name: filepath.Base(out.whole()), beside: beside, parts: []sink{first}}
 	switch {
 	case s.size < 4096 || s.size%4096 != 0:
-		return nil, fmt.Errorf("invalid option: parts of %d bytes are no multiple of 4096", s.size)
-	case !out.growing && (size+s.size-1)/s.size > maxParts:
-		return nil, block.Errorf("raw", "disk", -1, block.ErrLimit, "%d bytes in parts of %d, and there are at most %d parts", size, s.size, maxParts)
+		return nil, fmt.Errorf("%w: parts of %d bytes are no multiple of 4096", block.ErrOption, s.size)
+	case !out.growing && (size+s.size-1)/s.size > parts.Max:
+		return nil, block.Errorf("raw", "disk", -1, block.ErrLimit, "%d bytes in parts of %d, and there are at most %d parts", size, s.size, parts.Max)
 	}
 	return s, nil
 }
@@ -116,11 +110,11 @@ func newSplit(out *Output, size int64, first sink, beside func(string) (sink, er
 func (s *split) part(i int64) (sink, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i >= maxParts {
-		return nil, block.Errorf("raw", "disk", i*s.size, block.ErrLimit, "in parts of %d bytes there are more than %d parts", s.size, maxParts)
+	if i >= parts.Max {
+		return nil, block.Errorf("raw", "disk", i*s.size, block.ErrLimit, "in parts of %d bytes there are more than %d parts", s.size, parts.Max)
 	}
 	for int64(len(s.parts)) <= i {
-		f, err := s.beside(fmt.Sprintf("%s.%03d", s.name, len(s.parts)+1))
+		f, err := s.beside(parts.Name(s.name, len(s.parts)+1))
 		if err != nil {
 			return nil, err
 		}
@@ -197,24 +191,14 @@ func (s *split) Allocate(off, n int64) error {
 // CloneRange shares blocks with another file.
 func (s *split) CloneRange(off, n int64, src *os.File, srcOff int64) error {
 	return s.each(off, n, func(f sink, at, n, before int64) error {
-		if c, ok := f.(interface {
-			CloneRange(off, n int64, src *os.File, srcOff int64) error
-		}); ok {
-			return c.CloneRange(at, n, src, srcOff+before)
-		}
-		return errors.ErrUnsupported
+		return file.Clone(f, at, n, src, srcOff+before)
 	})
 }
 
 // CopyRange lets the kernel copy from another file.
 func (s *split) CopyRange(off, n int64, src *os.File, srcOff int64) error {
 	return s.each(off, n, func(f sink, at, n, before int64) error {
-		if c, ok := f.(interface {
-			CopyRange(off, n int64, src *os.File, srcOff int64) error
-		}); ok {
-			return c.CopyRange(at, n, src, srcOff+before)
-		}
-		return errors.ErrUnsupported
+		return file.Copy(f, at, n, src, srcOff+before)
 	})
 }
 
@@ -238,7 +222,7 @@ type oldParts []string
 // one image; so the first of the old ones goes before any of the new ones comes,
 // and without it there is no image.
 func replaceParts(f *File, n int) (oldParts, error) {
-	whole := strings.TrimSuffix(f.Path(), firstPart)
+	whole := strings.TrimSuffix(f.Path(), parts.First)
 	if !f.o.Replace {
 		return nil, noParts(whole, 1)
 	}

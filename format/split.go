@@ -2,14 +2,13 @@ package format
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/parts"
 )
 
 // A source is what an image is read from: a file or block device, or the parts
@@ -32,9 +31,6 @@ type splitFile struct {
 	parts        []*HostFile
 }
 
-// maxParts bounds the parts of a split file: their names have three digits.
-const maxParts = 999
-
 // openSource opens the file or block device at path or, where it is the first
 // part of a split file, all parts.
 //
@@ -46,19 +42,19 @@ func openSource(path string) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, isFirst := strings.CutSuffix(filepath.Base(path), ".001")
+	name, isFirst := strings.CutSuffix(filepath.Base(path), parts.First)
 	if !isFirst || name == "" || !h.before.Mode().IsRegular() {
 		return h, nil
 	}
-	parts, err := openParts(filepath.Dir(path), name)
+	others, err := openParts(filepath.Dir(path), name)
 	if err != nil {
 		h.Close()
 		return nil, err
 	}
-	if len(parts) == 0 {
+	if len(others) == 0 {
 		return h, nil // a name, and no more
 	}
-	s := &splitFile{parts: append([]*HostFile{h}, parts...)}
+	s := &splitFile{parts: append([]*HostFile{h}, others...)}
 	if err := s.join(); err != nil {
 		s.Close()
 		return nil, err
@@ -67,7 +63,7 @@ func openSource(path string) (source, error) {
 }
 
 // openParts opens the parts after the first one.
-func openParts(dir, name string) (parts []*HostFile, err error) {
+func openParts(dir, name string) (out []*HostFile, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -79,37 +75,35 @@ func openParts(dir, name string) (parts []*HostFile, err error) {
 	}
 	defer func() {
 		if err != nil {
-			for _, p := range parts {
+			for _, p := range out {
 				p.Close()
 			}
 		}
 	}()
 	for n := 2; n <= last; n++ {
-		part := partName(name, n)
+		part := parts.Name(name, n)
 		fi, err := root.Stat(part)
 		if errors.Is(err, os.ErrNotExist) {
-			return parts, block.Errorf("", "part "+part, -1, block.ErrTruncated, "it is missing, and %s is there", partName(name, last))
+			return out, block.Errorf("", "part "+part, -1, block.ErrTruncated, "it is missing, and %s is there", parts.Name(name, last))
 		}
 		if err == nil {
 			err = usable(part, fi, false)
 		}
 		if err != nil {
-			return parts, err
+			return out, err
 		}
 		f, err := root.OpenFile(part, os.O_RDONLY|openFlags, 0)
 		if err != nil {
-			return parts, err
+			return out, err
 		}
 		h, err := newHostFile(f, false)
 		if err != nil {
-			return parts, err
+			return out, err
 		}
-		parts = append(parts, h)
+		out = append(out, h)
 	}
-	return parts, nil
+	return out, nil
 }
-
-func partName(name string, n int) string { return fmt.Sprintf("%s.%03d", name, n) }
 
 // lastPart is the highest number of a part in the folder.
 func lastPart(root *os.Root, name string) (int, error) {
@@ -124,10 +118,7 @@ func lastPart(root *os.Root, name string) (int, error) {
 	}
 	last := 1
 	for _, part := range names {
-		digits, ok := strings.CutPrefix(part, name+".")
-		if n, err := strconv.Atoi(digits); ok && err == nil && n <= maxParts && part == partName(name, n) {
-			last = max(last, n)
-		}
+		last = max(last, parts.Number(name, part))
 	}
 	return last, nil
 }
