@@ -205,9 +205,7 @@ func TestFallbackKinds(t *testing.T) {
 			if tool == "" {
 				tool = "mkfs." + kind
 			}
-			if _, err := os.Stat("/usr/sbin/" + tool); err != nil {
-				t.Skipf("needs %s", tool)
-			}
+			peers.Need(t, tool)
 			args := []string{image}
 			if kind == "jfs" || kind == "f2fs" {
 				args = []string{"-q", image}
