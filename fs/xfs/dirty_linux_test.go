@@ -3,6 +3,7 @@
 package xfs_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -215,6 +216,41 @@ func TestDirtyLogs(t *testing.T) {
 				dirtyRound(t, c, img, round)
 			}
 		})
+	}
+}
+
+// TestLiveCopies copies filesystems in use, after an fsync, with every buffer of
+// the log: records are short in large buffers, which no shutdown leaves behind.
+func TestLiveCopies(t *testing.T) {
+	peers.NeedRoot(t)
+	for args, sizes := range map[string][]string{
+		"":           {"16k", "32k", "64k", "128k", "256k"},
+		"-l su=64k":  {"64k", "128k", "256k"}, // no buffer is smaller than the stripe unit
+		"-l su=256k": {"256k"},
+	} {
+		for _, size := range sizes {
+			t.Run(strings.ReplaceAll("logbsize "+size+" "+args, " ", "_"), func(t *testing.T) {
+				img := newImage(t, 300<<20, strings.Fields(args)...)
+				dir := peers.Mount(t, img, "xfs", "logbsize="+size)
+				for i := range 20 {
+					d := filepath.Join(dir, fmt.Sprint("dir", i))
+					if err := os.Mkdir(d, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					f, err := os.Create(filepath.Join(d, "file"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Fprintln(f, "content", i)
+					if err := errors.Join(f.Sync(), f.Close()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				live := copyImage(t, img)
+				peers.Unmount(t, dir)
+				compareRecovered(t, live, size)
+			})
+		}
 	}
 }
 

@@ -191,11 +191,13 @@ func cycleOff(i int64) int64 {
 	return i/cyclesPerBlock*basicBlock + recExtOff + 4*(i%cyclesPerBlock)
 }
 
-// checksumOK checks a whole record, still packed.
+// checksumOK checks a whole record, still packed. The checksum covers as many
+// headers as the data needs (xlog_cksum), however many the buffer has.
 func (h *recHeader) checksumOK(b, data []byte) bool {
+	headers := (int64(h.length) + cycleDataSize - 1) / cycleDataSize
 	for _, size := range [...]int{recHeaderSize, recHeaderI386} {
 		c := checksum(b[:size], 0x20)
-		for i := int64(1); i < h.headers(); i++ {
+		for i := int64(1); i < headers; i++ {
 			c = crc32.Update(c, castagnoli, b[i*basicBlock:][:recExtSize])
 		}
 		if crc32.Update(c, castagnoli, data[:h.length]) == h.crc {

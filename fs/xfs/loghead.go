@@ -11,12 +11,13 @@ import (
 type active struct {
 	head, tail int64
 	clean      bool
+	cut        error // why records before the end of what was written are left out
 }
 
 // find looks for the head of the log: the place where the cycle falls by one,
 // or where it was never written. It then goes by the last record.
 func (j *journal) find() (active, error) {
-	head, never, err := j.findHead()
+	head, never, cut, err := j.findHead()
 	if err != nil || never {
 		return active{clean: never}, err
 	}
@@ -26,57 +27,57 @@ func (j *journal) find() (active, error) {
 			return active{}, err
 		}
 		if clean, err := j.unmounted(last, head, &h); err != nil || clean {
-			return active{clean: clean}, err
+			return active{clean: clean, cut: cut}, err
 		}
 		if !j.sb.v5() {
-			return j.tailOf(head, &h)
+			return j.tailOf(head, &h, cut)
 		}
 		// Records that were on their way when the machine stopped may be torn;
 		// the first of them is where the log ends.
-		torn, err := j.firstTorn(head)
+		torn, why, err := j.firstTorn(head)
 		if err != nil {
 			return active{}, err
 		}
 		if torn < 0 {
-			return j.tailOf(head, &h)
+			return j.tailOf(head, &h, cut)
 		}
-		head = torn
+		head, cut = torn, why
 	}
 	return active{}, j.corrupt(head, "no whole record before the head")
 }
 
 // tailOf takes the tail from the last record.
-func (j *journal) tailOf(head int64, h *recHeader) (active, error) {
+func (j *journal) tailOf(head int64, h *recHeader, cut error) (active, error) {
 	tail := int64(uint32(h.tailLSN))
 	if tail >= j.blocks {
 		return active{}, j.corrupt(head, "tail is block %d of %d", tail, j.blocks)
 	}
-	return active{head: head % j.blocks, tail: tail, clean: tail == head%j.blocks}, nil
+	return active{head: head % j.blocks, tail: tail, clean: tail == head%j.blocks, cut: cut}, nil
 }
 
 // findHead finds the head by the cycles of blocks. never says that no record
-// was ever written.
-func (j *journal) findHead() (head int64, never bool, err error) {
+// was ever written, cut what of the log was written and lies past the head.
+func (j *journal) findHead() (head int64, never bool, cut, err error) {
 	first, err := j.cycle(0)
 	if err != nil {
-		return 0, false, err
+		return 0, false, nil, err
 	}
 	last, err := j.cycle(j.blocks - 1)
 	if err != nil {
-		return 0, false, err
+		return 0, false, nil, err
 	}
 	if first == 0 {
 		if last != 0 {
-			return 0, false, j.corrupt(0, "cycle 0 at the start and %d at the end", last)
+			return 0, false, nil, j.corrupt(0, "cycle 0 at the start and %d at the end", last)
 		}
-		return 0, true, nil
+		return 0, true, nil, nil
 	}
 	// Blocks before the head have cycle first, those after it cycle last. What
 	// was written out of order leaves blocks of the cycle before in between.
 	head, before := j.blocks, first-1
 	if last != first {
 		if last != 0 && last != first-1 {
-			return 0, false, j.corrupt(0, "cycle %d at the start and %d at the end", first, last)
+			return 0, false, nil, j.corrupt(0, "cycle %d at the start and %d at the end", first, last)
 		}
 		before = last
 		lo, hi := int64(0), j.blocks-1 // lo has cycle first, hi has cycle last
@@ -84,7 +85,7 @@ func (j *journal) findHead() (head int64, never bool, err error) {
 			mid := lo + (hi-lo)/2
 			c, err := j.cycle(mid)
 			if err != nil {
-				return 0, false, err
+				return 0, false, nil, err
 			}
 			if c == last {
 				hi = mid
@@ -94,11 +95,14 @@ func (j *journal) findHead() (head int64, never bool, err error) {
 		}
 		head = hi
 	}
+	end := head
 	if head, err = j.firstHole(head, before); err != nil {
-		return 0, false, err
+		return 0, false, nil, err
 	}
-	head, err = j.wholeRecord(head)
-	return head, false, err
+	if head, err = j.wholeRecord(head); err == nil && head != end {
+		cut = j.corrupt(head, "the last record was not written whole")
+	}
+	return head, false, cut, err
 }
 
 // firstHole looks at the blocks before the head that may have been on their way
@@ -184,8 +188,8 @@ func (j *journal) unmounted(blk, head int64, h *recHeader) (bool, error) {
 }
 
 // firstTorn checks the last records before the head, and returns the block of
-// the first whose checksum is wrong, or -1.
-func (j *journal) firstTorn(head int64) (int64, error) {
+// the first that is not whole and what is wrong with it, or -1.
+func (j *journal) firstTorn(head int64) (blk int64, why, err error) {
 	starts := make([]int64, 0, maxInFlight)
 	for at := head; len(starts) < maxInFlight; {
 		blk, h, err := j.lastRecord(at)
@@ -201,10 +205,10 @@ func (j *journal) firstTorn(head int64) (int64, error) {
 	for i := len(starts) - 1; i >= 0; i-- {
 		if _, _, err := j.record(starts[i]); err != nil {
 			if errors.Is(err, block.ErrCorrupt) {
-				return starts[i], nil
+				return starts[i], err, nil
 			}
-			return -1, err
+			return -1, nil, err
 		}
 	}
-	return -1, nil
+	return -1, nil, nil
 }

@@ -62,7 +62,11 @@ func (f *filesystem) recover(r block.Reader) {
 		stale(err)
 		return
 	}
+	if a.cut != nil {
+		f.problems.Add(&block.Error{Format: format, What: "log", Off: -1, Err: fmt.Errorf("%w: what changed last is lost: %w", block.ErrDirty, a.cut)})
+	}
 	if a.clean {
+		f.dirty = f.dirty || a.cut != nil
 		return
 	}
 	f.dirty = true
