@@ -15,7 +15,7 @@ import (
 
 	"github.com/guestkit/guestkit/internal/guid"
 	"github.com/guestkit/guestkit/internal/peers"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
 )
 
 // The partitions of the Windows 11 that is made here, by their GUIDs.

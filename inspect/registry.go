@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/internal/regf"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // Bounds of what is read of one hive. That of Windows with all its updates
@@ -18,20 +18,20 @@ const (
 	maxData   = 64 << 10
 )
 
-// A registry is one hive of the guest, open for the detectors. As with files,
+// A hive is one hive of the guest, open for the detectors. As with files,
 // nothing that is met there is fatal: what cannot be read is reported and
 // counts as not there.
-type registry struct {
+type hive struct {
 	r            *root
 	name         string // as its keys are called: "HKLM\SOFTWARE"
 	file         string // where it lies
-	hive         *regf.Hive
+	hive         *registry.Hive
 	keys, values int // left to be read
 	faults       int // met so far
 }
 
 // openHive opens a hive with the logs beside it; nil if there is none.
-func (r *root) openHive(name, file string) *registry {
+func (r *root) openHive(name, file string) *hive {
 	reader := func(name string) block.Reader {
 		f, err := r.fsys.Open(name)
 		if err != nil {
@@ -57,16 +57,16 @@ func (r *root) openHive(name, file string) *registry {
 			}
 		}
 	}
-	hive, err := regf.Open(base, &regf.Options{Logs: logs, MaxValueBytes: maxData})
+	h, err := registry.Open(base, &registry.Options{Logs: logs, MaxValueBytes: maxData})
 	if err != nil {
 		r.problem(named(shown(file), err))
 		return nil
 	}
-	return &registry{r: r, name: name, file: file, hive: hive, keys: maxKeys, values: maxValues}
+	return &hive{r: r, name: name, file: file, hive: h, keys: maxKeys, values: maxValues}
 }
 
 // problems reports what is odd about the hive, once all is read.
-func (g *registry) problems() {
+func (g *hive) problems() {
 	if g == nil {
 		return
 	}
@@ -75,7 +75,7 @@ func (g *registry) problems() {
 	}
 }
 
-func (g *registry) fail(err error) {
+func (g *hive) fail(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.faults++
 		g.r.problem(named(shown(g.file), err))
@@ -84,7 +84,7 @@ func (g *registry) fail(err error) {
 
 // spend takes n from what may still be read, and says once that nothing is
 // left.
-func (g *registry) spend(left *int, n int) bool {
+func (g *hive) spend(left *int, n int) bool {
 	if *left < 0 {
 		return false
 	}
@@ -98,13 +98,13 @@ func (g *registry) spend(left *int, n int) bool {
 
 // A regKey is a key of a hive. The nil one is not there, and has nothing.
 type regKey struct {
-	g    *registry
+	g    *hive
 	path string // from the root of the hive
-	k    *regf.Key
+	k    *registry.Key
 }
 
 // key finds a key from the root of the hive.
-func (g *registry) key(path string) *regKey {
+func (g *hive) key(path string) *regKey {
 	if g == nil {
 		return nil
 	}
@@ -182,11 +182,11 @@ func (k *regKey) read(names ...string) regValues {
 // regValues are some values of a key.
 type regValues struct {
 	k      *regKey
-	values []*regf.Value
+	values []*registry.Value
 }
 
 // find returns the value of a name, nil if there is none.
-func (vs regValues) find(name string) *regf.Value {
+func (vs regValues) find(name string) *registry.Value {
 	for _, v := range vs.values {
 		if strings.EqualFold(name, v.Name()) && vs.k.g.spend(&vs.k.g.values, int(min(v.Size(), maxData)>>8)) {
 			return v

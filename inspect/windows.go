@@ -81,7 +81,7 @@ func bootIni(t *tree) string {
 // windows is Windows while it is looked at.
 type windows struct {
 	dir              string // the system root, as io/fs names it
-	software, system *registry
+	software, system *hive
 	current          *regKey // the current control set
 	root             byte    // the letter of the root's volume, 0 if it has none
 }
@@ -191,7 +191,7 @@ func filetime(n uint64) *time.Time {
 
 // stale reports whether the hive was not written to the end, and its logs were
 // of no help.
-func (g *registry) stale() bool {
+func (g *hive) stale() bool {
 	if g == nil {
 		return false
 	}

@@ -17,7 +17,7 @@ func (rep *Report) findRisks(r *root) {
 		func(v *Volume, _ vfs.Info) bool { return v.Content == "BitLocker" })
 
 	w := r.win
-	for _, g := range []*registry{w.software, w.system} {
+	for _, g := range []*hive{w.software, w.system} {
 		if g.stale() {
 			r.risk("dirty-registry", "the registry was not written to the end, and its logs could not be applied", Evidence{Path: shown(g.file), Key: g.name})
 		}

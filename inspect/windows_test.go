@@ -12,7 +12,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/guid"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
 	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/partition"
 )

@@ -8,11 +8,11 @@ import (
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/xfs"
 	"github.com/guestkit/guestkit/inspect"
-	"github.com/guestkit/guestkit/internal/regf"
 	"github.com/guestkit/guestkit/internal/rpmdb"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/registry"
 	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vhdx"
@@ -105,8 +105,8 @@ func limits() []limitDoc {
 		{"XFS: names of a directory", xfs.DefaultMaxDirEntries, false},
 		{"XFS: index into the log", xfs.DefaultLogBytes, true},
 		{"rpm: header of a package", rpmdb.MaxHeader, true},
-		{"registry: data of a value", regf.DefaultMaxValueBytes, true},
-		{"registry: levels of keys", regf.MaxDepth, false},
+		{"registry: data of a value", registry.DefaultMaxValueBytes, true},
+		{"registry: levels of keys", registry.MaxDepth, false},
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},
 		{"guest: package database", inspect.DefaultMaxDatabase, true},
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},

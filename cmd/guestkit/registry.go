@@ -3,19 +3,19 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/problem"
-	"github.com/guestkit/guestkit/internal/regf"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/registry"
 )
 
-// registry is one run of the command.
-type registry struct {
+// registryRun is one run of the command.
+type registryRun struct {
 	a         *app
 	src       *source
 	volume    string
@@ -23,14 +23,13 @@ type registry struct {
 	recursive bool
 	reg       bool // print a .reg file
 
-	code   int // of the errors so far, which did not end it
-	errs   problem.List
-	budget int64 // of bytes that the hive can still hold
-	held   int64 // bytes of the JSON document beside them
+	code int // of the errors so far, which did not end it
+	errs problem.List
+	held int64 // bytes of the JSON document beside the data
 }
 
 func newRegistry(a *app) *cobra.Command {
-	r := &registry{a: a}
+	r := &registryRun{a: a}
 	cmd := &cobra.Command{
 		Use:   "registry [flags] IMAGE [KEY [VALUE]]",
 		Short: "Print keys and values of a Windows registry",
@@ -86,12 +85,12 @@ terminal. Times and classes of keys are in JSON only.`,
 }
 
 // guest reads the registry of the Windows on some disks.
-func (r *registry) guest(disks, args []string) error {
-	var key keyPath
+func (r *registryRun) guest(disks, args []string) error {
+	var key registry.Path
 	if len(args) > 0 {
 		var err error
-		if key, err = parseKey(args[0]); err != nil {
-			return err
+		if key, err = registry.ParsePath(args[0]); err != nil {
+			return registryError(err)
 		}
 	}
 	t, err := r.src.tree(disks, r.volume)
@@ -99,27 +98,32 @@ func (r *registry) guest(disks, args []string) error {
 		return err
 	}
 	defer t.Close()
-	g, err := findRegistry(t)
+	o := &registry.MachineOptions{Hive: hiveOptions}
+	if t.system != nil {
+		o.Path = t.system.Path
+		o.Root = strings.Trim(t.system.SystemRoot, "/")
+	}
+	machine, err := registry.OpenMachine(t, o)
 	if err != nil {
-		return pathError(strings.Join(disks, " "), err)
+		return pathError(strings.Join(disks, " "), registryError(err))
 	}
 	if len(args) == 0 {
-		return r.list(g)
+		return r.list(machine)
 	}
-	m, err := g.mount(key)
+	mount, err := machine.Find(key)
 	if err != nil {
-		return err
+		return registryError(err)
 	}
-	m.tree = t
-	err = r.show(m, args[1:])
+	defer mount.Close()
+	err = r.show(mounted{Mount: mount, file: shownPath(mount.File), tree: t}, args[1:])
 	r.a.warn(t.Problems())
 	return err
 }
 
 // show prints a key of a hive, or one value.
-func (r *registry) show(m mounted, args []string) error {
-	r.budget = m.size
-	k, err := m.hive.Find(m.rest)
+func (r *registryRun) show(m mounted, args []string) error {
+	m.walk = m.Walk()
+	k, err := m.Hive.Find(m.Rest)
 	if err != nil {
 		return m.fail(err)
 	}
@@ -141,52 +145,33 @@ func (r *registry) show(m mounted, args []string) error {
 }
 
 // fail notes an error that does not end the command, says it, and returns it.
-func (r *registry) fail(m mounted, err error) error {
+func (r *registryRun) fail(m mounted, err error) error {
 	err = m.fail(err)
 	r.errs.Add(err)
 	r.code = r.a.sayError(err, r.code)
 	return err
 }
 
-// read reads the data of a value, and counts it: keys share no values and values
-// no data, so all of it is less than the hive; else a small hive could be made
-// to print forever. That is an error which ends the command; a fault of the
-// value is said.
-func (r *registry) read(m mounted, v *regf.Value) (b []byte, fault, err error) {
-	if b, err = v.Bytes(); err != nil {
-		fault = r.fail(m, err)
+// read reads the data of a value. A fault of the value is said; the other error
+// ends the command.
+func (r *registryRun) read(m mounted, v *registry.Value) (b []byte, fault, err error) {
+	b, fault, err = m.walk.Bytes(v)
+	if fault != nil {
+		fault = r.fail(m, fault)
 	}
-	if r.budget -= int64(len(b)) + 24; r.budget < 0 {
-		return nil, nil, m.fail(block.Errorf("regf", "hive", -1, block.ErrCorrupt, "its values hold more data than the hive has; what follows is left out"))
-	}
-	return b, fault, nil
+	return b, fault, m.fail(err)
 }
 
-// walk calls visit for a key and, if all is set, for those below.
-func (r *registry) walk(m mounted, k *regf.Key, all bool, visit func(*regf.Key) error) error {
-	if err := r.a.ctx.Err(); err != nil {
-		return err
-	}
-	if err := visit(k); err != nil {
-		return err
-	}
+// each calls visit for a key and, if all is set, for those below.
+func (r *registryRun) each(m mounted, k *registry.Key, all bool, visit func(*registry.Key) error) error {
 	if !all {
-		return nil
+		return visit(k)
 	}
-	for sub, err := range k.Subkeys() {
-		if err != nil {
-			r.fail(m, err)
-			continue
-		}
-		if err := r.walk(m, sub, true, visit); err != nil {
-			return err
-		}
-	}
-	return nil
+	return m.walk.Keys(r.a.ctx, k, visit, func(err error) { r.fail(m, err) })
 }
 
 // value prints one value.
-func (r *registry) value(m mounted, k *regf.Key, name string) error {
+func (r *registryRun) value(m mounted, k *registry.Key, name string) error {
 	v, err := k.Value(name)
 	if err != nil && name == "@" && errors.Is(err, fs.ErrNotExist) {
 		v, err = k.Value("")
@@ -196,9 +181,7 @@ func (r *registry) value(m mounted, k *regf.Key, name string) error {
 	}
 	switch {
 	case r.reg:
-		w := r.regWriter()
-		w.head()
-		return errors.Join(r.regKey(m, w, k, []*regf.Value{v}), w.err)
+		return r.regFile(m).Key(m.Path(k), k, []*registry.Value{v}, func(err error) { r.fail(m, err) })
 	case r.a.json:
 		d := newRegKeyDoc(m, k)
 		value, err := r.valueDoc(m, v)
@@ -212,17 +195,17 @@ func (r *registry) value(m mounted, k *regf.Key, name string) error {
 	if err != nil {
 		return m.fail(err)
 	}
-	for _, line := range decode(v.Type(), b).lines() {
+	for _, line := range dataLines(registry.Decode(v.Type(), b)) {
 		r.a.out.Printf("%s\n", line)
 	}
 	return r.a.out.Err()
 }
 
 // keys prints a key, or that and those below.
-func (r *registry) keys(m mounted, k *regf.Key) error {
+func (r *registryRun) keys(m mounted, k *registry.Key) error {
 	if r.a.json {
 		var docs []regKeyDoc
-		err := r.walk(m, k, r.recursive, func(k *regf.Key) error {
+		err := r.each(m, k, r.recursive, func(k *registry.Key) error {
 			d, err := r.keyDoc(m, k)
 			docs = append(docs, d)
 			return err
@@ -233,7 +216,7 @@ func (r *registry) keys(m mounted, k *regf.Key) error {
 		return r.document(m, docs)
 	}
 	first := true
-	return r.walk(m, k, r.recursive, func(k *regf.Key) error {
+	return r.each(m, k, r.recursive, func(k *registry.Key) error {
 		if !first {
 			r.a.out.Printf("\n")
 		}
@@ -246,9 +229,9 @@ func (r *registry) keys(m mounted, k *regf.Key) error {
 // keys that no person reads.
 const rows = 4096
 
-func (r *registry) printKey(m mounted, k *regf.Key) error {
+func (r *registryRun) printKey(m mounted, k *registry.Key) error {
 	out := r.a.out
-	out.Printf("%s\n", terminal.Bold.In(m.path(k)))
+	out.Printf("%s\n", terminal.Bold.In(m.Path(k)))
 	t := &terminal.Table{Indent: 4, Gap: 4}
 	for v, err := range k.Values() {
 		if err != nil {
@@ -267,7 +250,7 @@ func (r *registry) printKey(m mounted, k *regf.Key) error {
 		if v.Name() == "" {
 			name = terminal.Dim.In("(Default)")
 		}
-		t.Row(name, v.Type(), decode(v.Type(), b).short())
+		t.Row(name, v.Type(), shortData(registry.Decode(v.Type(), b)))
 		if t.Len() == rows {
 			out.Table(t)
 			t = &terminal.Table{Indent: 4, Gap: 4}
@@ -287,14 +270,21 @@ func (r *registry) printKey(m mounted, k *regf.Key) error {
 			out.Printf("\n")
 			gap = false
 		}
-		out.Printf("%s\n", terminal.Blue.In(m.path(sub)))
+		out.Printf("%s\n", terminal.Blue.In(m.Path(sub)))
 	}
 	return out.Err()
 }
 
 // list prints which hives there are.
-func (r *registry) list(g *guestRegistry) error {
-	hives := g.hives(func(err error) { r.fail(mounted{}, err) })
+func (r *registryRun) list(machine *registry.Machine) error {
+	files, err := machine.Hives()
+	if err != nil {
+		r.fail(mounted{}, registryError(err))
+	}
+	var hives []hiveDoc
+	for _, h := range files {
+		hives = append(hives, hiveDoc{h.Name, shownPath(h.File)})
+	}
 	if r.a.json {
 		return r.a.document(registryDoc{Schema: schema("registry"), Hives: notNil(hives), Keys: []regKeyDoc{}, Problems: texts(r.errs.All())})
 	}
@@ -309,43 +299,74 @@ func (r *registry) list(g *guestRegistry) error {
 	return exit(r.code)
 }
 
-// data is the data of a value in the form that its type asks for.
-type data struct {
-	text    *string
-	strings []string
-	number  *uint64
-	bytes   []byte
-	whole   bool // the form says all that the bytes do
-	hex     int  // digits of the number
+// export writes a key and all below as a .reg file.
+func (r *registryRun) export(m mounted, k *registry.Key) error {
+	w := r.regFile(m)
+	fail := func(err error) { r.fail(m, err) }
+	return r.each(m, k, true, func(k *registry.Key) error {
+		var values []*registry.Value
+		for v, err := range k.Values() {
+			if err != nil {
+				fail(err)
+				continue
+			}
+			values = append(values, v)
+		}
+		return m.fail(w.Key(m.Path(k), k, values, fail))
+	})
 }
 
-func (d data) lines() []string {
-	switch {
-	case d.text != nil:
-		return []string{*d.text}
-	case d.strings != nil:
-		return d.strings
-	case d.number != nil:
-		return []string{fmt.Sprint(*d.number)}
+// regFile begins a .reg file: as regedit wants to have it, or escaped to a
+// terminal.
+func (r *registryRun) regFile(m mounted) *registry.RegWriter {
+	line := registry.RegLines(outputWriter{r.a.raw})
+	if r.a.outTerminal {
+		line = func(s string) error {
+			r.a.out.Printf("%s\n", s)
+			return r.a.out.Err()
+		}
 	}
-	return []string{hexBytes(d.bytes)}
+	return registry.NewRegWriter(m.walk, line)
 }
 
-// short is the data on one line, cut where it goes on for long.
-func (d data) short() string {
+// An outputWriter tells failures to write from faults of what is read.
+type outputWriter struct{ w io.Writer }
+
+func (w outputWriter) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		err = &outputError{err}
+	}
+	return n, err
+}
+
+func dataLines(d registry.Data) []string {
+	switch {
+	case d.Text != nil:
+		return []string{*d.Text}
+	case d.Strings != nil:
+		return d.Strings
+	case d.Number != nil:
+		return []string{fmt.Sprint(*d.Number)}
+	}
+	return []string{hexBytes(d.Bytes)}
+}
+
+// shortData is the data on one line, cut where it goes on for long.
+func shortData(d registry.Data) string {
 	const most, mostBytes = 1000, 32
 	s := ""
 	switch {
-	case d.text != nil:
-		s = *d.text
-	case d.strings != nil:
-		s = strings.Join(d.strings, " | ")
-	case d.number != nil:
-		return fmt.Sprintf("0x%0*x (%d)", d.hex, *d.number, *d.number)
-	case len(d.bytes) > mostBytes:
-		return fmt.Sprintf("%s … (%d bytes)", hexBytes(d.bytes[:mostBytes]), len(d.bytes))
+	case d.Text != nil:
+		s = *d.Text
+	case d.Strings != nil:
+		s = strings.Join(d.Strings, " | ")
+	case d.Number != nil:
+		return fmt.Sprintf("0x%0*x (%d)", 2*len(d.Bytes), *d.Number, *d.Number)
+	case len(d.Bytes) > mostBytes:
+		return fmt.Sprintf("%s … (%d bytes)", hexBytes(d.Bytes[:mostBytes]), len(d.Bytes))
 	default:
-		return hexBytes(d.bytes)
+		return hexBytes(d.Bytes)
 	}
 	if r := []rune(s); len(r) > most {
 		return fmt.Sprintf("%s … (%d characters)", string(r[:most]), len(r))

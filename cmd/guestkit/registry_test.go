@@ -13,8 +13,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/internal/peers"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // hiveFile writes a hive to a file of its own.
@@ -303,13 +303,13 @@ func hiveText(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := regf.Open(bytes.NewReader(b), nil)
+	h, err := registry.Open(bytes.NewReader(b), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	var walk func(k *regf.Key)
-	walk = func(k *regf.Key) {
+	var walk func(k *registry.Key)
+	walk = func(k *registry.Key) {
 		fmt.Fprintf(&out, "%q\n", k.Path())
 		var lines []string
 		for v, err := range k.Values() {
@@ -438,19 +438,5 @@ HKEY_USERS\S-1-5-21-1-2-3-1001_Classes         /Users/Ada/AppData/Local/Microsof
 	}
 	if r := gk(t, "registry", "--volume", "disk", img, `HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion`, "UBR"); r.out != "3803\n" {
 		t.Errorf("--volume: %+v", r)
-	}
-}
-
-// TestProfileDir follows the paths of profiles as Windows writes them.
-func TestProfileDir(t *testing.T) {
-	for _, c := range []struct{ path, want string }{
-		{`C:\Users\Ada`, "Users/Ada"}, {`c:\Users\Ada`, "Users/Ada"}, {`%SystemDrive%\Documents and Settings\Ada`, "Documents and Settings/Ada"},
-		{`%systemroot%\system32\config\systemprofile`, "Windows/system32/config/systemprofile"}, {`D:\Ada`, "D:/Ada"},
-		{`C:\..\..\x`, "x"}, {`\\server\share`, ""}, {"", "."},
-	} {
-		got, err := (&guestRegistry{&guestTree{}, "Windows"}).profileDir(c.path, "C:")
-		if got != c.want || (err != nil) != (c.want == "") {
-			t.Errorf("%s: %q, %v", c.path, got, err)
-		}
 	}
 }

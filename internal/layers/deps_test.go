@@ -28,6 +28,7 @@ var ranks = []struct {
 	{"qcow2", 1}, {"vmdk", 1}, {"vhd", 1}, {"vhdx", 1}, {"vdi", 1},
 	{"ova", 1},
 	{"partition", 1},
+	{"registry", 1},
 	{"volume/...", 1},
 	{"fs/...", 1},
 	{"format", 2},
@@ -48,7 +49,7 @@ var ranks = []struct {
 const internal = "internal/"
 
 // testOnly are the packages that tests import and nothing else does.
-var testOnly = []string{"internal/peers", "internal/testimg", "internal/regf/regftest"}
+var testOnly = []string{"internal/peers", "internal/testimg", "internal/regftest"}
 
 type pkg struct {
 	ImportPath string

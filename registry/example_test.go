@@ -1,17 +1,17 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
 	"fmt"
 
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
+	"github.com/guestkit/guestkit/registry"
 )
 
 func Example() {
 	root := (&regftest.Key{Name: "ROOT"}).Set(`Microsoft\Windows NT\CurrentVersion`,
 		regftest.SZ("ProductName", "Windows Server 2022 Standard"), regftest.DWORD("UBR", 2340))
-	hive, err := regf.Open(bytes.NewReader(regftest.Build(root, nil)), nil)
+	hive, err := registry.Open(bytes.NewReader(regftest.Build(root, nil)), nil)
 	if err != nil {
 		fmt.Println(err)
 		return

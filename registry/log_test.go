@@ -1,4 +1,4 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // state makes the hive of one moment: a counter, and ever more keys, so that
@@ -24,8 +24,8 @@ func state(n int) []byte {
 }
 
 // logs makes Options of logs.
-func logs(b ...[]byte) *regf.Options {
-	o := &regf.Options{}
+func logs(b ...[]byte) *registry.Options {
+	o := &registry.Options{}
 	for _, l := range b {
 		o.Logs = append(o.Logs, bytes.NewReader(l))
 	}
@@ -33,7 +33,7 @@ func logs(b ...[]byte) *regf.Options {
 }
 
 // counter reads the state that a hive is in, and checks all of it.
-func counter(t *testing.T, h *regf.Hive) int {
+func counter(t *testing.T, h *registry.Hive) int {
 	t.Helper()
 	k, err := h.Find("State")
 	if err != nil {
@@ -120,7 +120,7 @@ func TestLogs(t *testing.T) {
 }
 
 // checkProblems compares the classes of the problems, in their order.
-func checkProblems(t *testing.T, h *regf.Hive, want []error) {
+func checkProblems(t *testing.T, h *registry.Hive, want []error) {
 	t.Helper()
 	got := h.Problems()
 	for i, err := range got {
@@ -146,7 +146,7 @@ func TestOldLogs(t *testing.T) {
 		}
 		return regftest.Build(root, &regftest.Options{Minor: 3, Sequence: 10, Time: day})
 	}
-	state := func(t *testing.T, h *regf.Hive) int {
+	state := func(t *testing.T, h *registry.Hive) int {
 		k, err := h.Find("State")
 		if err != nil {
 			t.Fatal(err)

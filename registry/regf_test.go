@@ -1,4 +1,4 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
@@ -11,14 +11,14 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
 	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/registry"
 )
 
-func open(t testing.TB, b []byte, o *regf.Options) *regf.Hive {
+func open(t testing.TB, b []byte, o *registry.Options) *registry.Hive {
 	t.Helper()
-	h, err := regf.Open(bytes.NewReader(b), o)
+	h, err := registry.Open(bytes.NewReader(b), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestLookup(t *testing.T) {
 	})
 }
 
-func found(t *testing.T, k *regf.Key) {
+func found(t *testing.T, k *registry.Key) {
 	t.Helper()
 	for sub, err := range k.Subkeys() {
 		if err != nil {
@@ -120,7 +120,7 @@ func TestReads(t *testing.T) {
 	}
 	b := regftest.Build(root, nil)
 	trace := &testimg.Trace{Reader: bytes.NewReader(b)}
-	h, err := regf.Open(trace, nil)
+	h, err := registry.Open(trace, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestValues(t *testing.T) {
 	for name, want := range map[string]any{
 		"": "the default value", "sz": "text", "empty": "", "expand": `%SystemRoot%\x`, "dword": uint64(0xfedcba98), "qword": uint64(0xfedcba9876543210),
 		"dword be": uint64(0x01020304), "multi": []string{"one", "two", "three"}, "multi none": []string{}, "link": `\REGISTRY\MACHINE\X`,
-		"odd text": "a", "unended": "no NUL", `back\slash`: "x", "wide": "Grüße, 世界 🙂", "one": regf.ErrType, "none left": regf.ErrType,
+		"odd text": "a", "unended": "no NUL", `back\slash`: "x", "wide": "Grüße, 世界 🙂", "one": registry.ErrType, "none left": registry.ErrType,
 	} {
 		v, err := k.Value(name)
 		if err != nil {
@@ -153,15 +153,15 @@ func TestValues(t *testing.T) {
 		n, errUint := v.Uint()
 		switch want := want.(type) {
 		case string:
-			if text != want || errText != nil || !errors.Is(errList, regf.ErrType) || !errors.Is(errUint, regf.ErrType) {
+			if text != want || errText != nil || !errors.Is(errList, registry.ErrType) || !errors.Is(errUint, registry.ErrType) {
 				t.Errorf("%q: %q, %v", name, text, errText)
 			}
 		case []string:
-			if !slices.Equal(list, want) || list == nil || errList != nil || !errors.Is(errText, regf.ErrType) {
+			if !slices.Equal(list, want) || list == nil || errList != nil || !errors.Is(errText, registry.ErrType) {
 				t.Errorf("%q: %q, %v", name, list, errList)
 			}
 		case uint64:
-			if n != want || errUint != nil || !errors.Is(errText, regf.ErrType) {
+			if n != want || errUint != nil || !errors.Is(errText, registry.ErrType) {
 				t.Errorf("%q: %#x, %v", name, n, errUint)
 			}
 		case error:
@@ -175,7 +175,7 @@ func TestValues(t *testing.T) {
 	} else if s, err := k.Class(); s != "the class" || err != nil {
 		t.Errorf("class %q, %v", s, err)
 	}
-	for typ, want := range map[regf.Type]string{regf.SZ: "REG_SZ", regf.QWORD: "REG_QWORD", 12: "REG_0xc"} {
+	for typ, want := range map[registry.Type]string{registry.SZ: "REG_SZ", registry.QWORD: "REG_QWORD", 12: "REG_0xc"} {
 		if typ.String() != want {
 			t.Errorf("%d: %s", typ, typ)
 		}
@@ -183,7 +183,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	h := open(t, regftest.Build(rich(), nil), &regf.Options{CacheBytes: 1})
+	h := open(t, regftest.Build(rich(), nil), &registry.Options{CacheBytes: 1})
 	want := dump(t, open(t, regftest.Build(rich(), nil), nil))
 	var wg sync.WaitGroup
 	for range 3 {

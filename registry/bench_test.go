@@ -1,4 +1,4 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/internal/peers"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // large is a hive of 50,000 keys with two values each.
@@ -44,7 +44,7 @@ func BenchmarkWalk(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		h, err := regf.Open(sized{f, int64(len(hive))}, nil)
+		h, err := registry.Open(sized{f, int64(len(hive))}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-func count(b *testing.B, k *regf.Key, n *int) {
+func count(b *testing.B, k *registry.Key, n *int) {
 	for v, err := range k.Values() {
 		if err != nil {
 			b.Fatal(err)
@@ -110,7 +110,7 @@ func BenchmarkOpen(b *testing.B) {
 	hive := large()
 	b.SetBytes(int64(len(hive)))
 	for b.Loop() {
-		if _, err := regf.Open(bytes.NewReader(hive), nil); err != nil {
+		if _, err := registry.Open(bytes.NewReader(hive), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

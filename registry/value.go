@@ -1,4 +1,4 @@
-package regf
+package registry
 
 import (
 	"encoding/binary"

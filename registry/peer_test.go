@@ -1,4 +1,4 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
@@ -10,17 +10,17 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/internal/peers"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // dump writes every key and value of a hive, one a line: the path, when the
 // key was written; then name, type and bytes of each value. Names are in
 // hexadecimal, so that none can look like something else.
-func dump(t testing.TB, h *regf.Hive) string {
+func dump(t testing.TB, h *registry.Hive) string {
 	var b strings.Builder
-	var walk func(k *regf.Key, path string)
-	walk = func(k *regf.Key, path string) {
+	var walk func(k *registry.Key, path string)
+	walk = func(k *registry.Key, path string) {
 		path += fmt.Sprintf("/%x", k.Name())
 		mtime := int64(0)
 		if !k.ModTime().IsZero() {

@@ -1,4 +1,4 @@
-package regf_test
+package registry_test
 
 import (
 	"bytes"
@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/internal/regf"
-	"github.com/guestkit/guestkit/internal/regf/regftest"
+	"github.com/guestkit/guestkit/internal/regftest"
 	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/registry"
 )
 
 // raw makes a hive of one bin whose cells hold what is given, in order, the
@@ -65,8 +65,8 @@ const second = 0x20 + 88
 // readAll reads all that there is and returns the first error. As keys share no
 // values and values no data, all of it is not more than the hive: a small one
 // that says otherwise would be read for hours.
-func readAll(r block.Reader, o *regf.Options) error {
-	h, err := regf.Open(r, o)
+func readAll(r block.Reader, o *registry.Options) error {
+	h, err := registry.Open(r, o)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func readAll(r block.Reader, o *regf.Options) error {
 		}
 		return err == nil
 	}
-	var walk func(k *regf.Key)
-	walk = func(k *regf.Key) {
+	var walk func(k *registry.Key)
+	walk = func(k *registry.Key) {
 		_, err := k.Class()
 		note(err)
 		for v, err := range k.Values() {
@@ -311,7 +311,7 @@ func TestLargeBins(t *testing.T) {
 		}
 	}
 	trace := &testimg.Trace{Reader: bytes.NewReader(b)}
-	h, err := regf.Open(trace, &regf.Options{CacheBytes: 4096})
+	h, err := registry.Open(trace, &registry.Options{CacheBytes: 4096})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +334,7 @@ func TestLargeBins(t *testing.T) {
 func TestLimits(t *testing.T) {
 	root := (&regftest.Key{}).Set(`a\x`).Set(`b`, regftest.SZ("1", ""), regftest.SZ("2", ""), regftest.Binary("3", make([]byte, 100)))
 	root.Set("c")
-	h := open(t, regftest.Build(root, nil), &regf.Options{MaxSubkeys: 2, MaxValues: 2, MaxValueBytes: 50})
+	h := open(t, regftest.Build(root, nil), &registry.Options{MaxSubkeys: 2, MaxValues: 2, MaxValueBytes: 50})
 	k := h.Root()
 	var last error
 	n := 0
@@ -393,7 +393,7 @@ func TestMutations(t *testing.T) {
 			Image: slices.Concat(hive, one, two), Seed: 9,
 			Where: []testimg.Range{{Off: 0, N: 0x200}, {Off: int64(len(hive)), N: 0x300}, {Off: int64(len(hive) + len(one)), N: 0x300}},
 			Run: func(r block.Reader) error {
-				return readAll(cut(r, 0, len(hive)), &regf.Options{Logs: []block.Reader{cut(r, len(hive), len(one)), cut(r, len(hive)+len(one), len(two))}})
+				return readAll(cut(r, 0, len(hive)), &registry.Options{Logs: []block.Reader{cut(r, len(hive), len(one)), cut(r, len(hive)+len(one), len(two))}})
 			},
 			Seal: func(p *testimg.Patch, _ []int64) {
 				seal(p)
@@ -418,7 +418,7 @@ func TestMutations(t *testing.T) {
 			Image: slices.Concat(hive, old), Seed: 10,
 			Where: []testimg.Range{{Off: 0, N: 0x200}, {Off: int64(len(hive)), N: 0x240}},
 			Run: func(r block.Reader) error {
-				return readAll(cut(r, 0, len(hive)), &regf.Options{Logs: []block.Reader{cut(r, len(hive), len(old))}})
+				return readAll(cut(r, 0, len(hive)), &registry.Options{Logs: []block.Reader{cut(r, len(hive), len(old))}})
 			},
 			Seal: func(p *testimg.Patch, _ []int64) { seal(p); sealAt(p, len(hive)) },
 		})
@@ -461,7 +461,7 @@ func FuzzRegf(f *testing.F) {
 		if len(b) >= 512 {
 			regftest.Seal(b)
 		}
-		o := &regf.Options{}
+		o := &registry.Options{}
 		if len(b) >= 0x2c {
 			if end := 4096 + int64(binary.LittleEndian.Uint32(b[0x28:])); end+512 <= int64(len(b)) {
 				log := bytes.Clone(b[end:])
@@ -483,7 +483,7 @@ func FuzzRegf(f *testing.F) {
 		if err != nil && !errors.As(err, &e) {
 			t.Fatalf("%T: %v", err, err)
 		}
-		h, err := regf.Open(bytes.NewReader(b), o)
+		h, err := registry.Open(bytes.NewReader(b), o)
 		if err != nil {
 			return
 		}

@@ -1,5 +1,5 @@
-// Package regf reads hives of the Windows registry, versions 1.3 to 1.6, without
-// changing them.
+// Package registry reads the registry of Windows, hives of versions 1.3 to 1.6,
+// without changing it.
 //
 //	base block   4096 bytes: version, sequence numbers, root cell, checksum
 //	hive bins    each a multiple of 4096 bytes: a header of 32 bytes, then cells
@@ -15,6 +15,9 @@
 // All numbers are little-endian, all pointers count from the first hive bin.
 // The facts are those of the "Windows registry file format specification" of
 // Maxim Suhanov (https://github.com/msuhanov/regf).
+//
+// [Open] opens one hive. [OpenMachine] finds those of a Windows in a tree of its
+// files, with their logs and users, and a [RegWriter] exports keys as regedit does.
 //
 // # What is read
 //
@@ -40,4 +43,4 @@
 // Names are UTF-16 or Latin-1 and come out as UTF-8, in which U+FFFD stands for
 // a surrogate without its partner. They may hold any character, controls among
 // them.
-package regf
+package registry
