@@ -3,6 +3,7 @@ package fs
 import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // Options says how a filesystem is opened. The zero value, or nil, is safe.
@@ -29,20 +30,33 @@ type Options struct {
 // ErrEncrypted; several filesystems at once wrap ErrAmbiguous; nothing that is
 // known wraps ErrFormat.
 func Open(r block.Reader, opts *Options) (vfs.FS, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	typ := opts.Type
-	if typ == "" {
-		f, err := Probe(r)
+	if opts == nil || opts.Type == "" {
+		f, err := probe.Volume(r)
 		if err != nil {
 			return nil, err
 		}
-		if err := f.refusal(); err != nil {
-			return nil, err
-		}
-		typ = f.Type
+		return OpenFound(r, f, opts)
 	}
+	return open(r, opts.Type, opts)
+}
+
+// OpenFound is Open for a volume that was probed: volume.Scan does, and a
+// volume.Volume has it as its Found. Options.Type overrides it.
+func OpenFound(r block.Reader, p probe.Found, opts *Options) (vfs.FS, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if opts.Type != "" {
+		return open(r, opts.Type, opts)
+	}
+	f := Judge(p)
+	if err := f.refusal(); err != nil {
+		return nil, err
+	}
+	return open(r, f.Type, opts)
+}
+
+func open(r block.Reader, typ string, opts *Options) (vfs.FS, error) {
 	d := driverOf(typ)
 	if d == nil {
 		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s%s", typ, advice(typ))

@@ -1,4 +1,4 @@
-package fs_test
+package probe_test
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // TestProbePeers compares what is found with blkid on an image of every mkfs.
@@ -74,7 +74,7 @@ func TestProbePeers(t *testing.T) {
 // likeBlkid compares the probe of a file with blkid's.
 func likeBlkid(t *testing.T, img string) {
 	t.Helper()
-	f, err := fs.Probe(testimg.File(t, img))
+	f, err := probe.Volume(testimg.File(t, img))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func likeBlkid(t *testing.T, img string) {
 	if v := want["VERSION"]; v != "" && f.Version != "" && f.Version != v {
 		t.Errorf("version %s, and blkid says %s", f.Version, v)
 	}
-	usage := map[fs.Kind]string{fs.Filesystem: "filesystem", fs.Encrypted: "crypto", fs.Swap: "other", fs.Member: "raid"}[f.Kind]
+	usage := map[probe.Kind]string{probe.Filesystem: "filesystem", probe.Encrypted: "crypto", probe.Swap: "other", probe.Member: "raid"}[f.Kind]
 	if f.Type != "jbd" && usage != want["USAGE"] {
 		t.Errorf("%s, and blkid says %s", f.Kind, want["USAGE"])
 	}

@@ -1,4 +1,4 @@
-package fs
+package probe
 
 import (
 	"crypto/md5"
@@ -8,11 +8,11 @@ import (
 	"unicode/utf16"
 )
 
-// A probe looks for one format, or for several that share a signature.
-type probe func(v *view) (Found, bool)
+// A signature looks for one format, or for several that share it.
+type signature func(v *view) (Found, bool)
 
-// probes are in the order in which they count: what lies outermost first.
-var probes = [...]probe{
+// signatures are in the order in which they count: what lies outermost first.
+var signatures = [...]signature{
 	probeMD, probeLVM, probeLUKS, probeBitLocker, probeMembers, probeDRBD, probeZFS, probeBcache,
 	probeSwap,
 	probeExt, probeXFS, probeBtrfs, probeNTFS, probeExFAT, probeFAT,

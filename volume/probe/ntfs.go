@@ -1,4 +1,4 @@
-package fs
+package probe
 
 import (
 	"encoding/binary"

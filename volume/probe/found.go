@@ -1,4 +1,4 @@
-package fs
+package probe
 
 // A Kind says what sort of thing a volume holds.
 type Kind string
@@ -13,7 +13,7 @@ const (
 	Ambiguous  Kind = "ambiguous" // several signatures hold: see Reason
 )
 
-// Found is what Probe says of a volume.
+// Found is what Volume says.
 type Found struct {
 	Type    string // as blkid names it: "ext4", "crypto_LUKS"; "" if empty, unknown or ambiguous
 	Kind    Kind
@@ -23,9 +23,7 @@ type Found struct {
 	// format keeps them at a fixed place.
 	Label, UUID string
 	Off         int64 // of the signature, in bytes
-	// Supported says that there is a driver for it; Reason says why not, what
-	// makes the volume empty or ambiguous, or what is wrong with it as far as
-	// a first look shows.
-	Supported bool
-	Reason    string
+	// Reason says what makes the volume empty or ambiguous, or what is wrong
+	// with it as far as a first look shows.
+	Reason string
 }

@@ -1,0 +1,176 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+const (
+	probeHead = 72 << 10 // holds the signatures of nearly all formats
+	emptyHead = 1 << 20  // how far a volume is looked at before it is called empty
+	emptyTail = 128 << 10
+)
+
+// Volume says what r holds. The error is one of reading; what cannot be told is
+// a Found of Kind Unknown or Ambiguous.
+func Volume(r block.Reader) (Found, error) {
+	v := &view{r: r}
+	v.head = v.read(0, min(probeHead, r.Size()))
+	var hits []Found
+	for _, look := range signatures {
+		f, ok := look(v)
+		if !ok {
+			continue
+		}
+		hits = append(hits, f)
+		if f.Kind == Member || f.Kind == Encrypted {
+			break
+		}
+	}
+	switch {
+	case len(hits) == 1:
+		return hits[0], nil
+	case len(hits) > 1:
+		return choose(hits), nil
+	case v.err != nil: // the signature may lie where nothing could be read
+		return Found{}, block.Locate("", "volume", 0, v.err)
+	}
+	return nothing(r)
+}
+
+// choose decides between several hits. A disc image that is made to be both
+// ISO 9660 and UDF is UDF, as blkid has it; all else is ambiguous.
+func choose(hits []Found) Found {
+	var strong []Found
+	for _, h := range hits {
+		if h.Type != "iso9660" {
+			strong = append(strong, h)
+		}
+	}
+	if len(strong) == 1 && strong[0].Type == "udf" {
+		return strong[0]
+	}
+	names := make([]string, len(hits))
+	for i, h := range hits {
+		names[i] = fmt.Sprintf("%s at %#x", h.Type, h.Off)
+	}
+	return Found{Kind: Ambiguous, Reason: "several signatures hold: " + strings.Join(names, ", ")}
+}
+
+// nothing tells a volume of zeros from one that is not known.
+func nothing(r block.Reader) (Found, error) {
+	size := r.Size()
+	if size == 0 {
+		return Found{Kind: Empty, Reason: "it has no bytes"}, nil
+	}
+	head, tail := min(emptyHead, size), min(emptyTail, size)
+	zero, err := allZero(r, 0, head)
+	if zero && err == nil && head < size {
+		zero, err = allZero(r, size-tail, tail)
+	}
+	switch {
+	case err != nil:
+		return Found{}, block.Locate("", "volume", 0, err)
+	case !zero:
+		return Found{Kind: Unknown, Reason: "no known signature"}, nil
+	case head == size:
+		return Found{Kind: Empty, Reason: "all of it is zeros"}, nil
+	}
+	return Found{Kind: Empty, Reason: fmt.Sprintf("the first %d KiB and the last %d KiB are zeros", head>>10, tail>>10)}, nil
+}
+
+// allZero reports whether n bytes at off are zeros; it reads only what a
+// Device does not say to be zero.
+func allZero(r block.Reader, off, n int64) (bool, error) {
+	buf := make([]byte, 64<<10)
+	for e, err := range block.Extents(block.Plain(r), off, n) {
+		if err != nil {
+			return false, err
+		}
+		if e.Zero {
+			continue
+		}
+		for done := int64(0); done < e.Len; {
+			b := buf[:min(int64(len(buf)), e.Len-done)]
+			if err := block.ReadFull(r, b, e.Off+done); err != nil {
+				return false, err
+			}
+			if len(bytes.Trim(b, "\x00")) != 0 {
+				return false, nil
+			}
+			done += int64(len(b))
+		}
+	}
+	return true, nil
+}
+
+// A view gives pieces of the volume to the probes.
+type view struct {
+	r    block.Reader
+	head []byte
+	err  error // the first of reading
+}
+
+// at returns the n bytes at off, or nil where they do not all exist.
+func (v *view) at(off, n int64) []byte {
+	if off < 0 || n < 0 || off > v.r.Size() || n > v.r.Size()-off {
+		return nil
+	}
+	if off+n <= int64(len(v.head)) {
+		return v.head[off : off+n]
+	}
+	return v.read(off, n)
+}
+
+func (v *view) read(off, n int64) []byte {
+	b := make([]byte, n)
+	err := block.ReadFull(v.r, b, off)
+	if err == nil {
+		return b
+	}
+	v.fail(err)
+	return nil
+}
+
+func (v *view) fail(err error) {
+	if v.err == nil {
+		v.err = err
+	}
+}
+
+// has reports whether magic lies at off.
+func (v *view) has(off int64, magic string) bool {
+	return string(v.at(off, int64(len(magic)))) == magic
+}
+
+func (v *view) u8(off int64) byte     { return orZero(v.at(off, 1))[0] }
+func (v *view) le16(off int64) uint16 { return binary.LittleEndian.Uint16(orZero(v.at(off, 2))) }
+func (v *view) le32(off int64) uint32 { return binary.LittleEndian.Uint32(orZero(v.at(off, 4))) }
+func (v *view) le64(off int64) uint64 { return binary.LittleEndian.Uint64(orZero(v.at(off, 8))) }
+func (v *view) be32(off int64) uint32 { return binary.BigEndian.Uint32(orZero(v.at(off, 4))) }
+
+func orZero(b []byte) []byte {
+	if b == nil {
+		return make([]byte, 8)
+	}
+	return b
+}
+
+// uuid writes the 16 bytes at off, "" if they are zeros.
+func (v *view) uuid(off int64) string {
+	b := v.at(off, 16)
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// text returns the n bytes at off up to their first NUL.
+func (v *view) text(off, n int64) string {
+	s, _, _ := strings.Cut(string(v.at(off, n)), "\x00")
+	return s
+}
