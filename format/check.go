@@ -2,8 +2,6 @@ package format
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -29,34 +27,25 @@ func Checks(format string) bool {
 // error means that the check could not be finished; it wraps block.ErrUnsupported
 // if the format has nothing to check.
 func CheckFile(ctx context.Context, path string, opts *Options, report func(Fault)) (*CheckResult, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	c, err := newChain(path, opts)
+	src, err := FileSource(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openSource(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	o := c.beside(f)
-	o.name = filepath.Base(path)
-	res, err := Check(ctx, f, o, report)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return res, nil
+	defer src.Close()
+	res, err := Check(ctx, src, opts, report)
+	return res, named(src, err)
 }
 
 // Check checks the metadata of the image in r, as CheckFile does that of a file.
-// Other files that hold a part of the image come from Options.Opener alone.
+// Where r is a Source, other files that hold a part of the image are looked for
+// in its Folder.
 func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault)) (*CheckResult, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	d, format, err := choose(r, opts)
+	c := newChain(sourceOf(r), opts)
+	return check(ctx, c.src, c.options(), report)
+}
+
+func check(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,22 +55,10 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 	if report == nil {
 		report = func(Fault) {}
 	}
-	res, err := d.check(ctx, r, opts, report)
+	res, err := d.check(ctx, r, o, report)
 	if err != nil {
 		return nil, err
 	}
 	res.Format = format
 	return res, nil
-}
-
-// beside returns options for what is in f, by which it opens the files that it
-// names.
-func (c *chain) beside(f source) *Options {
-	o := *c.opts
-	if o.Opener == nil {
-		here := *c
-		here.files = append(here.files, f.infos()...)
-		o.Opener = func(ref block.Ref) (block.Device, error) { return here.follow(ref) }
-	}
-	return &o
 }

@@ -15,6 +15,7 @@ import (
 // the system knows them.
 type HostFile struct {
 	f      *os.File
+	path   string
 	size   int64
 	before os.FileInfo
 	sector int
@@ -44,7 +45,7 @@ func OpenHostFile(path string) (*HostFile, error) {
 
 // newHostFile takes f over, and closes it if it is not to be read.
 func newHostFile(f *os.File, device bool) (*HostFile, error) {
-	h := &HostFile{f: f}
+	h := &HostFile{f: f, path: f.Name()}
 	var err error
 	if h.before, err = f.Stat(); err == nil {
 		err = usable(f.Name(), h.before, device)
@@ -93,7 +94,32 @@ func kind(mode os.FileMode) string {
 }
 
 // Name returns the path that the file was opened by.
-func (h *HostFile) Name() string { return h.f.Name() }
+func (h *HostFile) Name() string { return h.path }
+
+// Folder returns the directory of the file itself, where its path is that of a
+// symbolic link.
+func (h *HostFile) Folder() Folder { return folderOf(h.path) }
+
+// Same reports whether the other one is this file, or has it as a part.
+func (h *HostFile) Same(other Source) bool { return sameFiles(h, other) }
+
+func (h *HostFile) infos() []os.FileInfo { return []os.FileInfo{h.before} }
+
+// sameFiles reports whether two Sources have a file of this machine in common.
+func sameFiles(a interface{ infos() []os.FileInfo }, other Source) bool {
+	b, ok := other.(interface{ infos() []os.FileInfo })
+	if !ok {
+		return false
+	}
+	for _, x := range a.infos() {
+		for _, y := range b.infos() {
+			if os.SameFile(x, y) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // File returns the open file, for copies inside the kernel. It must not be
 // written to, nor closed.

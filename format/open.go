@@ -2,6 +2,7 @@ package format
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,12 +24,12 @@ type Options struct {
 	// of its file, or by its number from 1 on. The only one needs no choice.
 	Disk string
 
-	// FollowOwnDir lets an image name regular files in its own directory and
-	// below: that of the file itself, where the path of the image is a
-	// symbolic link. It concerns OpenFile, which knows that directory.
+	// FollowOwnDir lets an image name files in its own folder and below: that
+	// of the file itself, where the path of the image is a symbolic link. Of a
+	// Reader that is no Source there is none.
 	FollowOwnDir bool
-	// AllowDirs lets images name regular files in these directories and below,
-	// too, by relative or absolute names.
+	// AllowDirs lets images name regular files in these directories of this
+	// machine and below, too, by relative or absolute names.
 	AllowDirs []string
 	// Opener replaces these rules.
 	Opener block.Opener
@@ -47,12 +48,31 @@ type Options struct {
 	// Wrapped bounds what such a file may ask for.
 	Wrapped WrappedLimits
 
-	// Qcow2 bounds what qcow2 images may ask for. Its caches are those of the
-	// whole chain.
+	// Qcow2 bounds what qcow2 images may ask for.
 	Qcow2 qcow2.Limits
+	// CacheBytes bounds the memory for tables and inflated data of all images of
+	// a chain together, but for a MiB of each; 0 means what suits the formats,
+	// at most DefaultCacheBytes.
+	CacheBytes int64
 
-	name string // of the file, where what lies beside it is looked for
+	name  string // of the file, where what lies beside it is looked for
+	depth int    // of the image in its chain
 }
+
+// cache is the part of an image in the memory of its chain: half to the first
+// one, half of the rest to the next, and so on. def is what suits the format
+// where it is the first.
+func (o *Options) cache(def int64) int64 {
+	total := o.CacheBytes
+	if total == 0 {
+		total = 2 * def
+	}
+	return max(total>>(o.depth+1), min(total, 1<<20))
+}
+
+// DefaultCacheBytes is the most that the caches of a chain take where
+// Options.CacheBytes is 0.
+const DefaultCacheBytes = 40 << 20
 
 // DefaultMaxDepth is how many images may lie behind the first one.
 const DefaultMaxDepth = 32
@@ -73,9 +93,10 @@ type Image interface {
 // image is what Open returns.
 type image struct {
 	opened
-	info   *Info
-	behind []Image   // those that an Opener of ours gave to it
-	file   io.Closer // what OpenFile opened, nil otherwise
+	info    *Info
+	src     Source
+	behind  []Image      // those that an Opener of ours gave to it
+	release func() error // gives the Source back, nil if that stays open
 }
 
 func (im *image) Info() *Info { return im.info }
@@ -97,7 +118,7 @@ func (im *image) Problems() []error {
 // Modified returns when the file of the image had last been written to, or the
 // zero time if that is not known.
 func (im *image) Modified() time.Time {
-	if m, ok := im.file.(interface{ Modified() time.Time }); ok {
+	if m, ok := im.src.(interface{ Modified() time.Time }); ok {
 		return m.Modified()
 	}
 	return time.Time{}
@@ -106,8 +127,8 @@ func (im *image) Modified() time.Time {
 // Changed returns an error that wraps block.ErrChanged if the file of the image,
 // or one behind it, is not what it was when it was opened.
 func (im *image) Changed() error {
-	if c, ok := im.file.(interface{ Changed() error }); ok {
-		if err := c.Changed(); err != nil {
+	if im.src != nil {
+		if err := im.src.Changed(); err != nil {
 			return err
 		}
 	}
@@ -144,32 +165,54 @@ type overlapper interface{ Overlap(context.Context) error }
 
 func (im *image) Close() error {
 	err := im.opened.Close()
-	if im.file != nil {
-		if err2 := im.file.Close(); err == nil {
-			err = err2
-		}
+	if im.release != nil {
+		err = errors.Join(err, im.release())
 	}
 	return err
 }
 
 // Open opens the image in r: of the format that opts state, or else of the one
-// that Probe finds. The Reader stays open when the image is closed.
+// that Probe finds. The Reader stays open when the image is closed. What the
+// image names is opened as opts allow: with nil options nothing. Where r is a
+// Source, that is looked for in its Folder.
 func Open(r block.Reader, opts *Options) (Image, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	im, err := open(r, opts, "")
+	im, err := newChain(sourceOf(r), opts).open()
 	if err != nil {
 		return nil, err
 	}
 	return im, nil
 }
 
-// open opens the image of the name given, which is for the Info alone.
-func open(r block.Reader, o *Options, name string) (*image, error) {
-	var out *image
-	err := openEach(r, o, name, false, func(im *image) { out = im })
-	return out, err
+// OpenSource is Open for a Source, which is closed with the image, or at once
+// where that cannot be opened. The errors begin with the name of the Source.
+func OpenSource(src Source, opts *Options) (Image, error) {
+	images, err := openSource(src, opts, false)
+	if err != nil {
+		return nil, err
+	}
+	return images[0], nil
+}
+
+func openSource(src Source, opts *Options, all bool) ([]Image, error) {
+	images, err := newChain(src, opts).openAll(all)
+	if err != nil {
+		src.Close()
+		return nil, named(src, err)
+	}
+	own(src, images)
+	var out []Image
+	for _, im := range images {
+		out = append(out, im)
+	}
+	return out, nil
+}
+
+// named says what an error is about.
+func named(src Source, err error) error {
+	if err == nil || src.Name() == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", src.Name(), err)
 }
 
 // openEach hands the image to take or, if all of a package are wanted and
@@ -248,7 +291,7 @@ func fill(info *Info, format string, r block.Reader, o *Options, name string) {
 	info.Stated = o.Format != ""
 	info.FileSize = r.Size()
 	info.Allocated = -1
-	if f, ok := r.(source); ok {
+	if f, ok := r.(Source); ok {
 		info.Allocated = f.Allocated()
 	}
 	if s, ok := r.(*splitFile); ok {
@@ -257,13 +300,12 @@ func fill(info *Info, format string, r block.Reader, o *Options, name string) {
 }
 
 // Describe returns what the image in r says about itself, and what is odd about
-// it. It opens no file that the image names, so that it describes a lone
-// overlay, and it describes images that cannot be read, such as encrypted ones.
+// it. It opens no other image, so that it describes a lone overlay, and it
+// describes images that cannot be read, such as encrypted ones. The files beside
+// a descriptor that are a part of its package are opened as opts allow.
 func Describe(r block.Reader, opts *Options) (*Info, []error, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	return describe(r, opts, "")
+	c := newChain(sourceOf(r), opts)
+	return describe(c.src, c.options(), c.src.Name())
 }
 
 func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
@@ -276,13 +318,14 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 		return nil, nil, err
 	}
 	if d.describe == nil {
-		im, err := open(r, o, name)
+		im, info, err := d.open(r, o)
 		if err != nil {
 			return nil, nil, err
 		}
 		defer im.Close()
-		packed.fill(im.info)
-		return im.info, im.Problems(), nil
+		fill(info, format, r, o, name)
+		packed.fill(info)
+		return info, im.Problems(), nil
 	}
 	info, problems, err := d.describe(r, o)
 	if err != nil {
@@ -297,37 +340,20 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 // for reading. Files that it names are opened as opts allow: with nil options
 // none.
 func OpenFile(path string, opts *Options) (Image, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	c, err := newChain(path, opts)
+	src, err := FileSource(path)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openSource(path)
-	if err != nil {
-		return nil, err
-	}
-	im, err := c.open(f, path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return im, nil
+	return OpenSource(src, opts)
 }
 
 // DescribeFile is Describe for the file or block device at path.
 func DescribeFile(path string, opts *Options) (*Info, []error, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	f, err := openSource(path)
+	src, err := FileSource(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
-	info, problems, err := describe(f, opts, path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return info, problems, nil
+	defer src.Close()
+	info, problems, err := Describe(src, opts)
+	return info, problems, named(src, err)
 }

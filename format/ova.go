@@ -1,7 +1,6 @@
 package format
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -41,7 +40,7 @@ func openPackage(r block.Reader, o *Options) (opened, *Info, error) {
 	case len(disks) != 1:
 		return nil, nil, &DisksError{Disks: disks}
 	}
-	im, err := openMember(p, disks[0], o)
+	im, err := openPacked(p, disks[0], o)
 	if err != nil {
 		return nil, nil, block.Locate("ova", "disk "+disks[0].ID, -1, err)
 	}
@@ -63,7 +62,7 @@ func openPackageDisks(r block.Reader, o *Options, take func(opened, *Info)) erro
 		return &DisksError{}
 	}
 	for _, d := range disks {
-		im, err := openMember(p, d, o)
+		im, err := openPacked(p, d, o)
 		if err != nil {
 			return block.Locate("ova", "disk "+d.ID, -1, err)
 		}
@@ -86,52 +85,87 @@ func (e *DisksError) Error() string {
 // packed is a disk of a package.
 type packed struct {
 	*image
-	p    *ova.Package
-	file io.Closer
+	p *ova.Package
 }
 
 func (d *packed) Problems() []error { return append(d.p.Problems(), d.image.Problems()...) }
 
-func (d *packed) Close() error { return errors.Join(d.image.Close(), d.file.Close()) }
-
-// nothing closes nothing.
-type nothing struct{}
-
-func (nothing) Close() error { return nil }
-
-// openMember opens a disk of a package. Files that it names are files of the
+// openPacked opens a disk of a package. Files that it names are files of the
 // package.
-func openMember(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
+func openPacked(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
 	if d.File == nil {
 		im := &image{opened: &blank{d.Capacity}, info: &Info{Format: "raw", Stated: true, VirtualSize: d.Capacity, Allocated: -1, Disk: d.ID}}
-		return &packed{im, p, nothing{}}, nil
+		return &packed{im, p}, nil
 	}
-	r, err := p.Open(d.File)
+	m, err := openMember(p, d.File)
 	if err != nil {
 		return nil, err
 	}
-	file := io.Closer(nothing{})
-	if c, ok := r.(io.Closer); ok {
-		file = c
-	}
-	inner, err := memberOptions(p, d, r, o)
+	inner, err := memberOptions(d, m, o)
 	var im *image
 	if err == nil {
-		im, err = open(r, inner, "")
+		im, err = newChain(m, inner).open()
 	}
 	if err != nil {
-		file.Close()
+		m.Close()
 		return nil, err
 	}
-	im.info.Disk, im.info.Member = d.ID, d.File.Href
-	return &packed{im, p, file}, nil
+	own(m, []*image{im})
+	im.info.Name, im.info.Disk, im.info.Member = "", d.ID, d.File.Href
+	return &packed{im, p}, nil
+}
+
+// A member is a file of a package.
+type member struct {
+	block.Device
+	p    *ova.Package
+	name string
+}
+
+func openMember(p *ova.Package, f *ova.File) (*member, error) {
+	d, err := p.Open(f)
+	if err != nil {
+		return nil, err
+	}
+	return &member{d, p, f.Href}, nil
+}
+
+func (m *member) SectorSize() int  { return block.SectorSize(m.Device) }
+func (m *member) Close() error     { return block.Close(m.Device) }
+func (m *member) Name() string     { return m.name }
+func (m *member) Folder() Folder   { return packageFolder{m.p} }
+func (m *member) Changed() error   { return nil } // the package says it
+func (m *member) Allocated() int64 { return -1 }
+
+func (m *member) Same(other Source) bool {
+	o, ok := other.(*member)
+	return ok && o.p == m.p && o.name == m.name
+}
+
+// A packageFolder has the files of a package.
+type packageFolder struct{ p *ova.Package }
+
+func (d packageFolder) Open(name string) (Source, error) {
+	for _, f := range d.p.Files {
+		if f.Href == name {
+			return openMember(d.p, f)
+		}
+	}
+	return nil, fmt.Errorf("%w: it is no file of the package", block.ErrRefused)
+}
+
+func (d packageFolder) Names() ([]string, error) {
+	var out []string
+	for _, f := range d.p.Files {
+		out = append(out, f.Href)
+	}
+	return out, nil
 }
 
 // memberOptions are the rules for a disk of a package, of the format that the
 // descriptor states. Where it states none that is known, the content must.
-func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (*Options, error) {
-	inner := &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2}
-	inner.Opener = packageOpener(p, inner, DefaultMaxDepth)
+func memberOptions(d *ova.Disk, r block.Reader, o *Options) (*Options, error) {
+	inner := &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, FollowOwnDir: true}
 	if inner.Format == "" {
 		found, err := Probe(r)
 		if err != nil {
@@ -143,29 +177,6 @@ func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (*Op
 		}
 	}
 	return inner, nil
-}
-
-// packageOpener opens what a disk of a package names, inside the package.
-func packageOpener(p *ova.Package, o *Options, depth int) block.Opener {
-	return func(ref block.Ref) (block.Device, error) {
-		if depth == 0 {
-			return nil, refError(ref, block.ErrLimit, "more than %d images lie behind the first one", DefaultMaxDepth)
-		}
-		r, err := p.OpenRef(ref)
-		if err != nil || ref.Format == "raw" {
-			return r, err
-		}
-		next := *o
-		next.Format, next.Snapshot = ref.Format, ""
-		next.Opener = packageOpener(p, &next, depth-1)
-		im, err := open(r, &next, "")
-		if err != nil {
-			block.Close(r)
-			return nil, err
-		}
-		im.file, _ = r.(io.Closer)
-		return im, nil
-	}
 }
 
 // describePackage says what a package holds. A disk that cannot be described
@@ -208,56 +219,47 @@ func describeMember(p *ova.Package, d *ova.Disk, o *Options) (*Info, []error, er
 	if d.File == nil {
 		return &Info{Format: "raw", Stated: true, VirtualSize: d.Capacity, Allocated: -1}, nil, nil
 	}
-	r, err := p.Open(d.File)
+	r, err := openMember(p, d.File)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer block.Close(r)
-	inner, err := memberOptions(p, d, r, o)
+	defer r.Close()
+	inner, err := memberOptions(d, r, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	return describe(r, inner, "")
+	info, problems, err := Describe(r, inner)
+	if err == nil {
+		info.Name = ""
+	}
+	return info, problems, err
 }
 
-// OpenDisks opens all disks of the guest in r: the disk of an image, or the
-// disks of a package in the order in which its machine sees them.
+// OpenDisks opens all disks of the guest in r, as Open does one: the disk of an
+// image, or the disks of a package in the order in which its machine sees them.
 func OpenDisks(r block.Reader, opts *Options) ([]Image, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	var out []Image
-	if err := openEach(r, opts, "", true, func(im *image) { out = append(out, im) }); err != nil {
-		for _, im := range out {
-			im.Close()
-		}
-		return nil, err
-	}
-	return out, nil
-}
-
-// OpenFileDisks is OpenDisks for the file or block device at path.
-func OpenFileDisks(path string, opts *Options) ([]Image, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	c, err := newChain(path, opts)
+	images, err := newChain(sourceOf(r), opts).openAll(true)
 	if err != nil {
 		return nil, err
-	}
-	f, err := openSource(path)
-	if err != nil {
-		return nil, err
-	}
-	images, err := c.openAll(f, path, true)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var out []Image
 	for _, im := range images {
 		out = append(out, im)
 	}
 	return out, nil
+}
+
+// OpenSourceDisks is OpenDisks for a Source, which is closed with the last of
+// the disks, or at once where one cannot be opened.
+func OpenSourceDisks(src Source, opts *Options) ([]Image, error) { return openSource(src, opts, true) }
+
+// OpenFileDisks is OpenDisks for the file or block device at path.
+func OpenFileDisks(path string, opts *Options) ([]Image, error) {
+	src, err := FileSource(path)
+	if err != nil {
+		return nil, err
+	}
+	return OpenSourceDisks(src, opts)
 }
 
 // blank is a disk of zeros.

@@ -3,8 +3,6 @@ package format
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/ova"
@@ -21,27 +19,26 @@ type DiskCheck = block.DiskCheck
 // opts allow. It returns a fault for each that differs, is missing, or is not
 // named. The error wraps ova.ErrNoManifest if there is no manifest.
 func VerifyFile(ctx context.Context, path string, opts *Options) (*PackageCheck, []error, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	c, err := newChain(path, opts)
+	src, err := FileSource(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := openSource(path)
+	defer src.Close()
+	res, faults, err := Verify(ctx, src, opts)
+	return res, faults, named(src, err)
+}
+
+// Verify is VerifyFile for the package in r. Where that is a Source, the files of
+// a descriptor are looked for in its Folder.
+func Verify(ctx context.Context, r block.Reader, opts *Options) (*PackageCheck, []error, error) {
+	c := newChain(sourceOf(r), opts)
+	p, err := readPackage(c.src, c.options())
 	if err != nil {
 		return nil, nil, err
-	}
-	defer f.Close()
-	o := c.beside(f)
-	o.name = filepath.Base(path)
-	p, err := readPackage(f, o)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	faults, err := p.Verify(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, err
 	}
 	return &PackageCheck{Checksums: len(p.Checksums()), Certificate: p.Certificate}, faults, nil
 }
@@ -91,12 +88,12 @@ func checkPackage(ctx context.Context, r block.Reader, o *Options, report func(F
 
 // checkMember checks a disk of a package into c.
 func checkMember(ctx context.Context, p *ova.Package, d *ova.Disk, o *Options, c *DiskCheck, report func(Fault), wrong func(error, string)) error {
-	r, err := p.Open(d.File)
+	r, err := openMember(p, d.File)
 	if err != nil {
 		return err
 	}
-	defer block.Close(r)
-	inner, err := memberOptions(p, d, r, o)
+	defer r.Close()
+	inner, err := memberOptions(d, r, o)
 	if err != nil {
 		return err
 	}
@@ -104,7 +101,7 @@ func checkMember(ctx context.Context, p *ova.Package, d *ova.Disk, o *Options, c
 	if n := d.File.Size; !p.Archive && d.File.Compression == "" && n >= 0 && n != r.Size() { // Open has compared those of an archive
 		wrong(block.Errorf("ova", "disk "+d.ID, -1, block.ErrCorrupt, "its file has %d bytes, and the descriptor says %d", r.Size(), n), d.ID)
 	}
-	info, _, err := describe(r, inner, "")
+	info, _, err := Describe(r, inner)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package format
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,19 +10,6 @@ import (
 	"github.com/guestkit/guestkit/internal/parts"
 )
 
-// A source is what an image is read from: a file or block device, or the parts
-// of a split file.
-type source interface {
-	block.Device
-	block.SectorSizer
-	io.Closer
-	Changed() error
-	Allocated() int64
-	infos() []os.FileInfo
-}
-
-func (h *HostFile) infos() []os.FileInfo { return []os.FileInfo{h.before} }
-
 // A splitFile is a file that was cut into name.001, name.002 and so on, all of
 // one size but the last.
 type splitFile struct {
@@ -31,13 +17,13 @@ type splitFile struct {
 	parts        []*HostFile
 }
 
-// openSource opens the file or block device at path or, where it is the first
+// FileSource opens the file or block device at path or, where it is the first
 // part of a split file, all parts.
 //
 // No policy of references is needed for the others: it is the name that the
 // user gave that names them, and nothing in the image. They are regular files,
 // reached through the first one's folder, so that no link leads out of it.
-func openSource(path string) (source, error) {
+func FileSource(path string) (Source, error) {
 	h, err := OpenHostFile(path)
 	if err != nil {
 		return nil, err
@@ -46,15 +32,14 @@ func openSource(path string) (source, error) {
 	if !isFirst || name == "" || !h.before.Mode().IsRegular() {
 		return h, nil
 	}
-	others, err := openParts(filepath.Dir(path), name)
-	if err != nil {
-		h.Close()
+	s := &splitFile{parts: []*HostFile{h}}
+	if err := s.openOthers(filepath.Dir(path), name); err != nil {
+		s.Close()
 		return nil, err
 	}
-	if len(others) == 0 {
+	if len(s.parts) == 1 {
 		return h, nil // a name, and no more
 	}
-	s := &splitFile{parts: append([]*HostFile{h}, others...)}
 	if err := s.join(); err != nil {
 		s.Close()
 		return nil, err
@@ -62,65 +47,32 @@ func openSource(path string) (source, error) {
 	return s, nil
 }
 
-// openParts opens the parts after the first one.
-func openParts(dir, name string) (out []*HostFile, err error) {
-	root, err := os.OpenRoot(dir)
+// openOthers opens the parts after the first one.
+func (s *splitFile) openOthers(dir, name string) error {
+	folder, err := newHostFolder(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer root.Close()
-	last, err := lastPart(root, name)
+	names, err := folder.Names()
 	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			for _, p := range out {
-				p.Close()
-			}
-		}
-	}()
-	for n := 2; n <= last; n++ {
-		part := parts.Name(name, n)
-		fi, err := root.Stat(part)
-		if errors.Is(err, os.ErrNotExist) {
-			return out, block.Errorf("", "part "+part, -1, block.ErrTruncated, "it is missing, and %s is there", parts.Name(name, last))
-		}
-		if err == nil {
-			err = usable(part, fi, false)
-		}
-		if err != nil {
-			return out, err
-		}
-		f, err := root.OpenFile(part, os.O_RDONLY|openFlags, 0)
-		if err != nil {
-			return out, err
-		}
-		h, err := newHostFile(f, false)
-		if err != nil {
-			return out, err
-		}
-		out = append(out, h)
-	}
-	return out, nil
-}
-
-// lastPart is the highest number of a part in the folder.
-func lastPart(root *os.Root, name string) (int, error) {
-	d, err := root.Open(".")
-	if err != nil {
-		return 0, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return 0, err
+		return err
 	}
 	last := 1
 	for _, part := range names {
 		last = max(last, parts.Number(name, part))
 	}
-	return last, nil
+	for n := 2; n <= last; n++ {
+		part := parts.Name(name, n)
+		f, err := folder.Open(part)
+		if errors.Is(err, os.ErrNotExist) {
+			return block.Errorf("", "part "+part, -1, block.ErrTruncated, "it is missing, and %s is there", parts.Name(name, last))
+		}
+		if err != nil {
+			return err
+		}
+		s.parts = append(s.parts, f.(*HostFile))
+	}
+	return nil
 }
 
 // join lays the parts one behind the other.
@@ -146,6 +98,15 @@ func (s *splitFile) names() []string {
 	}
 	return out
 }
+
+// Name is that of the first part.
+func (s *splitFile) Name() string { return s.parts[0].Name() }
+
+// Folder is that of the first part.
+func (s *splitFile) Folder() Folder { return s.parts[0].Folder() }
+
+// Same reports whether the other one has a file in common with it.
+func (s *splitFile) Same(other Source) bool { return sameFiles(s, other) }
 
 // SectorSize is not known of files.
 func (s *splitFile) SectorSize() int { return 0 }

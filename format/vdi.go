@@ -8,7 +8,7 @@ import (
 )
 
 func openVDI(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vdi.Open(r, &vdi.Options{Opener: o.Opener})
+	im, err := vdi.Open(r, &vdi.Options{Opener: o.Opener, CacheBytes: o.cache(1 << 20)})
 	if err != nil {
 		return nil, nil, err
 	}

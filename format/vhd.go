@@ -8,7 +8,7 @@ import (
 )
 
 func openVHD(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vhd.Open(r, &vhd.Options{Opener: o.Opener})
+	im, err := vhd.Open(r, &vhd.Options{Opener: o.Opener, CacheBytes: o.cache(2 << 20)})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func openVHDX(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vhdx.Open(r, &vhdx.Options{Opener: o.Opener})
+	im, err := vhdx.Open(r, &vhdx.Options{Opener: o.Opener, CacheBytes: o.cache(2 << 20)})
 	if err != nil {
 		return nil, nil, err
 	}

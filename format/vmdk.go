@@ -8,7 +8,7 @@ import (
 )
 
 func openVMDK(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vmdk.Open(r, &vmdk.Options{Opener: o.Opener})
+	im, err := vmdk.Open(r, &vmdk.Options{Opener: o.Opener, CacheBytes: o.cache(4 << 20)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,7 +35,7 @@ func vmdkInfo(v vmdk.Info) *Info {
 }
 
 func checkVMDK(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
-	res, err := vmdk.Check(ctx, r, &vmdk.Options{Opener: o.Opener}, func(f vmdk.Fault) { report(Fault{Count: f.Grains, Err: f.Err}) })
+	res, err := vmdk.Check(ctx, r, &vmdk.Options{Opener: o.Opener, CacheBytes: o.cache(4 << 20)}, func(f vmdk.Fault) { report(Fault{Count: f.Grains, Err: f.Err}) })
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (p *around) fill(info *Info) {
 	}
 	info.Wrapper = p.wrapper
 	info.FileSize = p.file.Size()
-	if f, ok := p.file.(source); ok {
+	if f, ok := p.file.(Source); ok {
 		info.Allocated = f.Allocated()
 	}
 }

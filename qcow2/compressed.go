@@ -22,7 +22,7 @@ type inflater struct {
 	pool        sync.Pool // of *decoder
 }
 
-func newInflater(m *metadata) *inflater {
+func newInflater(m *metadata, budget int64) *inflater {
 	open := newFlate
 	if m.hdr.compressionType == compressionZstd {
 		window := uint64(m.lim.ZstdWindowSize)
@@ -31,7 +31,7 @@ func newInflater(m *metadata) *inflater {
 	return &inflater{
 		r:           m.r,
 		clusterSize: m.hdr.clusterSize(),
-		cache:       lru.New[int64, []byte](m.lim.InflatedCache),
+		cache:       lru.New[int64, []byte](budget),
 		open:        open,
 	}
 }

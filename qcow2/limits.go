@@ -11,8 +11,6 @@ type Limits struct {
 	Bitmaps        int64 // number of bitmaps
 	BitmapDir      int64 // size of the bitmap directory; all names in it are held in memory
 	BackingName    int64 // length of the name of the backing file
-	MetadataCache  int64 // L1 and L2 tables held in memory
-	InflatedCache  int64 // inflated clusters held in memory
 	ZstdWindowSize int64 // window that a zstd frame may ask for
 }
 
@@ -28,8 +26,6 @@ func DefaultLimits() Limits {
 		Bitmaps:        65535,
 		BitmapDir:      16 << 20,
 		BackingName:    1023,
-		MetadataCache:  32 << 20,
-		InflatedCache:  8 << 20,
 		ZstdWindowSize: 8 << 20,
 	}
 }
@@ -46,8 +42,6 @@ func (l Limits) withDefaults() Limits {
 		{&l.Bitmaps, &d.Bitmaps},
 		{&l.BitmapDir, &d.BitmapDir},
 		{&l.BackingName, &d.BackingName},
-		{&l.MetadataCache, &d.MetadataCache},
-		{&l.InflatedCache, &d.InflatedCache},
 		{&l.ZstdWindowSize, &d.ZstdWindowSize},
 	} {
 		if *f.v == 0 {

@@ -24,7 +24,20 @@ type Options struct {
 	Snapshot string
 	// Limits bounds what the image may ask for.
 	Limits Limits
+	// CacheBytes bounds the memory for tables and inflated clusters; 0 means
+	// 40 MiB.
+	CacheBytes int64
 }
+
+func (o *Options) budget() int64 {
+	if o.CacheBytes > 0 {
+		return o.CacheBytes
+	}
+	return 40 << 20
+}
+
+func (o *Options) tableBudget() int64   { return o.budget() / 5 * 4 }
+func (o *Options) clusterBudget() int64 { return o.budget() / 5 }
 
 // An Image is an open qcow2 image: the virtual disk that it holds. It is
 // immutable and safe for concurrent use.
@@ -60,8 +73,8 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 		metadata: m,
 		size:     int64(m.hdr.size),
 		l1:       span{start: int64(m.hdr.l1TableOffset), end: int64(m.hdr.l1TableOffset) + int64(m.hdr.l1Size)*8},
-		tables:   newTableCache(r, m.hdr.clusterSize(), m.lim.MetadataCache),
-		inflate:  newInflater(m),
+		tables:   newTableCache(r, m.hdr.clusterSize(), opts.tableBudget()),
+		inflate:  newInflater(m, opts.clusterBudget()),
 	}
 	if opts.Snapshot != "" {
 		s, err := findSnapshot(m.snapshots, opts.Snapshot)

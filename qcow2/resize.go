@@ -155,7 +155,7 @@ func (w *rewrite) cutCluster(entry []byte, keep int64) error {
 	cs := w.h.clusterSize()
 	b := make([]byte, cs)
 	if e&flagCompressed != 0 {
-		im := &Image{metadata: w.metadata, inflate: newInflater(w.metadata)}
+		im := &Image{metadata: w.metadata, inflate: newInflater(w.metadata, 8<<20)}
 		r, err := im.compressed(e, -1)
 		if err != nil {
 			return err
