@@ -92,7 +92,7 @@ var (
 // tree implements FS over inodes.
 type tree struct {
 	root     Inode
-	mounts   map[string]Inode // raw path to what lies over it
+	mounts   map[string]Inode // trail.name to what lies over it
 	drives   map[string]Inode // driveName to the root of one
 	drivers  []Driver
 	problems []error // met while joining
@@ -115,8 +115,21 @@ type trail struct {
 	base   int      // how many names lead to the root that links see: 1 in a drive
 }
 
-func (w *trail) at() Inode    { return w.inodes[len(w.inodes)-1] }
-func (w *trail) name() string { return strings.Join(w.names, "/") }
+func (w *trail) at() Inode { return w.inodes[len(w.inodes)-1] }
+
+// name is the path, each element escaped: what mounts are known by. Joined raw, a
+// name with a slash in it would be the path of another file.
+func (w *trail) name() string {
+	var b strings.Builder
+	for i, n := range w.names {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(Escape(n))
+	}
+	return b.String()
+}
+
 func (w *trail) atRoot() bool { return len(w.names) == w.base }
 
 func (w *trail) up() {
@@ -300,10 +313,14 @@ func (t *tree) list(w *trail, name string) ([]fs.DirEntry, error) {
 	es, err := dir.ReadDir()
 	ents := make([]entry, len(es))
 	out := make([]fs.DirEntry, len(es))
+	prefix := w.name()
+	if prefix != "" {
+		prefix += "/"
+	}
 	for i, e := range es {
 		ents[i] = entry{dir: dir, name: Escape(e.Name), e: e}
 		if len(t.mounts) > 0 {
-			ents[i].over = t.mounts[path.Join(w.name(), e.Name)]
+			ents[i].over = t.mounts[prefix+ents[i].name]
 		}
 	}
 	slices.SortFunc(ents, func(a, b entry) int { return strings.Compare(a.name, b.name) })

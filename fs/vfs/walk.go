@@ -1,0 +1,130 @@
+package vfs
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// MaxDepth is how many directories may lie in each other for Walk, unless its
+// options say otherwise: far more than a path of Linux can name.
+const MaxDepth = 16384
+
+// WalkOptions says where Walk goes. Nil, and the zero value, mean everywhere.
+type WalkOptions struct {
+	// OneFilesystem leaves out what is below a mount; the mount point itself is
+	// visited.
+	OneFilesystem bool
+	// MaxDepth bounds how deep directories lie in each other; 0 means
+	// [MaxDepth]. Deeper ones are not entered, which is an error for fn.
+	MaxDepth int
+}
+
+// A Visit is what Walk calls for each file. With err, n is what could not be
+// read or entered, or the directory of which it is nil's: an unreadable child
+// comes as its directory, with an error that names it. fs.SkipDir leaves out
+// what is below a directory, fs.SkipAll ends the walk; any other error ends it
+// and is returned.
+type Visit func(n *Node, err error) error
+
+// Walk visits start and what is below it: a directory before what is in it, the
+// files of one sorted by the guest's bytes of their names. Links are not
+// followed. A directory that was met before (a loop, or a tree that unfolds
+// without end) is an error for fn and not entered.
+func Walk(ctx context.Context, start *Node, o *WalkOptions, fn Visit) error {
+	w := walk{ctx: ctx, fn: fn, seen: map[dirID]bool{}, maxDepth: MaxDepth}
+	if o != nil {
+		w.one = o.OneFilesystem
+		if o.MaxDepth > 0 {
+			w.maxDepth = o.MaxDepth
+		}
+	}
+	err := w.visit(start)
+	if err == fs.SkipAll || err == fs.SkipDir {
+		return nil
+	}
+	return err
+}
+
+type walk struct {
+	ctx      context.Context
+	fn       Visit
+	seen     map[dirID]bool
+	one      bool
+	maxDepth int
+}
+
+// dirID tells directories apart.
+type dirID struct {
+	fsys  string
+	ino   uint64
+	ctime int64
+}
+
+func (w *walk) visit(n *Node) error {
+	err := w.fn(n, nil)
+	if !n.Stat().Mode.IsDir() {
+		return err
+	}
+	if err == fs.SkipDir || err == nil && w.one && n.Mounted() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.enter(n); err != nil {
+		return skipped(w.fn(n, err))
+	}
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	children, err := n.Children()
+	if err != nil {
+		if err := w.fn(n, err); err != nil {
+			return skipped(err)
+		}
+	}
+	for i, c := range children {
+		if i&0xFF == 0xFF {
+			if err := w.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		child, err := c.Node()
+		if err != nil {
+			err = w.fn(n, err)
+		} else {
+			err = w.visit(child)
+		}
+		if err != nil && err != fs.SkipDir {
+			return err
+		}
+	}
+	return nil
+}
+
+// skipped takes fs.SkipDir for what it means of a directory that is not entered.
+func skipped(err error) error {
+	if err == fs.SkipDir {
+		return nil
+	}
+	return err
+}
+
+// enter refuses a directory that the walk was in before, and one too deep.
+func (w *walk) enter(n *Node) error {
+	if n.depth >= w.maxDepth {
+		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLimit, "it lies more than %d directories deep", w.maxDepth))
+	}
+	st := n.Stat()
+	if st.Ino == 0 { // the driver has no numbers
+		return nil
+	}
+	id := dirID{n.fsys, st.Ino, st.Ctime.UnixNano()}
+	if w.seen[id] {
+		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLoop, "it was met before"))
+	}
+	w.seen[id] = true
+	return nil
+}
