@@ -336,7 +336,7 @@ func (f *File) most() int {
 		switch c := z.c.(type) {
 		case *xzCodec:
 			if c.lz != nil {
-				window = max(window, int64(len(c.lz.dict)))
+				window = max(window, int64(c.lz.DictLen()))
 			}
 		case *zstdCodec:
 			window = max(window, c.window)

@@ -6,62 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash"
-	"hash/crc32"
-	"hash/crc64"
 	"io"
 	"math"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/xz"
 )
-
-const (
-	xzMagic       = "\xfd7zXZ\x00"
-	xzFooterMagic = "YZ"
-	xzHeaderLen   = 12 // of the header and the footer of a stream
-	xzMaxVLI      = math.MaxInt64
-)
-
-// The kinds of checksums of blocks.
-const (
-	xzNone   = 0
-	xzCRC32  = 1
-	xzCRC64  = 4
-	xzSHA256 = 10
-)
-
-var crc64Table = crc64.MakeTable(crc64.ECMA)
-
-// xzSum makes the checksum of a kind, nil for xzNone.
-func xzSum(check byte) (hash.Hash, error) {
-	switch check {
-	case xzNone:
-		return nil, nil
-	case xzCRC32:
-		return crc32.NewIEEE(), nil
-	case xzCRC64:
-		return crc64.New(crc64Table), nil
-	case xzSHA256:
-		return sha256.New(), nil
-	}
-	return nil, block.Errorf("xz", "stream header", -1, block.ErrUnsupported, "checksums of the kind %d", check)
-}
-
-// sumBytes are the bytes of a checksum as a block ends with them.
-func sumBytes(h hash.Hash, check byte) []byte {
-	b := h.Sum(nil)
-	if check != xzSHA256 { // little-endian
-		for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
-			b[i], b[j] = b[j], b[i]
-		}
-	}
-	return b
-}
-
-var filterNames = map[uint64]string{3: "delta", 4: "x86", 5: "PowerPC", 6: "IA-64", 7: "ARM", 8: "ARM-Thumb", 9: "SPARC", 10: "ARM64", 11: "RISC-V"}
-
-const filterLZMA2 = 0x21
 
 // xzCodec reads streams, block by block.
 type xzCodec struct {
@@ -71,7 +22,7 @@ type xzCodec struct {
 	partial bool // the stream did not start here, so its index cannot be held to what was seen
 	later   bool // a stream has ended
 	seen    xzRecords
-	lz      *lzma2
+	lz      *xz.LZMA2
 }
 
 func newXzCodec(at point, maxDict int64) *xzCodec {
@@ -127,7 +78,7 @@ func (c *xzCodec) open(in *input) (io.Reader, error) {
 // startStream reads the header of a stream, and the padding before it. It
 // returns io.EOF at the end of the file.
 func (c *xzCodec) startStream(in *input) error {
-	var b [xzHeaderLen]byte
+	var b [xz.HeaderLen]byte
 	for { // padding comes in fours
 		if _, err := io.ReadFull(in, b[:4]); err != nil {
 			if err == io.EOF && !c.later {
@@ -135,38 +86,19 @@ func (c *xzCodec) startStream(in *input) error {
 			}
 			return err
 		}
-		if !c.later || b != [xzHeaderLen]byte{} {
+		if !c.later || b != [xz.HeaderLen]byte{} {
 			break
 		}
 	}
 	if err := full(in, b[4:]); err != nil {
 		return err
 	}
-	check, err := xzStreamHeader(b[:])
+	check, err := xz.StreamHeader(b[:])
 	if err != nil {
 		return err
 	}
 	c.check, c.inside, c.partial, c.seen = check, true, false, xzRecords{}
 	return nil
-}
-
-// xzStreamHeader decodes the header of a stream.
-func xzStreamHeader(b []byte) (check byte, err error) {
-	if string(b[:6]) != xzMagic {
-		return 0, errHeader
-	}
-	if crc32.ChecksumIEEE(b[6:8]) != binary.LittleEndian.Uint32(b[8:]) {
-		return 0, errors.New("the checksum of the stream header is wrong")
-	}
-	return xzFlags(b[6:8])
-}
-
-func xzFlags(b []byte) (check byte, err error) {
-	if b[0] != 0 || b[1] > 15 {
-		return 0, block.Errorf("xz", "stream flags", -1, block.ErrUnsupported, "%x", b[:2])
-	}
-	_, err = xzSum(b[1])
-	return b[1], err
 }
 
 // openBlock reads the header of a block whose first byte was size.
@@ -176,72 +108,29 @@ func (c *xzCodec) openBlock(in *input, size byte) (io.Reader, error) {
 	if err := full(in, h[1:]); err != nil {
 		return nil, err
 	}
-	body := h[:len(h)-4]
-	if crc32.ChecksumIEEE(body) != binary.LittleEndian.Uint32(h[len(body):]) {
-		return nil, errors.New("the checksum of a block header is wrong")
+	header, err := xz.ParseBlock(h)
+	if err != nil {
+		return nil, err
 	}
-	b := &xzBlock{c: c, in: in, start: in.off() - int64(len(h)), packed: -1, size: -1}
-	flags := body[1]
-	rest := body[2:]
-	var err error
-	next := func() (v uint64) {
-		if err == nil {
-			v, rest, err = vli(rest)
-		}
-		return v
+	b := &xzBlock{c: c, in: in, start: in.off() - int64(len(h)), packed: header.Packed, size: header.Size}
+	if len(header.Filters) > 0 {
+		return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "the filter %s", header.Filters[0])
 	}
-	if flags&0x3c != 0 {
-		return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "flags %#x", flags)
-	}
-	if flags&0x40 != 0 {
-		b.packed = int64(next())
-	}
-	if flags&0x80 != 0 {
-		b.size = int64(next())
-	}
-	dict := int64(-1)
-	for range int(flags&3) + 1 {
-		id, n := next(), next()
-		if err == nil && n > uint64(len(rest)) {
-			err = errors.New("a block header ends inside of a filter")
-		}
-		if err != nil {
-			return nil, err
-		}
-		if id != filterLZMA2 {
-			name := filterNames[id]
-			if name == "" {
-				name = fmt.Sprintf("%#x", id)
-			}
-			return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "the filter %s", name)
-		}
-		if n != 1 || rest[0] > 40 || dict >= 0 {
-			return nil, errors.New("the LZMA2 filter of a block is wrong")
-		}
-		if v := rest[0]; v == 40 {
-			dict = math.MaxUint32
-		} else {
-			dict = int64(2|v&1) << (v/2 + 11)
-		}
-		rest = rest[n:]
-	}
-	if len(bytes.TrimLeft(rest, "\x00")) > 0 {
-		return nil, block.Errorf("xz", "block header", b.start, block.ErrUnsupported, "it has more than is known")
-	}
+	dict := header.Dict
 	if b.size >= 0 {
 		dict = min(dict, max(b.size, 4096)) // no match is further away
 	}
 	if dict > c.maxDict {
 		return nil, block.Errorf("xz", "block header", b.start, block.ErrLimit, "a dictionary of %d bytes, at most %d are allowed", dict, c.maxDict)
 	}
-	if b.sum, err = xzSum(c.check); err != nil {
+	if b.sum, err = xz.Sum(c.check); err != nil {
 		return nil, err
 	}
 	if c.lz == nil {
-		c.lz = &lzma2{}
+		c.lz = &xz.LZMA2{}
 	}
 	b.data = in.off()
-	c.lz.reset(in, int(dict))
+	c.lz.Reset(in, int(dict))
 	return b, nil
 }
 
@@ -289,7 +178,7 @@ func (b *xzBlock) end() error {
 		if err := full(b.in, got); err != nil {
 			return err
 		}
-		if !bytes.Equal(got, sumBytes(b.sum, b.c.check)) {
+		if !bytes.Equal(got, xz.SumBytes(b.sum, b.c.check)) {
 			return errors.New("the checksum of a block is wrong")
 		}
 		unpadded += int64(len(got))
@@ -302,18 +191,18 @@ func (b *xzBlock) end() error {
 func (c *xzCodec) endStream(in *input) error {
 	start := in.off() - 1
 	var got xzRecords
-	if err := readXzIndex(in.Reader, func(unpadded, size uint64) error { got.add(unpadded, size); return nil }); err != nil {
+	if err := xz.ReadIndex(in.Reader, func(unpadded, size uint64) error { got.add(unpadded, size); return nil }); err != nil {
 		return err
 	}
 	if !c.partial && !got.same(&c.seen) {
 		return errors.New("the index does not list the blocks that were read")
 	}
 	indexLen := in.off() - start
-	var b [xzHeaderLen]byte
+	var b [xz.HeaderLen]byte
 	if err := full(in, b[:]); err != nil {
 		return err
 	}
-	n, check, err := xzFooter(b[:])
+	n, check, err := xz.Footer(b[:])
 	if err != nil {
 		return err
 	}
@@ -324,104 +213,6 @@ func (c *xzCodec) endStream(in *input) error {
 	return nil
 }
 
-// xzFooter decodes the footer of a stream: the length of the index before it,
-// and the kind of checksums.
-func xzFooter(b []byte) (indexLen int64, check byte, err error) {
-	if string(b[10:12]) != xzFooterMagic || crc32.ChecksumIEEE(b[4:10]) != binary.LittleEndian.Uint32(b) {
-		return 0, 0, errors.New("the footer of a stream is wrong")
-	}
-	check, err = xzFlags(b[8:10])
-	return (int64(binary.LittleEndian.Uint32(b[4:])) + 1) * 4, check, err
-}
-
-// readXzIndex reads an index behind its first byte, a zero.
-func readXzIndex(r io.ByteReader, each func(unpadded, size uint64) error) error {
-	sum := crc32.NewIEEE()
-	n := int64(0)
-	byteOf := func() (byte, error) {
-		b, err := r.ReadByte()
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		if err == nil {
-			sum.Write([]byte{b})
-			n++
-		}
-		return b, err
-	}
-	number := func() (uint64, error) {
-		var v uint64
-		for shift := 0; ; shift += 7 {
-			b, err := byteOf()
-			if err != nil {
-				return 0, err
-			}
-			v |= uint64(b&0x7f) << shift
-			switch {
-			case b < 0x80 && (b != 0 || shift == 0):
-				return v, nil
-			case b == 0 || shift == 56:
-				return 0, errors.New("the index holds a number that is none")
-			}
-		}
-	}
-	sum.Write([]byte{0})
-	n++
-	count, err := number()
-	if err != nil {
-		return err
-	}
-	for ; count > 0; count-- {
-		unpadded, err := number()
-		if err != nil {
-			return err
-		}
-		size, err := number()
-		if err != nil {
-			return err
-		}
-		if unpadded < 5 {
-			return errors.New("the index lists a block that cannot be")
-		}
-		if err := each(unpadded, size); err != nil {
-			return err
-		}
-	}
-	for n%4 != 0 {
-		if b, err := byteOf(); err != nil {
-			return err
-		} else if b != 0 {
-			return errors.New("the padding of the index is not zero")
-		}
-	}
-	want := sum.Sum32()
-	var b [4]byte
-	for i := range b {
-		if b[i], err = byteOf(); err != nil {
-			return err
-		}
-	}
-	if binary.LittleEndian.Uint32(b[:]) != want {
-		return errors.New("the checksum of the index is wrong")
-	}
-	return nil
-}
-
-// vli decodes a number of at most 63 bits and returns what follows it.
-func vli(b []byte) (uint64, []byte, error) {
-	var v uint64
-	for i, c := range b {
-		v |= uint64(c&0x7f) << (7 * i)
-		switch {
-		case c < 0x80 && (c != 0 || i == 0):
-			return v, b[i+1:], nil
-		case c == 0 || i == 8:
-			return 0, nil, errors.New("a number is none")
-		}
-	}
-	return 0, nil, errors.New("a number does not end")
-}
-
 // xzPoints reads the indexes of all streams from the end of the file, and
 // returns where blocks start, in order, and the size of everything.
 func xzPoints(r block.Reader) (points []point, size int64, err error) {
@@ -430,28 +221,28 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 		check                  byte
 	}
 	var streams []stream
-	b := make([]byte, xzHeaderLen)
+	b := make([]byte, xz.HeaderLen)
 	for at := r.Size(); at > 0 || len(streams) == 0; {
 		if at, err = xzPadding(r, at); err != nil {
 			return nil, 0, err
 		}
-		if at < 2*xzHeaderLen {
+		if at < 2*xz.HeaderLen {
 			return nil, 0, io.ErrUnexpectedEOF
 		}
-		if err := block.ReadFull(r, b, at-xzHeaderLen); err != nil {
+		if err := block.ReadFull(r, b, at-xz.HeaderLen); err != nil {
 			return nil, 0, err
 		}
-		indexLen, check, err := xzFooter(b)
+		indexLen, check, err := xz.Footer(b)
 		if err != nil {
-			return nil, 0, block.Errorf("xz", "stream footer", at-xzHeaderLen, block.ErrTruncated, "%v", err)
+			return nil, 0, block.Errorf("xz", "stream footer", at-xz.HeaderLen, block.ErrTruncated, "%v", err)
 		}
-		index := at - xzHeaderLen - indexLen
-		if index < xzHeaderLen {
-			return nil, 0, block.Errorf("xz", "stream footer", at-xzHeaderLen, block.ErrCorrupt, "an index of %d bytes", indexLen)
+		index := at - xz.HeaderLen - indexLen
+		if index < xz.HeaderLen {
+			return nil, 0, block.Errorf("xz", "stream footer", at-xz.HeaderLen, block.ErrCorrupt, "an index of %d bytes", indexLen)
 		}
 		blocks := int64(0)
 		if err := xzIndexAt(r, index, indexLen, func(unpadded, _ uint64) error {
-			if unpadded > uint64(index-xzHeaderLen-blocks) {
+			if unpadded > uint64(index-xz.HeaderLen-blocks) {
 				return errors.New("the index lists more than the file has")
 			}
 			blocks += int64(unpadded+3) &^ 3 // no more than that: all places are multiples of 4
@@ -459,7 +250,7 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 		}); err != nil {
 			return nil, 0, block.Errorf("xz", "index", index, block.ErrCorrupt, "%v", err)
 		}
-		start := index - blocks - xzHeaderLen
+		start := index - blocks - xz.HeaderLen
 		streams = append(streams, stream{start, index, indexLen, check})
 		if len(streams) > 1<<20 {
 			return nil, 0, block.Errorf("xz", "file", -1, block.ErrLimit, "more than %d streams", 1<<20)
@@ -472,10 +263,10 @@ func xzPoints(r block.Reader) (points []point, size int64, err error) {
 		if err := block.ReadFull(r, b, s.start); err != nil {
 			return nil, 0, err
 		}
-		if check, err := xzStreamHeader(b); err != nil || check != s.check {
+		if check, err := xz.StreamHeader(b); err != nil || check != s.check {
 			return nil, 0, block.Errorf("xz", "stream header", s.start, block.ErrCorrupt, "it does not fit to the footer at %#x", s.index+s.indexLen)
 		}
-		off := s.start + xzHeaderLen
+		off := s.start + xz.HeaderLen
 		if err := xzIndexAt(r, s.index, s.indexLen, func(unpadded, n uint64) error {
 			if n > uint64(math.MaxInt64-size) {
 				return errors.New("it is too large")
@@ -523,7 +314,7 @@ func xzIndexAt(r block.Reader, off, n int64, each func(unpadded, size uint64) er
 	if b != 0 {
 		return errors.New("there is none")
 	}
-	if err := readXzIndex(in, each); err != nil {
+	if err := xz.ReadIndex(in, each); err != nil {
 		return err
 	}
 	if _, err := in.ReadByte(); err != io.EOF {

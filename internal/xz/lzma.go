@@ -1,42 +1,48 @@
-package wrapped
+package xz
 
-import (
-	"encoding/binary"
-	"errors"
-	"io"
-)
+import "encoding/binary"
 
-// What an LZMA2 chunk may hold.
-const (
-	maxChunkIn  = 64 << 10
-	maxChunkOut = 2 << 20
-)
-
-var errLZMA = errors.New("what is compressed is damaged")
-
-// lzma2 decodes a sequence of LZMA2 chunks. Its memory is the dictionary and the
-// input of one chunk.
-type lzma2 struct {
-	r    io.Reader
-	dict []byte // a ring
+// lzma decodes what LZMA has compressed. Its output is a window, which is a ring.
+type lzma struct {
+	dict []byte // the ring
 	pos  int    // of the next byte in it
 	full int    // how many bytes before pos are valid
-	in   []byte // the chunk
-	left int    // bytes that the chunk still gives
-	raw  bool   // it is not compressed
-
-	fresh, props bool // a chunk has reset the dictionary, and set the properties
-	done         bool
 
 	rc        rangeDecoder
 	lc, lp    uint
 	posMask   uint32
 	state     int
 	rep       [4]uint32
-	copyLen   int // of a match that was cut by the end of p
+	copyLen   int // of a match that was cut by the end of what was asked for
 	processed uint32
 
 	probs lzmaProbs
+}
+
+// setProps takes the byte that lc, lp and pb are packed into.
+func (d *lzma) setProps(v byte) error {
+	if v >= 9*5*5 {
+		return ErrCorrupt
+	}
+	d.lc, d.lp, d.posMask = uint(v%9), uint(v/9%5), 1<<(v/45)-1
+	if d.lc+d.lp > 4 {
+		return ErrCorrupt
+	}
+	return nil
+}
+
+// resetState forgets all that was learnt.
+func (d *lzma) resetState() {
+	d.probs.reset(0x300 << (d.lc + d.lp))
+	d.state, d.rep = 0, [4]uint32{}
+}
+
+func (d *lzma) advance(n int) {
+	if d.pos += n; d.pos == len(d.dict) {
+		d.pos = 0
+	}
+	d.full = min(d.full+n, len(d.dict))
+	d.processed += uint32(n)
 }
 
 // lzmaProbs are the adaptive probabilities. Names are those of the LZMA
@@ -86,128 +92,6 @@ func (p *lzmaProbs) reset(literals int) {
 	p.repLength.reset()
 }
 
-// reset starts a new sequence.
-func (d *lzma2) reset(r io.Reader, dict int) {
-	if cap(d.dict) < dict {
-		d.dict = make([]byte, dict)
-	}
-	d.dict = d.dict[:dict]
-	if d.in == nil {
-		d.in = make([]byte, maxChunkIn)
-	}
-	d.r, d.pos, d.full, d.left, d.copyLen = r, 0, 0, 0, 0
-	d.fresh, d.props, d.done = false, false, false
-}
-
-// Read implements io.Reader. It returns io.EOF behind the end mark, and has
-// read no further.
-func (d *lzma2) Read(p []byte) (int, error) {
-	for d.left == 0 {
-		if d.done {
-			return 0, io.EOF
-		}
-		if err := d.chunk(); err != nil {
-			return 0, err
-		}
-	}
-	n := min(len(p), d.left, len(d.dict))
-	from := d.pos
-	if d.raw {
-		for got := 0; got < n; {
-			q := d.dict[d.pos:min(len(d.dict), d.pos+n-got)]
-			if err := full(d.r, q); err != nil {
-				return 0, err
-			}
-			got += len(q)
-			d.advance(len(q))
-		}
-	} else if err := d.decode(n); err != nil {
-		return 0, err
-	}
-	m := copy(p[:n], d.dict[from:])
-	copy(p[m:n], d.dict)
-	d.left -= n
-	if d.left == 0 && !d.raw && !(d.copyLen == 0 && d.rc.finished()) {
-		return 0, errLZMA
-	}
-	return n, nil
-}
-
-func (d *lzma2) advance(n int) {
-	if d.pos += n; d.pos == len(d.dict) {
-		d.pos = 0
-	}
-	d.full = min(d.full+n, len(d.dict))
-	d.processed += uint32(n)
-}
-
-// chunk reads the header of the next chunk, and its input if it is compressed.
-func (d *lzma2) chunk() error {
-	var h [6]byte
-	if err := full(d.r, h[:1]); err != nil {
-		return err
-	}
-	control := h[0]
-	switch {
-	case control == 0:
-		d.done = true
-		return nil
-	case control == 1 || control >= 0xe0:
-		d.fresh, d.full, d.processed = true, 0, 0
-	case !d.fresh:
-		return errLZMA
-	}
-	if control < 0x80 {
-		if control > 2 {
-			return errLZMA
-		}
-		if err := full(d.r, h[1:3]); err != nil {
-			return err
-		}
-		d.raw, d.left = true, int(binary.BigEndian.Uint16(h[1:]))+1
-		if control == 1 {
-			d.props = false
-		}
-		return nil
-	}
-	n := 5
-	if control >= 0xc0 {
-		n = 6
-	}
-	if err := full(d.r, h[1:n]); err != nil {
-		return err
-	}
-	d.raw = false
-	d.left = int(control&0x1f)<<16 + int(binary.BigEndian.Uint16(h[1:])) + 1
-	in := d.in[:int(binary.BigEndian.Uint16(h[3:]))+1]
-	switch {
-	case control >= 0xc0:
-		v := uint(h[5])
-		if v >= 9*5*5 {
-			return errLZMA
-		}
-		d.lc, d.lp = v%9, v/9%5
-		if d.lc+d.lp > 4 {
-			return errLZMA
-		}
-		d.posMask = 1<<(v/45) - 1
-		d.props = true
-		fallthrough
-	case control >= 0xa0:
-		if !d.props {
-			return errLZMA
-		}
-		d.probs.reset(0x300 << (d.lc + d.lp))
-		d.state, d.rep = 0, [4]uint32{}
-	case !d.props:
-		return errLZMA
-	}
-	if err := full(d.r, in); err != nil {
-		return err
-	}
-	return d.rc.init(in)
-}
-
 // A rangeDecoder takes bits out of the input of a chunk.
 type rangeDecoder struct {
 	rng, code uint32
@@ -217,10 +101,15 @@ type rangeDecoder struct {
 
 func (rc *rangeDecoder) init(in []byte) error {
 	if len(in) < 5 || in[0] != 0 {
-		return errLZMA
+		return ErrCorrupt
 	}
-	*rc = rangeDecoder{rng: 0xffffffff, code: binary.BigEndian.Uint32(in[1:]), in: in[5:]}
+	rc.start(in)
 	return nil
+}
+
+// start takes the first bytes of in, which has at least five.
+func (rc *rangeDecoder) start(in []byte) {
+	*rc = rangeDecoder{rng: 0xffffffff, code: binary.BigEndian.Uint32(in[1:]), in: in[5:]}
 }
 
 func (rc *rangeDecoder) normalize() {
@@ -302,7 +191,7 @@ func (rc *rangeDecoder) length(l *lengthProbs, pos uint32) int {
 }
 
 // decode puts n more bytes into the dictionary.
-func (d *lzma2) decode(n int) error {
+func (d *lzma) decode(n int) error {
 	rc, p := &d.rc, &d.probs
 	for n > 0 {
 		if d.copyLen > 0 {
@@ -315,7 +204,7 @@ func (d *lzma2) decode(n int) error {
 			continue
 		}
 		if rc.past {
-			return errLZMA
+			return ErrCorrupt
 		}
 		pos := d.processed & d.posMask
 		at := d.state<<4 + int(pos)
@@ -334,7 +223,7 @@ func (d *lzma2) decode(n int) error {
 				d.state = 10
 			}
 			if d.rep[0] == 0xffffffff { // the end mark of LZMA, which LZMA2 has not
-				return errLZMA
+				return ErrCorrupt
 			}
 			continue
 		}
@@ -372,13 +261,13 @@ func (d *lzma2) decode(n int) error {
 		}
 	}
 	if rc.past {
-		return errLZMA
+		return ErrCorrupt
 	}
 	return nil
 }
 
 // before returns the byte at a distance, counted from 0.
-func (d *lzma2) before(dist int) byte {
+func (d *lzma) before(dist int) byte {
 	i := d.pos - 1 - dist
 	if i < 0 {
 		i += len(d.dict)
@@ -386,7 +275,7 @@ func (d *lzma2) before(dist int) byte {
 	return d.dict[i]
 }
 
-func (d *lzma2) literal() {
+func (d *lzma) literal() {
 	rc := &d.rc
 	prev := uint32(0)
 	if d.full > 0 {
@@ -423,7 +312,7 @@ func (d *lzma2) literal() {
 }
 
 // distance decodes how far back a match lies, counted from 0.
-func (d *lzma2) distance() uint32 {
+func (d *lzma) distance() uint32 {
 	rc, p := &d.rc, &d.probs
 	slot := rc.tree(p.posSlot[min(d.copyLen-2, 3)][:], 6)
 	if slot < 4 {
@@ -439,9 +328,9 @@ func (d *lzma2) distance() uint32 {
 }
 
 // copyMatch copies n bytes from the distance of the match.
-func (d *lzma2) copyMatch(n int) error {
+func (d *lzma) copyMatch(n int) error {
 	if int64(d.rep[0]) >= int64(d.full) {
-		return errLZMA
+		return ErrCorrupt
 	}
 	dist := int(d.rep[0]) + 1
 	for n > 0 {
