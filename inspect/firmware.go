@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 )
 
 // boot collects what the disks can be booted by.
@@ -60,7 +61,7 @@ func (rep *Report) findEFI(ctx context.Context, b *boot, v *Volume, o *Options) 
 		return
 	}
 	t := rep.treeOf(ctx, v.fsys, v.Name, o)
-	dir := t.fold("EFI")
+	dir := t.Fold("EFI")
 	if dir == "" {
 		if v.isESP() {
 			b.because(v.Name, "", "an EFI system partition by its type, without a boot loader")
@@ -68,13 +69,13 @@ func (rep *Report) findEFI(ctx context.Context, b *boot, v *Volume, o *Options) 
 		return
 	}
 	found := 0
-	for _, vendor := range t.list(dir) {
+	for _, vendor := range t.List(dir) {
 		if !vendor.IsDir() {
 			continue
 		}
 		at := path.Join(dir, vendor.Name())
 		found += b.loaders(t, v.Name, at, vendor.Name())
-		if boot := path.Join(at, "Boot"); strings.EqualFold(vendor.Name(), "Microsoft") && t.isDir(boot) {
+		if boot := path.Join(at, "Boot"); strings.EqualFold(vendor.Name(), "Microsoft") && t.IsDir(boot) {
 			found += b.loaders(t, v.Name, boot, vendor.Name())
 		}
 	}
@@ -86,15 +87,15 @@ func (rep *Report) findEFI(ctx context.Context, b *boot, v *Volume, o *Options) 
 }
 
 // loaders notes the programs of EFI in a directory, and returns how many.
-func (b *boot) loaders(t *tree, volume, dir, vendor string) int {
+func (b *boot) loaders(t *guest.Tree, volume, dir, vendor string) int {
 	found := 0
-	for _, f := range t.list(dir) {
+	for _, f := range t.List(dir) {
 		name := path.Join(dir, f.Name())
-		if !strings.EqualFold(path.Ext(f.Name()), ".efi") || !t.isFile(name) {
+		if !strings.EqualFold(path.Ext(f.Name()), ".efi") || !t.IsFile(name) {
 			continue
 		}
 		if found++; found <= 16 {
-			b.because(volume, shown(name), loaderDetail(vendor, f.Name()))
+			b.because(volume, guest.Shown(name), loaderDetail(vendor, f.Name()))
 		}
 	}
 	return found
@@ -104,8 +105,8 @@ func (b *boot) loaders(t *tree, volume, dir, vendor string) int {
 func loaderDetail(dir, name string) string {
 	base := strings.ToLower(name)
 	switch {
-	case strings.EqualFold(dir, "BOOT") && efiArch(name) != "":
-		return "the loader that firmware of " + efiArch(name) + " takes by default"
+	case strings.EqualFold(dir, "BOOT") && guest.EFIArch(name) != "":
+		return "the loader that firmware of " + guest.EFIArch(name) + " takes by default"
 	case strings.EqualFold(dir, "Linux"):
 		return "a unified kernel image"
 	case strings.HasPrefix(base, "shim"):

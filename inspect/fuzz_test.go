@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
@@ -26,7 +27,7 @@ func detect(t *testing.T, m fstest.MapFS) *Report {
 func fit(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, s := range texts {
-		if !utf8.ValidString(s) || len(s) > 3*maxValue+256 { // each byte may become a U+FFFD
+		if !utf8.ValidString(s) || len(s) > 3*guest.MaxValue+256 { // each byte may become a U+FFFD
 			t.Fatalf("unfit: %.80q (%d bytes)", s, len(s))
 		}
 	}
@@ -41,8 +42,8 @@ func FuzzRelease(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, a := range assignments(b) {
-			if !isVariable(a.name) || a.line < 1 || a.line > strings.Count(string(b), "\n")+1 {
+		for _, a := range guest.Assignments(b) {
+			if !guest.IsVariable(a.Name) || a.Line < 1 || a.Line > strings.Count(string(b), "\n")+1 {
 				t.Fatalf("%+v", a)
 			}
 		}
@@ -71,7 +72,7 @@ func FuzzFstab(f *testing.F) {
 		s := rep.Systems[0]
 		for _, m := range s.Mounts {
 			fit(t, m.Spec, m.Path, m.Type, m.Options, m.Reason)
-			if m.Path != "" && !fs.ValidPath(guestPath(m.Path)) {
+			if m.Path != "" && !fs.ValidPath(guest.Name(m.Path)) {
 				t.Fatalf("path %q", m.Path)
 			}
 			if m.Volume == "" && m.Reason == "" || m.Merged && m.Volume == "" {
@@ -123,6 +124,6 @@ func FuzzBoot(f *testing.F) {
 			}
 		}
 		bootCode(b)
-		kernelArch(b)
+		guest.KernelArch(b)
 	})
 }

@@ -29,9 +29,9 @@ func elf(class, data byte, machine uint16) *fstest.MapFile {
 	return &fstest.MapFile{Data: b, Mode: 0o755}
 }
 
-// guest makes a report of volumes that are given by their files, as if they
+// guestOf makes a report of volumes that are given by their files, as if they
 // were partitions of one disk.
-func guest(t *testing.T, volumes ...*Volume) *Report {
+func guestOf(t *testing.T, volumes ...*Volume) *Report {
 	t.Helper()
 	rep := &Report{}
 	for _, v := range volumes {
@@ -60,7 +60,7 @@ func vol(t *testing.T, name string, m fstest.MapFS) *Volume {
 // one inspects a guest of one volume, which must have one system.
 func one(t *testing.T, m fstest.MapFS) (*System, *Report) {
 	t.Helper()
-	rep := guest(t, vol(t, "gpt1", m))
+	rep := guestOf(t, vol(t, "gpt1", m))
 	if len(rep.Systems) != 1 {
 		t.Fatalf("%d systems, want 1; problems: %v", len(rep.Systems), rep.Problems())
 	}

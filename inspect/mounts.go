@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,28 +10,15 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/linux"
+	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// fstabPaths are where a Linux root keeps its fstab; the last is the system
-// profile of NixOS.
-var fstabPaths = [...]string{"etc/fstab", "nix/var/nix/profiles/system/etc/fstab"}
-
 // readFstab lists what the system mounts, and finds the volumes.
-func (rep *Report) readFstab(r *root) {
-	for _, name := range fstabPaths {
-		b, ok := r.text(name)
-		if !ok {
-			continue
-		}
-		r.because("mounts", name, 0, "")
-		for i, e := range parseFstab(b) {
-			if i >= maxMounts {
-				r.problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d entries", maxMounts))
-				break
-			}
-			r.sys.Mounts = append(r.sys.Mounts, rep.mount(r, e, name))
-		}
-		return
+func (rep *Report) readFstab(ctx context.Context, fsys fs.FS, sys *System, o *system.Options) {
+	for _, e := range linux.Mounts(ctx, fsys, sys, o) {
+		sys.Mounts = append(sys.Mounts, rep.mount(sys, e, o))
 	}
 }
 
@@ -38,30 +26,27 @@ func (rep *Report) readFstab(r *root) {
 // clearly, one of the volumes of these disks.
 var ErrUnresolved = errors.New("unresolved device")
 
-// mount makes a Mount of an entry.
-func (rep *Report) mount(r *root, e fstabEntry, name string) Mount {
-	m := Mount{Spec: r.value(e.spec, name, e.line), Type: r.value(e.typ, name, e.line), Options: r.value(e.options, name, e.line), Line: e.line}
-	if e.typ != "swap" && strings.HasPrefix(e.path, "/") && len(e.path) <= maxValue {
-		m.Path = shown(guestPath(e.path))
-	}
-	d := parseSpec(e)
-	v, reason := rep.resolve(d, r.sys.Volume)
+// mount finds the volume of an entry.
+func (rep *Report) mount(sys *System, e linux.Entry, o *system.Options) Mount {
+	m, d := e.Mount, e.Device
+	where := fmt.Sprintf("/%s line %d", e.File, e.Line)
+	v, reason := rep.resolve(d, sys.Volume)
 	m.Reason = reason
 	if v != nil {
-		m.Volume, m.By, m.Guess = v.Name, d.by, d.by == "device name"
+		m.Volume, m.By, m.Guess = v.Name, d.By, d.By == "device name"
 	}
 	if m.Path == "/" {
-		if m.Volume != r.sys.Volume {
+		if m.Volume != sys.Volume {
 			if m.Volume != "" {
-				r.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, e.line), -1, block.ErrCorrupt,
-					"it says that the root is %s (%s), and it is on %s", m.Spec, m.Volume, r.sys.Volume))
+				o.Problem(block.Errorf("", where, -1, block.ErrCorrupt,
+					"it says that the root is %s (%s), and it is on %s", m.Spec, m.Volume, sys.Volume))
 			}
-			m.Volume, m.By, m.Reason = r.sys.Volume, "root", ""
+			m.Volume, m.By, m.Reason = sys.Volume, "root", ""
 		}
 		m.Merged = true
 	}
-	if m.Volume == "" && d.by != "" {
-		r.problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, e.line), -1, ErrUnresolved, "%s: %s", m.Spec, reason))
+	if m.Volume == "" && d.By != "" {
+		o.Problem(block.Errorf("", where, -1, ErrUnresolved, "%s: %s", m.Spec, reason))
 	}
 	return m
 }
@@ -69,9 +54,9 @@ func (rep *Report) mount(r *root, e fstabEntry, name string) Mount {
 // resolve finds the volume that a device of fstab is. Where several match,
 // the one on the disk of the root is taken if it is the only one there: a copy
 // of a disk has the same names.
-func (rep *Report) resolve(d device, rootVolume string) (*Volume, string) {
-	if d.by == "" {
-		return nil, d.reason
+func (rep *Report) resolve(d system.Device, rootVolume string) (*Volume, string) {
+	if d.By == "" {
+		return nil, d.Reason
 	}
 	var hits, near []*Volume
 	home := rep.byName(rootVolume)
@@ -88,43 +73,43 @@ func (rep *Report) resolve(d device, rootVolume string) (*Volume, string) {
 	case len(hits) == 1:
 		return hits[0], ""
 	case len(near) == 1:
-		return near[0], fmt.Sprintf("%d volumes have this %s; this is the one on the disk of the root", len(hits), d.by)
+		return near[0], fmt.Sprintf("%d volumes have this %s; this is the one on the disk of the root", len(hits), d.By)
 	case len(hits) == 0:
-		return nil, fmt.Sprintf("no volume has the %s %s", d.by, strings.ToValidUTF8(d.value, "\uFFFD"))
+		return nil, fmt.Sprintf("no volume has the %s %s", d.By, strings.ToValidUTF8(d.Value, "\uFFFD"))
 	}
 	names := make([]string, 0, 8)
 	for _, v := range hits[:min(len(hits), 8)] {
 		names = append(names, v.Name)
 	}
-	return nil, fmt.Sprintf("%d volumes have this %s: %s", len(hits), d.by, strings.Join(names, ", "))
+	return nil, fmt.Sprintf("%d volumes have this %s: %s", len(hits), d.By, strings.Join(names, ", "))
 }
 
 // is reports whether the volume is what a device names.
-func (v *Volume) is(d device) bool {
-	if v.Status == StatusContainer && d.by != "device name" {
+func (v *Volume) is(d system.Device) bool {
+	if v.Status == StatusContainer && d.By != "device name" {
 		return false
 	}
-	switch d.by {
+	switch d.By {
 	case "uuid":
-		return d.value != "" && strings.EqualFold(v.UUID, d.value)
+		return d.Value != "" && strings.EqualFold(v.UUID, d.Value)
 	case "label":
-		return d.value != "" && v.Label == strings.ToValidUTF8(d.value, "\uFFFD")
+		return d.Value != "" && v.Label == strings.ToValidUTF8(d.Value, "\uFFFD")
 	case "partuuid":
-		return v.Partition != nil && d.value != "" && strings.EqualFold(v.Partition.UUID, d.value)
+		return v.Partition != nil && d.Value != "" && strings.EqualFold(v.Partition.UUID, d.Value)
 	case "partlabel":
-		return v.Partition != nil && d.value != "" && v.Partition.Name == d.value
+		return v.Partition != nil && d.Value != "" && v.Partition.Name == d.Value
 	case "volume name":
-		return v.Name == d.value
+		return v.Name == d.Value
 	case "disk signature":
-		return v.Partition != nil && v.Offset == d.offset && strings.HasPrefix(v.Partition.UUID, d.value+"-")
+		return v.Partition != nil && v.Offset == d.Offset && strings.HasPrefix(v.Partition.UUID, d.Value+"-")
 	case "device name":
-		if v.Disk != d.disk {
+		if v.Disk != d.Disk {
 			return false
 		}
 		if v.Partition == nil {
-			return d.partition == 0 && v.Parent == ""
+			return d.Partition == 0 && v.Parent == ""
 		}
-		return v.Partition.Number == d.partition
+		return v.Partition.Number == d.Partition
 	}
 	return false
 }
@@ -160,13 +145,13 @@ const noAuto = 1 << 63
 // findByType adds the mounts that systemd makes without fstab: those whose
 // partition is the only one of its type on the disk of the root, and whose
 // mount point is an empty folder.
-func (rep *Report) findByType(r *root) {
-	home := rep.byName(r.sys.Volume)
-	if home == nil || home.Partition == nil || r.sys.Root != "/" {
+func (rep *Report) findByType(t *guest.Tree, sys *System) {
+	home := rep.byName(sys.Volume)
+	if home == nil || home.Partition == nil || sys.Root != "/" {
 		return
 	}
 	used := map[string]bool{}
-	for _, m := range r.sys.Mounts {
+	for _, m := range sys.Mounts {
 		used[m.Path] = true
 		used[m.Volume] = true
 	}
@@ -180,22 +165,22 @@ func (rep *Report) findByType(r *root) {
 				hits = append(hits, v)
 			}
 		}
-		if len(hits) != 1 || used[hits[0].Name] || !r.isDir(guestPath(d.path)) || len(r.list(guestPath(d.path))) > 0 {
+		if len(hits) != 1 || used[hits[0].Name] || !t.IsDir(guest.Name(d.path)) || len(t.List(guest.Name(d.path))) > 0 {
 			continue
 		}
 		used[d.path], used[hits[0].Name] = true, true
-		r.sys.Mounts = append(r.sys.Mounts, Mount{Spec: d.typ, Path: d.path, Type: "auto", Volume: hits[0].Name, By: "partition type"})
-		r.sys.Evidence = append(r.sys.Evidence, Evidence{Field: "mounts", Volume: hits[0].Name, Detail: "by its partition type"})
+		sys.Mounts = append(sys.Mounts, Mount{Spec: d.typ, Path: d.path, Type: "auto", Volume: hits[0].Name, By: "partition type"})
+		sys.Evidence = append(sys.Evidence, Evidence{Field: "mounts", Volume: hits[0].Name, Detail: "by its partition type"})
 	}
 }
 
 // join lays the mounts over the root, and says in each what became of it.
-func (rep *Report) join(r *root, base vfs.FS, v *Volume, p place) (vfs.FS, error) {
+func (rep *Report) join(sys *System, base vfs.FS, v *Volume, p system.Place, o *system.Options) (vfs.FS, error) {
 	mounts := []vfs.Mount{{Path: ".", FS: base}}
 	index := map[string]*Mount{} // by path
-	for i := range r.sys.Mounts {
-		m := &r.sys.Mounts[i]
-		at := guestPath(m.Path)
+	for i := range sys.Mounts {
+		m := &sys.Mounts[i]
+		at := guest.Name(m.Path)
 		over, why := rep.merge(m, index)
 		if over == nil {
 			if m.Reason == "" && !m.Merged && m.Type != "swap" {
@@ -207,8 +192,8 @@ func (rep *Report) join(r *root, base vfs.FS, v *Volume, p place) (vfs.FS, error
 		m.Merged = true
 		mounts = append(mounts, vfs.Mount{Path: at, FS: over})
 	}
-	if p.dir != "." { // ostree keeps /var beside the deployments
-		if over, err := vfs.Sub(v.fsys, path.Join(p.dir, "../../var")); err == nil && index["var"] == nil {
+	if p.Dir != "." { // ostree keeps /var beside the deployments
+		if over, err := vfs.Sub(v.fsys, path.Join(p.Dir, "../../var")); err == nil && index["var"] == nil {
 			mounts = append(mounts, vfs.Mount{Path: "var", FS: over})
 		}
 	}
@@ -223,7 +208,7 @@ func (rep *Report) join(r *root, base vfs.FS, v *Volume, p place) (vfs.FS, error
 		}
 		if m := index[pe.Path]; m != nil && m.Merged {
 			m.Merged, m.Reason = false, "the mount point: "+pe.Err.Error()
-			r.problem(err)
+			o.Problem(err)
 		}
 	}
 	return joined, nil
@@ -236,7 +221,7 @@ func (rep *Report) merge(m *Mount, taken map[string]*Mount) (vfs.FS, string) {
 	switch {
 	case m.Path == "" || m.Path == "/" || v == nil:
 		return nil, ""
-	case taken[guestPath(m.Path)] != nil:
+	case taken[guest.Name(m.Path)] != nil:
 		return nil, "an earlier entry mounts something at the same place"
 	case v.fsys == nil:
 		return nil, fmt.Sprintf("the volume is %s: %s", v.Status, v.Reason)
@@ -246,7 +231,7 @@ func (rep *Report) merge(m *Mount, taken map[string]*Mount) (vfs.FS, string) {
 		if !ok || v.Content != "btrfs" {
 			continue
 		}
-		fsys, err := vfs.Sub(v.fsys, guestPath(sub))
+		fsys, err := vfs.Sub(v.fsys, guest.Name(sub))
 		if err != nil {
 			return nil, "the subvolume: " + err.Error()
 		}

@@ -73,7 +73,7 @@ UUID=data-1     /var            ext4    defaults        0       0
 	data := part(vol(t, "gpt7", fstest.MapFS{"x": file("y")}), 0, 7, "", "")
 	data.UUID = "data-1"
 
-	rep := guest(t, esp, root, usr, boot, luks, swap, data, varv)
+	rep := guestOf(t, esp, root, usr, boot, luks, swap, data, varv)
 	if len(rep.Systems) != 1 {
 		t.Fatalf("%d systems", len(rep.Systems))
 	}
@@ -162,7 +162,7 @@ func TestSameNamesOnACopiedDisk(t *testing.T) {
 	r2, h2 := mk("b", 1)
 	x1, x2 := part(vol(t, "a3", fstest.MapFS{"f": file("")}), 0, 3, "", ""), part(vol(t, "a4", fstest.MapFS{"f": file("")}), 0, 4, "", "")
 	x1.UUID, x2.UUID = "x", "x"
-	rep := guest(t, r1, h1, x1, x2, r2, h2)
+	rep := guestOf(t, r1, h1, x1, x2, r2, h2)
 	if len(rep.Systems) != 2 {
 		t.Fatalf("%d systems", len(rep.Systems))
 	}
@@ -185,7 +185,7 @@ func TestRootThatIsNotTheOneOfFstab(t *testing.T) {
 	root := part(vol(t, "gpt1", debianRoot("UUID=other / ext4\n", nil)), 0, 1, "", "")
 	other := part(vol(t, "gpt2", fstest.MapFS{"x": file("")}), 0, 2, "", "")
 	other.UUID = "other"
-	rep := guest(t, root, other)
+	rep := guestOf(t, root, other)
 	if m := rep.Systems[0].Mounts[0]; m.Volume != "gpt1" || m.By != "root" {
 		t.Errorf("root mount: %+v", m)
 	}
@@ -206,7 +206,7 @@ func TestMountsByPartitionType(t *testing.T) {
 	esp.Partition.Type, esp.Content = espType, "vfat"
 	boot := part(vol(t, "gpt5", fstest.MapFS{"loader/entries": dir()}), 0, 5, "", "")
 	boot.Partition.Type, boot.Partition.Attributes = "bc13c2ff-59e6-4262-a352-b275fd6f7172", noAuto
-	rep := guest(t, root, usr, home, esp, boot)
+	rep := guestOf(t, root, usr, home, esp, boot)
 	s := rep.Systems[0]
 	var got []string
 	for _, m := range s.Mounts {
@@ -228,7 +228,7 @@ func TestSubvolumeOfAMount(t *testing.T) {
 	root := part(vol(t, "gpt1", debianRoot("UUID=b /home btrfs subvol=/@home,noatime\nUUID=b /var btrfs subvol=@none\n", nil)), 0, 1, "", "")
 	b := part(&Volume{Name: "gpt2", Content: "btrfs", UUID: "b",
 		fsys: testimg.MapFS(t, fstest.MapFS{"@home/user": file("hi"), "@/x": file("")}, vfs.Info{Type: "btrfs"})}, 0, 2, "", "")
-	rep := guest(t, root, b)
+	rep := guestOf(t, root, b)
 	s := rep.Systems[0]
 	fsys, _ := s.FS()
 	if text, err := fs.ReadFile(fsys, "home/user"); string(text) != "hi" {
@@ -254,7 +254,7 @@ func TestOSTreeDeployments(t *testing.T) {
 		"ostree/deploy/fedora-coreos/var/lib/x": file("shared"),
 		"ostree/repo/config":                    file(""),
 	}
-	rep := guest(t, vol(t, "gpt4", m))
+	rep := guestOf(t, vol(t, "gpt4", m))
 	if len(rep.Systems) != 2 {
 		t.Fatalf("%d systems, want 2: %v", len(rep.Systems), rep.Problems())
 	}
@@ -282,36 +282,8 @@ func TestWhatIsNoRoot(t *testing.T) {
 		"boot":        {"vmlinuz-6": file(""), "grub/grub.cfg": file("")},
 		"files":       {"etc": file("a file"), "usr": file("")},
 	} {
-		if rep := guest(t, vol(t, "disk", m)); len(rep.Systems) != 0 {
+		if rep := guestOf(t, vol(t, "disk", m)); len(rep.Systems) != 0 {
 			t.Errorf("%s is taken for a system: %+v", name, rep.Systems[0])
-		}
-	}
-}
-
-func TestParseSpec(t *testing.T) {
-	for _, c := range []struct {
-		spec string
-		want device
-	}{
-		{`UUID="1-2"`, device{by: "uuid", value: "1-2"}},
-		{`uuid=1-2`, device{by: "uuid", value: "1-2"}},
-		{"/dev/disk/by-uuid/1-2", device{by: "uuid", value: "1-2"}},
-		{`/dev/disk/by-label/my\x20disk`, device{by: "label", value: "my disk"}},
-		{"/dev/sda", device{by: "device name", value: "sda"}},
-		{"/dev/sdab12", device{by: "device name", value: "sdab12", disk: 27, partition: 12}},
-		{"/dev/xvdb2", device{by: "device name", value: "xvdb2", disk: 1, partition: 2}},
-		{"/dev/nvme1n1p3", device{by: "device name", value: "nvme1n1p3", disk: 1, partition: 3}},
-		{"/dev/mmcblk0p1", device{by: "device name", value: "mmcblk0p1", partition: 1}},
-		{"/dev/vg-a/root", device{by: "volume name", value: "lvm:vg-a/root"}},
-		{"/dev/mapper/vg--a-root", device{by: "volume name", value: "lvm:vg-a/root"}},
-		{"/dev/sr0", device{reason: "it is a removable medium"}},
-		{"/dev/sda0", device{reason: "the name of the device says nothing of a volume"}},
-		{"/dev/md0", device{reason: "the name of the device says nothing of a volume"}},
-		{"proc", device{reason: "it is not a disk"}},
-		{"//server/share", device{reason: "it is on the network"}},
-	} {
-		if got := parseSpec(fstabEntry{spec: c.spec}); got != c.want {
-			t.Errorf("%s: got %+v, want %+v", c.spec, got, c.want)
 		}
 	}
 }

@@ -2,14 +2,15 @@ package inspect
 
 import (
 	"github.com/guestkit/guestkit/fs"
+	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/volume"
 )
 
 // What bounds an inspection where Options do not say.
 const (
-	DefaultMaxConfig   = 1 << 20  // bytes
-	DefaultMaxDatabase = 64 << 20 // bytes
-	DefaultMaxPackages = 100000
+	DefaultMaxConfig   = system.DefaultMaxConfig   // bytes
+	DefaultMaxDatabase = system.DefaultMaxDatabase // bytes
+	DefaultMaxPackages = system.DefaultMaxPackages
 )
 
 // Options says how disks are inspected. The zero value, or nil, is safe with
@@ -30,25 +31,4 @@ type Options struct {
 	// MaxPackages bounds the packages of one database; 0 means
 	// DefaultMaxPackages. The list of a larger one is partial.
 	MaxPackages int
-}
-
-func (o *Options) maxConfig() int64 {
-	if o.MaxConfig == 0 {
-		return DefaultMaxConfig
-	}
-	return o.MaxConfig
-}
-
-func (o *Options) maxDatabase() int64 {
-	if o.MaxDatabase == 0 {
-		return DefaultMaxDatabase
-	}
-	return o.MaxDatabase
-}
-
-func (o *Options) maxPackages() int {
-	if o.MaxPackages == 0 {
-		return DefaultMaxPackages
-	}
-	return o.MaxPackages
 }

@@ -1,9 +1,7 @@
 package inspect
 
 import (
-	"errors"
-
-	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/volume"
 )
@@ -18,21 +16,7 @@ type Report struct {
 }
 
 // problem records a fault of a volume or a system.
-func (r *Report) problem(where string, err error) { r.problems.Add(named(where, err)) }
-
-// named says in which volume a fault is.
-func named(where string, err error) error {
-	var e *block.Error
-	if errors.As(err, &e) {
-		what := *e
-		what.What = where + ": " + e.What
-		if e.Format != "" {
-			what.What, what.Format = where+": "+e.Format+": "+e.What, ""
-		}
-		return &what
-	}
-	return &block.Error{What: where, Off: -1, Err: err}
-}
+func (r *Report) problem(where string, err error) { r.problems.Add(guest.Named(where, err)) }
 
 // Problems lists what was found wrong and what could not be read, each with
 // its place. It grows while Volume.FS and System.FS are read.
@@ -43,7 +27,7 @@ func (r *Report) Problems() []error {
 			continue
 		}
 		for _, err := range v.fsys.Problems() {
-			out = append(out, named(v.Name, err))
+			out = append(out, guest.Named(v.Name, err))
 		}
 	}
 	return out

@@ -5,6 +5,12 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/linux"
+	"github.com/guestkit/guestkit/inspect/others"
+	"github.com/guestkit/guestkit/inspect/packages"
+	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/inspect/windows"
 )
 
 // Run says what the disks of one guest hold: all volumes, and the operating
@@ -35,11 +41,10 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 
 // findSystems adds the systems whose root is on the volume.
 func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error {
-	t := rep.treeOf(ctx, v.fsys, v.Name, o)
-	for _, f := range finders {
-		places := f.find(t)
+	for _, find := range finders {
+		places := find(ctx, v.fsys, rep.detect(v.Name, o))
 		for _, p := range places {
-			sys, err := rep.system(ctx, v, f, p, o)
+			sys, err := rep.system(ctx, v, p, o)
 			if err != nil {
 				return err
 			}
@@ -52,56 +57,78 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			return ctx.Err()
 		}
 	}
-	v.Role = role(t, v)
+	v.Role = role(rep.treeOf(ctx, v.fsys, v.Name, o), v)
 	return ctx.Err()
 }
 
-// treeOf is what detectors read a filesystem through; where names it in
-// problems.
-func (rep *Report) treeOf(ctx context.Context, fsys vfs.FS, where string, o *Options) *tree {
-	return &tree{ctx: ctx, fsys: fsys, o: o, problem: func(err error) { rep.problem(where, err) }}
+// detect is how detectors read; where names in problems what they read.
+func (rep *Report) detect(where string, o *Options) *system.Options {
+	return &system.Options{NoPackages: o.NoPackages, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
+		Problem: func(err error) { rep.problem(where, err) }}
+}
+
+// treeOf reads a filesystem as detectors do.
+func (rep *Report) treeOf(ctx context.Context, fsys vfs.FS, where string, o *Options) *guest.Tree {
+	return guest.NewTree(ctx, fsys, rep.detect(where, o))
 }
 
 // system identifies one system. It is nil where the place that a finder gave
 // cannot be entered.
-func (rep *Report) system(ctx context.Context, v *Volume, f finder, p place, o *Options) (*System, error) {
+func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Options) (*System, error) {
 	fsys := v.fsys
-	if p.dir != "." {
+	if p.Dir != "." {
 		var err error
-		if fsys, err = vfs.Sub(v.fsys, p.dir); err != nil {
+		if fsys, err = vfs.Sub(v.fsys, p.Dir); err != nil {
 			rep.problem(v.Name, err)
 			return nil, nil
 		}
 	}
-	sys := newSystem(p.typ)
-	sys.Volume, sys.Root = v.Name, shown(p.dir)
-	r := &root{tree: *rep.treeOf(ctx, fsys, v.Name, o), sys: sys}
-	sys.Evidence = append(sys.Evidence, Evidence{Field: "type", Volume: v.Name, Path: shown(p.marker), Detail: f.name})
-	var joined vfs.FS
-	var err error
-	switch p.typ {
-	case TypeWindows:
-		r.openWindows()
-		rep.readDrives(r)
-		joined, err = rep.joinDrives(r, v)
-	default:
-		if p.typ == TypeLinux {
-			rep.readFstab(r)
-			rep.findByType(r)
-		}
-		joined, err = rep.join(r, fsys, v, p)
+	sys := system.New(p.Type)
+	sys.Volume, sys.Root = v.Name, guest.Shown(p.Dir)
+	sys.Evidence = append(sys.Evidence, Evidence{Field: "type", Volume: v.Name, Path: guest.Shown(p.Marker), Detail: p.Finder})
+	do := rep.detect(v.Name, o)
+	if p.Type == TypeWindows {
+		return sys, rep.windows(ctx, v, fsys, sys, o)
 	}
+	if p.Type == TypeLinux {
+		rep.readFstab(ctx, fsys, sys, do)
+		rep.findByType(guest.NewTree(ctx, fsys, do), sys)
+	}
+	var err error
+	if sys.Files, err = rep.join(sys, fsys, v, p, do); err != nil {
+		return nil, err
+	}
+	identify := others.IdentifyBSD
+	switch p.Type {
+	case TypeLinux:
+		identify = linux.Identify
+	case TypeDOS:
+		return sys, nil // whose files say nothing more
+	}
+	if err := identify(ctx, sys.Files, sys, do); err != nil {
+		return nil, err
+	}
+	found, err := packages.Read(ctx, sys.Files, do)
 	if err != nil {
 		return nil, err
 	}
-	sys.fsys = joined
-	r.fsys = joined
-	if err := f.identify(r); err != nil {
-		return nil, err
-	}
-	if p.typ == TypeWindows {
-		rep.findBootManagers(r)
-		rep.findRisks(r)
-	}
+	linux.Packages(ctx, sys.Files, sys, found, do)
 	return sys, nil
+}
+
+// windows identifies a Windows, whose root is on v.
+func (rep *Report) windows(ctx context.Context, v *Volume, fsys vfs.FS, sys *System, o *Options) error {
+	w := windows.Open(ctx, fsys, sys, rep.detect(v.Name, o))
+	rep.readDrives(w, sys)
+	var err error
+	if sys.Files, err = rep.joinDrives(w, sys, v, o); err != nil {
+		return err
+	}
+	if err := w.Identify(sys.Files); err != nil {
+		return err
+	}
+	rep.findBootManagers(ctx, sys, o)
+	rep.findVolumeRisks(sys)
+	w.Risks()
+	return nil
 }

@@ -1,204 +1,121 @@
 package inspect
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"path"
-	"strings"
-	"time"
 
-	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/inspect/windows"
 )
 
-// systemRoots are the folders that Windows was installed to over time.
-var systemRoots = [...]string{"Windows", "WINNT", "WIN32", "WIN", "ReactOS"}
-
-// findWindows finds the folder of Windows by the registry in it.
-func findWindows(t *tree) []place {
-	if dir := systemRoot(t); dir != "" {
-		return []place{{".", TypeWindows, path.Join(dir, "System32/config/SOFTWARE")}}
-	}
-	return nil
+// readDrives finds the volumes of the drives.
+func (rep *Report) readDrives(w *windows.Windows, sys *System) {
+	w.Drives(func(d system.Device) (string, string) {
+		v, reason := rep.resolve(d, sys.Volume)
+		if v == nil {
+			return "", reason
+		}
+		return v.Name, reason
+	})
 }
 
-// systemRoot returns the folder of Windows: one of the usual names, the one
-// that boot.ini starts, or another one of the root.
-func systemRoot(t *tree) string {
-	folders := t.list(".")
-	named := func(name string) string {
-		for _, e := range folders {
-			if strings.EqualFold(e.Name(), name) && isSystemRoot(t, e.Name()) {
-				return e.Name()
-			}
-		}
-		return ""
-	}
-	for _, name := range systemRoots {
-		if dir := named(name); dir != "" {
-			return dir
-		}
-	}
-	if dir := bootIni(t); dir != "" {
-		return dir
-	}
-	for _, e := range folders {
-		if e.IsDir() && isSystemRoot(t, e.Name()) {
-			return e.Name()
-		}
-	}
-	return ""
+// bootManagers are the loaders of Windows, and what configures them.
+var bootManagers = [...]struct {
+	firmware    Firmware
+	path, store string
+}{
+	{FirmwareUEFI, "EFI/Microsoft/Boot/bootmgfw.efi", "EFI/Microsoft/Boot/BCD"},
+	{FirmwareBIOS, "bootmgr", "Boot/BCD"},
+	{FirmwareBIOS, "ntldr", "boot.ini"},
 }
 
-// isSystemRoot reports whether a folder has the registry of Windows. The files
-// are taken by name: what they hold may be damaged.
-func isSystemRoot(t *tree, dir string) bool {
-	return t.fold(path.Join(dir, "System32/config/SOFTWARE")) != "" && t.fold(path.Join(dir, "System32/config/SYSTEM")) != ""
-}
-
-// bootIni returns the folder that the boot.ini of Windows up to XP names, as
-// far as it lies on this volume: `multi(0)disk(0)rdisk(0)partition(1)\WINXP="…"`.
-func bootIni(t *tree) string {
-	name := t.fold("boot.ini")
-	if name == "" || !t.isFile(name) {
-		return ""
-	}
-	b, _ := t.text(name)
-	for _, line := range entries(b) {
-		at, _, ok := strings.Cut(line, "=")
-		_, dir, ok2 := strings.Cut(at, `\`)
-		if !ok || !ok2 || !strings.Contains(at, ")partition(") {
+// findBootManagers lists the loaders of Windows on all volumes.
+func (rep *Report) findBootManagers(ctx context.Context, s *System, o *Options) {
+	for _, v := range rep.Volumes {
+		if v.fsys == nil {
 			continue
 		}
-		if dir = guestPath(strings.ReplaceAll(dir, `\`, "/")); dir != "." {
-			if dir = t.fold(dir); dir != "" && isSystemRoot(t, dir) {
-				return dir
+		t := rep.treeOf(ctx, v.fsys, v.Name, o)
+		for _, m := range bootManagers {
+			at := t.Fold(m.path)
+			if at == "" || !t.IsFile(at) {
+				continue
 			}
+			b := BootManager{Firmware: m.firmware, Volume: v.Name, Path: guest.Shown(at)}
+			if store := t.Fold(m.store); store != "" {
+				b.Store = guest.Shown(store)
+			}
+			s.Windows.BootManagers = append(s.Windows.BootManagers, b)
+			s.Evidence = append(s.Evidence, Evidence{Field: "windows.boot_managers", Volume: v.Name, Path: b.Path})
 		}
 	}
-	return ""
 }
 
-// windows is Windows while it is looked at.
-type windows struct {
-	dir              string // the system root, as io/fs names it
-	software, system *hive
-	current          *regKey // the current control set
-	root             byte    // the letter of the root's volume, 0 if it has none
-}
-
-// openWindows opens the registry.
-func (r *root) openWindows() {
-	w := &windows{dir: systemRoot(&r.tree)}
-	r.win = w
-	r.sys.Windows = &Windows{Edition: Unknown, DisplayVersion: Unknown, ControlSet: Unknown, Domain: Unknown, TimeZone: Unknown,
-		Drives: []Drive{}, BootManagers: []BootManager{}, Drivers: []Driver{}, Services: []Service{}, GuestTools: []GuestTool{}, Updates: []Update{}}
-	r.sys.SystemRoot = shown(w.dir)
-	r.because("system_root", w.dir, 0, "")
-	w.software = r.openHive(`HKLM\SOFTWARE`, r.fold(path.Join(w.dir, "System32/config/SOFTWARE")))
-	w.system = r.openHive(`HKLM\SYSTEM`, r.fold(path.Join(w.dir, "System32/config/SYSTEM")))
-	r.findControlSet()
-}
-
-// findControlSet finds the control set that Windows last started with.
-func (r *root) findControlSet() {
-	w, s := r.win, r.sys.Windows
-	sel := w.system.key("Select").read("Current")
-	set := "ControlSet001"
-	n, ok := sel.number("Current")
-	if ok && n < 1000 {
-		set = fmt.Sprintf("ControlSet%03d", n)
+// joinDrives makes one tree of the drives: that of Windows is its root, and all
+// that have a letter are found under it, "D:".
+func (rep *Report) joinDrives(w *windows.Windows, sys *System, home *Volume, o *Options) (vfs.FS, error) {
+	rep.letter(home, w.Letter(), o)
+	mounts := []vfs.Mount{{Path: ".", FS: home.fsys}}
+	for i := range sys.Windows.Drives {
+		d := &sys.Windows.Drives[i]
+		v := rep.byName(d.Volume)
+		if v == nil {
+			continue
+		}
+		if v.fsys == nil {
+			d.Reason = fmt.Sprintf("the volume is %s: %s", v.Status, v.Reason)
+			continue
+		}
+		if v != home {
+			rep.letter(v, d.Letter[0], o)
+		}
+		mounts = append(mounts, vfs.Mount{Path: d.Letter, FS: v.fsys, Drive: true})
 	}
-	if w.current = w.system.key(set); w.current == nil {
+	return vfs.Join(mounts)
+}
+
+// letter opens a volume again, by its letter: links with letters are
+// understood then.
+func (rep *Report) letter(v *Volume, letter byte, o *Options) {
+	if v.Content != "ntfs" || v.vol == nil || letter == 0 {
 		return
 	}
-	s.ControlSet = set
-	if ok {
-		sel.k.because("windows.control_set", "Current", "")
-	} else {
-		w.current.because("windows.control_set", "", "the registry does not say which is current")
+	var fo fs.Options
+	if o.FS != nil {
+		fo = *o.FS
 	}
+	fo.Drive = letter
+	fsys, err := fs.Open(v.vol.Device, &fo)
+	if err != nil {
+		rep.problem(v.Name, err)
+		return
+	}
+	v.fsys = fsys
 }
 
-// identifyWindows says all that is known of Windows but what other volumes
-// tell.
-func (r *root) identifyWindows() error {
-	r.findWindowsVersion()
-	r.findWindowsArch()
-	r.findWindowsHost()
-	r.findServices()
-	r.findGuestTools(r.findPrograms())
-	r.findUpdates()
-	r.win.software.problems()
-	r.win.system.problems()
-	return r.ctx.Err()
+// findVolumeRisks says what of the volumes can go wrong where the disks are moved or
+// changed.
+func (rep *Report) findVolumeRisks(sys *System) {
+	rep.volumeRisk(sys, "hibernated", "Windows is hibernated, or was shut down by fast startup: what it keeps in memory is not on the volume",
+		func(v *Volume, i vfs.Info) bool { return i.Hibernated })
+	rep.volumeRisk(sys, "dirty-volume", "the volume was in use when the disk was taken: the last changes may be missing, and Windows will check it",
+		func(v *Volume, i vfs.Info) bool { return i.Dirty && (v.Content == "ntfs" || v.Content == "vfat") })
+	rep.volumeRisk(sys, "bitlocker", "the volume is encrypted by BitLocker: Windows will ask for the recovery key on other hardware",
+		func(v *Volume, _ vfs.Info) bool { return v.Content == "BitLocker" })
 }
 
-// findWindowsArch reads the header of the kernel, or of another program that
-// is for the machine itself; without one, what the registry says of it.
-func (r *root) findWindowsArch() {
-	for _, name := range []string{"ntoskrnl.exe", "cmd.exe", "ntdll.dll"} {
-		at := r.fold(path.Join(r.win.dir, "System32", name))
-		if at == "" {
-			continue
+// volumeRisk notes the volumes for which a condition holds.
+func (rep *Report) volumeRisk(sys *System, id, what string, holds func(*Volume, vfs.Info) bool) {
+	for _, v := range rep.Volumes {
+		var info vfs.Info
+		if v.fsys != nil {
+			info = v.fsys.Info()
 		}
-		if arch := peArch(r.head(at, 4096)); arch != "" {
-			r.setArch(arch, at, "PE header")
-			return
-		}
-	}
-	env := r.win.current.key(`Control\Session Manager\Environment`).read("PROCESSOR_ARCHITECTURE")
-	arch := map[string]string{"X86": "i386", "AMD64": "x86_64", "ARM64": "aarch64", "ARM": "arm", "IA64": "ia64"}[strings.ToUpper(env.text("PROCESSOR_ARCHITECTURE"))]
-	if arch != "" {
-		r.sys.Arch = arch
-		env.k.because("arch", "PROCESSOR_ARCHITECTURE", "")
-	}
-}
-
-// findWindowsHost reads the names of the machine and how it keeps its time.
-func (r *root) findWindowsHost() {
-	w, s := r.win, r.sys
-	tcpip := w.current.key(`Services\Tcpip\Parameters`).read("Hostname", "NV Hostname", "Domain", "NV Domain")
-	tcpip.set(&s.Hostname, "hostname", "Hostname", "NV Hostname")
-	w.current.key(`Control\ComputerName\ComputerName`).read("ComputerName").set(&s.Hostname, "hostname", "ComputerName")
-	if len(s.Hostname) > maxHostname {
-		r.problem(block.Errorf("", shown(r.win.system.file), -1, block.ErrLimit, "a host name of %d bytes is ignored", len(s.Hostname)))
-		s.Hostname = Unknown
-	}
-	tcpip.set(&s.Windows.Domain, "windows.domain", "Domain", "NV Domain")
-	zone := w.current.key(`Control\TimeZoneInformation`).read("TimeZoneKeyName", "StandardName", "RealTimeIsUniversal")
-	zone.set(&s.Windows.TimeZone, "windows.time_zone", "TimeZoneKeyName", "StandardName")
-	if n, ok := zone.number("RealTimeIsUniversal"); ok && n == 1 {
-		s.Windows.ClockIsUTC = true
-		zone.k.because("windows.clock_is_utc", "RealTimeIsUniversal", "")
-	}
-	power := w.current.key(`Control\Session Manager\Power`).read("HiberbootEnabled")
-	if n, ok := power.number("HiberbootEnabled"); ok && n == 1 {
-		s.Windows.FastStartup = true
-		power.k.because("windows.fast_startup", "HiberbootEnabled", "")
-	}
-}
-
-// filetime converts a time in units of 100 ns since 1601; nil if it is 0 or
-// not of this age.
-func filetime(n uint64) *time.Time {
-	const second, epoch = 10_000_000, 11_644_473_600
-	if n < epoch*second || n > 1<<60 {
-		return nil
-	}
-	t := time.Unix(int64(n/second)-epoch, int64(n%second)*100).UTC()
-	return &t
-}
-
-// stale reports whether the hive was not written to the end, and its logs were
-// of no help.
-func (g *hive) stale() bool {
-	if g == nil {
-		return false
-	}
-	for _, err := range g.hive.Problems() {
-		if errors.Is(err, block.ErrDirty) {
-			return true
+		if holds(v, info) {
+			sys.AddRisk(id, what, Evidence{Volume: v.Name})
 		}
 	}
-	return false
 }

@@ -99,7 +99,7 @@ func TestWindowsVersions(t *testing.T) {
 		if name == "11-24H2-arm" {
 			g.machine = peARM64
 		}
-		rep := guest(t, ntfsVol(t, "gpt3", g.tree()))
+		rep := guestOf(t, ntfsVol(t, "gpt3", g.tree()))
 		s := rep.Systems[0]
 		w := s.Windows
 		got := fmt.Sprintf("%s, %s, %s, %s, %s, %s, %s, %d %d", s.ProductName, w.Edition, s.Variant, s.Version, s.VersionID, s.BuildID, w.DisplayVersion, w.Major, w.Minor)
@@ -163,7 +163,7 @@ func TestWindowsIdentity(t *testing.T) {
 	} {
 		g := releaseGuest(c.base)
 		c.change(g)
-		rep := guest(t, ntfsVol(t, "gpt3", g.tree()))
+		rep := guestOf(t, ntfsVol(t, "gpt3", g.tree()))
 		if len(rep.Systems) != 1 {
 			t.Errorf("%s: %d systems", name, len(rep.Systems))
 			continue
@@ -183,11 +183,11 @@ func TestDrives(t *testing.T) {
 		return v
 	}
 	mbr := func(letter string, sig uint32, off uint64) regftest.Value {
-		return regftest.Binary(dosDevices+letter, binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, sig), off))
+		return regftest.Binary(`\DosDevices\`+letter, binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(nil, sig), off))
 	}
 	gpt := func(letter, id string) regftest.Value {
 		g := guid.Must(id)
-		return regftest.Binary(dosDevices+letter, append([]byte("DMIO:ID:"), g[:]...))
+		return regftest.Binary(`\DosDevices\`+letter, append([]byte("DMIO:ID:"), g[:]...))
 	}
 	const id = "01234567-89ab-cdef-0123-456789abcdef"
 	data := fstest.MapFS{"x": file("data")}
@@ -203,14 +203,14 @@ func TestDrives(t *testing.T) {
 		"by its path":       {nil, `D:\WINNT`, "D:=root/system root (guess)"},
 		"of another disk":   {[]regftest.Value{mbr("C:", 1, 1<<20)}, `C:\Windows`, "C:=root/system root (guess)"},
 		"another offset":    {[]regftest.Value{mbr("F:", 0xabcd0001, 5)}, `C:\Windows`, "C:=root/system root (guess) F:="},
-		"a device":          {[]regftest.Value{regftest.Binary(dosDevices+"A:", regftest.UTF16(`\??\FDC#x`))}, `C:\`, "A:= C:=root/system root (guess)"},
-		"nonsense":          {[]regftest.Value{regftest.Binary(dosDevices+"1:", nil), regftest.SZ(dosDevices+"CD:", "x"), regftest.DWORD(`\??\Volume{x}`, 1)}, `?:\`, "C:=root/system root (guess)"},
+		"a device":          {[]regftest.Value{regftest.Binary(`\DosDevices\`+"A:", regftest.UTF16(`\??\FDC#x`))}, `C:\`, "A:= C:=root/system root (guess)"},
+		"nonsense":          {[]regftest.Value{regftest.Binary(`\DosDevices\`+"1:", nil), regftest.SZ(`\DosDevices\`+"CD:", "x"), regftest.DWORD(`\??\Volume{x}`, 1)}, `?:\`, "C:=root/system root (guess)"},
 		"a letter too many": {[]regftest.Value{mbr("C:", 0xabcd0001, 1<<20), mbr("C:", 0xabcd0001, 64<<20)}, `C:\`, "C:=root/disk signature"},
 	} {
 		g := releaseGuest("7")
 		g.software.Set(currentVersion, regftest.SZ("SystemRoot", c.root))
 		g.system.Key("MountedDevices").Values = c.mounted
-		rep := guest(t, part("root", "abcd0001-01", 1<<20, g.tree()), part("data", "abcd0001-02", 64<<20, data), part("gpt", id, 0, data))
+		rep := guestOf(t, part("root", "abcd0001-01", 1<<20, g.tree()), part("data", "abcd0001-02", 64<<20, data), part("gpt", id, 0, data))
 		s := rep.Systems[0]
 		var got []string
 		for _, d := range s.Windows.Drives {
@@ -304,7 +304,7 @@ func TestRisks(t *testing.T) {
 		c.info.CaseInsensitive = true
 		v := &Volume{Name: "gpt3", Content: "ntfs", Status: StatusRead, fsys: testimg.MapFS(t, g.tree(), c.info)}
 		locked := &Volume{Name: "gpt4", Content: "BitLocker", Status: StatusEncrypted, Reason: "a key is needed"}
-		s := guest(t, v, locked).Systems[0]
+		s := guestOf(t, v, locked).Systems[0]
 		var got []string
 		for _, r := range s.Risks {
 			if r.What == "" || len(r.Evidence) == 0 {
@@ -349,14 +349,14 @@ func TestHostileHives(t *testing.T) {
 		"a number that is no set": {func(g *winGuest) { g.system.Set("Select", regftest.DWORD("Current", 0xffffffff)) }, nil,
 			func(s *System) bool { return s.Windows.ControlSet == "ControlSet001" }},
 		"many services": {func(g *winGuest) {
-			for i := range maxServices + 1 {
+			for i := range 4096 + 1 {
 				g.system.Set(fmt.Sprintf(`ControlSet002\Services\s%d`, i), regftest.DWORD("Type", 1), regftest.DWORD("Start", 3))
 			}
-		}, block.ErrLimit, func(s *System) bool { return len(s.Windows.Services) == maxServices }},
+		}, block.ErrLimit, func(s *System) bool { return len(s.Windows.Services) == 4096 }},
 	} {
 		g := releaseGuest("10-22H2")
 		c.change(g)
-		rep := guest(t, ntfsVol(t, "gpt3", g.tree()))
+		rep := guestOf(t, ntfsVol(t, "gpt3", g.tree()))
 		if !c.check(rep.Systems[0]) {
 			t.Errorf("%s: %+v, %+v", name, rep.Systems[0], rep.Systems[0].Windows)
 		}
@@ -386,7 +386,7 @@ func TestMutatedHives(t *testing.T) {
 					return err
 				}
 				tree[at] = &fstest.MapFile{Data: b, Mode: 0o644}
-				rep := guest(t, ntfsVol(t, "gpt3", tree))
+				rep := guestOf(t, ntfsVol(t, "gpt3", tree))
 				s := rep.Systems[0]
 				w := s.Windows
 				fit(t, s.ProductName, s.Version, s.VersionID, s.BuildID, s.Hostname, s.Variant, w.Edition, w.DisplayVersion, w.TimeZone, w.Domain, w.ServicePack)

@@ -1,0 +1,50 @@
+package guest
+
+import (
+	"context"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+func link(target string) *fstest.MapFile {
+	return &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+}
+
+func TestAssignments(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"A=b\n", "A=b"},
+		{"A=\"b c\" # d\nB='$x\\'\n", "A=b c|B=$x\\"},
+		{`A="\"q\" \$x \\ \y"` + "\n", `A="q" $x \ \y`},
+		{"A=b c d\n", "A=b c d"},
+		{"export A=b\nif [ x ]; then\n B=2\nfi\n", "A=b|B=2"},
+		{"A=\"x\ny\"\nB=2", "A=x\ny|B=2"},
+		{"A=\nB=''\n", "A=|B="},
+		{"A=b\\\nB=c", "A=b|B=c"},
+		{"A='x'\"y\"z\r\n", "A=xyz"},
+		{"A=\"x\nB=c\n", "A=\"x|B=c"},
+		{"1A=x\n=y\nA-B=z\n", ""},
+	} {
+		var got []string
+		for _, a := range Assignments([]byte(c.text)) {
+			got = append(got, a.Name+"="+a.Value)
+		}
+		if s := strings.Join(got, "|"); s != c.want {
+			t.Errorf("%q: got %q, want %q", c.text, s, c.want)
+		}
+	}
+}
+
+func TestRealStaysInside(t *testing.T) {
+	m := fstest.MapFS{"a/b": &fstest.MapFile{}, "l": link("/../../a/b"), "d": link("a"), "x": link("d/../l"), "loop": link("loop"), "out": link("gone")}
+	tr := NewTree(context.Background(), testimg.MapFS(t, m, vfs.Info{}), nil)
+	for name, want := range map[string]string{"a/b": "a/b", "l": "a/b", "d/b": "a/b", "x": "a/b", "loop": "", "out": "", "no": ""} {
+		if got := tr.Real(name); got != want {
+			t.Errorf("real(%s) = %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package linux knows Linux: where a root of it is in a volume, what it mounts, and
+// which distribution it is, with its kernels, its init system and its packages.
+//
+// Everything is read from an [fs.FS]: a volume for [Find] and [Mounts], the guest's
+// own view of its files for the rest. It may be that of a disk image, or a folder
+// of a container.
+package linux
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// root is a Linux system while it is looked at.
+type root struct{ *guest.Root }
+
+// Identify fills in what is known of a Linux system beside its mounts and its
+// packages.
+func Identify(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) error {
+	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r.identify()
+	r.FindHostname()
+	r.findKernels()
+	r.FindArch(kernelImagesOf(sys)...)
+	r.findInit()
+	return ctx.Err()
+}
+
+func kernelImagesOf(sys *system.System) []string {
+	var out []string
+	for _, k := range sys.Kernels {
+		if k.Image != "" {
+			out = append(out, guest.Name(k.Image))
+		}
+	}
+	return out
+}

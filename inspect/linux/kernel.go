@@ -1,0 +1,359 @@
+package linux
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// maxKernels bounds how many kernels of a system are listed.
+const maxKernels = 64
+
+// kernelDirs are where kernel images lie; /boot first.
+var kernelDirs = [...]string{"boot", "efi", "boot/efi"}
+
+// imagePrefixes are how the names of kernel images start; the version, or
+// what the distribution calls the kernel, follows.
+var imagePrefixes = [...]string{"vmlinuz-", "vmlinux-", "kernel-", "Image-", "bzImage-", "zImage-"}
+
+// findKernels lists the kernels in /boot, those that only have modules, and
+// those that a boot loader entry names.
+func (r *root) findKernels() {
+	for _, dir := range kernelDirs[:1] {
+		r.kernelImages(dir)
+	}
+	r.kernelModules()
+	r.bootEntries()
+	for i := range r.Sys.Kernels {
+		r.virtio(&r.Sys.Kernels[i])
+	}
+	r.defaultKernel()
+}
+
+// kernel returns the kernel of a version, a new one if there is none yet, or
+// nil past the limit.
+func (r *root) kernel(version, evidence string) *system.Kernel {
+	for i := range r.Sys.Kernels {
+		if r.Sys.Kernels[i].Version == version {
+			return &r.Sys.Kernels[i]
+		}
+	}
+	if len(r.Sys.Kernels) >= maxKernels {
+		return nil
+	}
+	r.Sys.Kernels = append(r.Sys.Kernels, system.Kernel{Version: version})
+	r.Because("kernels", evidence, 0, "")
+	return &r.Sys.Kernels[len(r.Sys.Kernels)-1]
+}
+
+func (r *root) kernelImages(dir string) {
+	for _, e := range r.List(dir) {
+		name := path.Join(dir, e.Name())
+		for _, prefix := range imagePrefixes {
+			version, ok := strings.CutPrefix(e.Name(), prefix)
+			if !ok || version == "" || strings.HasSuffix(version, ".hmac") || !r.IsFile(name) {
+				continue
+			}
+			k := r.kernel(version, name)
+			if k == nil {
+				return
+			}
+			if k.Image == "" {
+				k.Image = guest.Shown(name)
+			}
+			for _, initrd := range []string{
+				"initrd.img-" + version, "initramfs-" + version + ".img", "initrd-" + version, "initramfs-" + version, "initrd-" + version + ".img",
+			} {
+				if f := path.Join(dir, initrd); k.Initrd == "" && r.IsFile(f) {
+					k.Initrd = guest.Shown(f)
+				}
+			}
+			if f := path.Join(dir, "config-"+version); r.IsFile(f) {
+				k.Config = guest.Shown(f)
+			}
+		}
+	}
+}
+
+// kernelModules joins the kernels with their modules. Where the image is
+// named after its package ("vmlinuz-linux"), the file pkgbase in the modules
+// has that name, or the version ends with it ("6.6.31-0-lts").
+func (r *root) kernelModules() {
+	for _, dir := range []string{"usr/lib/modules", "lib/modules", "run/current-system/kernel-modules/lib/modules", "nix/var/nix/profiles/system/kernel-modules/lib/modules"} {
+		es := r.List(dir)
+		for _, e := range es {
+			name := path.Join(dir, e.Name())
+			if !r.IsDir(name) || !strings.Contains(e.Name(), ".") {
+				continue
+			}
+			k := r.ownKernel(name, e.Name())
+			if k == nil {
+				if k = r.kernel(e.Name(), name); k == nil {
+					return
+				}
+			}
+			k.Version, k.Modules = e.Name(), guest.Shown(name)
+			if f := path.Join(name, "vmlinuz"); k.Image == "" && r.IsFile(f) {
+				k.Image = guest.Shown(f)
+			}
+			for _, initrd := range []string{"initramfs.img", "initrd"} {
+				if f := path.Join(name, initrd); k.Initrd == "" && r.IsFile(f) {
+					k.Initrd = guest.Shown(f)
+				}
+			}
+			if f := path.Join(name, "config"); k.Config == "" && r.IsFile(f) {
+				k.Config = guest.Shown(f)
+			}
+		}
+		if len(es) > 0 {
+			return // /lib/modules is the same folder, or there are no others
+		}
+	}
+}
+
+// ownKernel finds the kernel that modules belong to by another name than
+// their version.
+func (r *root) ownKernel(modules, version string) *system.Kernel {
+	base := ""
+	if r.IsFile(path.Join(modules, "pkgbase")) {
+		b, _ := r.Text(path.Join(modules, "pkgbase"))
+		base = strings.TrimSpace(string(b))
+	}
+	for i := range r.Sys.Kernels {
+		k := &r.Sys.Kernels[i]
+		if k.Modules == "" && (k.Version == base || !strings.Contains(k.Version, ".") && strings.HasSuffix(version, "-"+k.Version)) {
+			return k
+		}
+	}
+	return nil
+}
+
+// A bootEntry is one file of the Boot Loader Specification.
+type bootEntry struct {
+	title, version, linux, initrd, options string
+}
+
+// parseEntry reads a file of the Boot Loader Specification: lines of a key
+// and a value.
+func parseEntry(b []byte) bootEntry {
+	var e bootEntry
+	for _, text := range guest.Entries(b) {
+		i := strings.IndexAny(text, " \t")
+		if i < 0 || len(text) > guest.MaxValue {
+			continue
+		}
+		val := strings.ToValidUTF8(strings.TrimSpace(text[i:]), "\uFFFD")
+		switch text[:i] {
+		case "title":
+			e.title = val
+		case "version":
+			e.version = val
+		case "linux":
+			e.linux = val
+		case "initrd":
+			if e.initrd == "" {
+				e.initrd = val
+			}
+		case "options":
+			e.options = strings.TrimSpace(e.options + " " + val)
+		}
+	}
+	return e
+}
+
+// bootEntries reads the entries of the boot loader, and adds to the kernels
+// what they say.
+func (r *root) bootEntries() {
+	for _, dir := range kernelDirs {
+		for _, f := range r.List(path.Join(dir, "loader/entries")) {
+			id, ok := strings.CutSuffix(f.Name(), ".conf")
+			name := path.Join(dir, "loader/entries", f.Name())
+			if !ok || !r.IsFile(name) {
+				continue
+			}
+			b, ok := r.Text(name)
+			if !ok {
+				continue
+			}
+			e := parseEntry(b)
+			if e.linux == "" {
+				continue
+			}
+			// Paths count from the volume that holds the entry.
+			image := r.bootPath(dir, e.linux)
+			var k *system.Kernel
+			for i := range r.Sys.Kernels {
+				if x := &r.Sys.Kernels[i]; x.Image == guest.Shown(image) || x.Version == e.version {
+					k = x
+					break
+				}
+			}
+			if k == nil {
+				version := e.version
+				if version == "" {
+					version = strings.TrimPrefix(path.Base(image), "vmlinuz-")
+				}
+				if k = r.kernel(version, name); k == nil {
+					return
+				}
+			}
+			if k.Entry != "" {
+				continue
+			}
+			k.Entry, k.Options = id, e.options
+			if k.Image == "" && r.IsFile(image) {
+				k.Image = guest.Shown(image)
+			}
+			if f := r.bootPath(dir, e.initrd); k.Initrd == "" && e.initrd != "" && r.IsFile(f) {
+				k.Initrd = guest.Shown(f)
+			}
+		}
+	}
+}
+
+// bootPath turns the path of an entry into one of the guest: it may count
+// from the volume that is mounted at dir, or from the root if there is none.
+func (r *root) bootPath(dir, name string) string {
+	p := guest.Name(name)
+	if f := path.Join(dir, p); r.IsFile(f) {
+		return f
+	}
+	return p
+}
+
+// virtioDrivers are what a guest of KVM needs to find its disk and network,
+// by the option of the kernel and the name of the module.
+var virtioDrivers = [...]struct{ option, module string }{
+	{"CONFIG_VIRTIO_PCI", "virtio_pci"}, {"CONFIG_VIRTIO_BLK", "virtio_blk"},
+	{"CONFIG_SCSI_VIRTIO", "virtio_scsi"}, {"CONFIG_VIRTIO_NET", "virtio_net"},
+}
+
+// virtio reads the kernel's configuration; without one, the lists of its
+// modules.
+func (r *root) virtio(k *system.Kernel) {
+	if k.Config != "" {
+		if b, ok := r.Text(guest.Name(k.Config)); ok {
+			k.Virtio = virtioConfig(b)
+			return
+		}
+	}
+	if k.Modules == "" {
+		return
+	}
+	dir := guest.Name(k.Modules)
+	if !r.IsFile(path.Join(dir, "modules.builtin")) || !r.IsFile(path.Join(dir, "modules.order")) {
+		return
+	}
+	builtin, ok1 := r.Text(path.Join(dir, "modules.builtin"))
+	order, ok2 := r.Text(path.Join(dir, "modules.order"))
+	if !ok1 || !ok2 {
+		return
+	}
+	k.Virtio = map[string]string{}
+	for _, d := range virtioDrivers {
+		k.Virtio[d.module] = "absent"
+	}
+	for _, list := range [...]struct {
+		how  string
+		text []byte
+	}{{"module", order}, {"builtin", builtin}} {
+		for _, line := range guest.Lines(list.text) {
+			module := strings.TrimSuffix(path.Base(line), ".ko")
+			if _, ok := k.Virtio[module]; ok {
+				k.Virtio[module] = list.how
+			}
+		}
+	}
+}
+
+func virtioConfig(b []byte) map[string]string {
+	out := map[string]string{}
+	for _, d := range virtioDrivers {
+		out[d.module] = "absent"
+	}
+	for _, text := range guest.Lines(b) {
+		for _, d := range virtioDrivers {
+			switch val, ok := strings.CutPrefix(text, d.option+"="); {
+			case !ok:
+			case val == "y":
+				out[d.module] = "builtin"
+			case val == "m":
+				out[d.module] = "module"
+			}
+		}
+	}
+	return out
+}
+
+// grubConfigs are where the configuration of GRUB may be.
+var grubConfigs = [...]string{"boot/grub/grub.cfg", "boot/grub2/grub.cfg"}
+
+// defaultKernel marks the kernel that the boot loader starts if nobody
+// chooses, where its configuration says so plainly: the saved entry of GRUB
+// on systems with boot loader entries, or the first entry of a grub.cfg whose
+// default is 0.
+func (r *root) defaultKernel() {
+	for _, env := range []string{"boot/grub2/grubenv", "boot/grub/grubenv"} {
+		if !r.IsFile(env) {
+			continue
+		}
+		b, _ := r.Text(env)
+		for line, text := range guest.Lines(b) {
+			saved, ok := strings.CutPrefix(text, "saved_entry=")
+			if !ok || saved == "" {
+				continue
+			}
+			for i := range r.Sys.Kernels {
+				if k := &r.Sys.Kernels[i]; k.Entry == saved {
+					k.Default = true
+					r.Because("kernels", env, line, "the default")
+					return
+				}
+			}
+		}
+	}
+	for _, name := range grubConfigs {
+		if !r.IsFile(name) {
+			continue
+		}
+		b, ok := r.Text(name)
+		if !ok {
+			continue
+		}
+		if image, line := firstGrubEntry(b); image != "" {
+			for i := range r.Sys.Kernels {
+				// The path counts from the volume that holds the kernel.
+				if k := &r.Sys.Kernels[i]; k.Image == image || k.Image == path.Join("/boot", image) {
+					k.Default = true
+					r.Because("kernels", name, line, "the default")
+					return
+				}
+			}
+		}
+	}
+}
+
+// firstGrubEntry returns the kernel of the first entry of a grub.cfg, if 0 is
+// the default that it sets.
+func firstGrubEntry(b []byte) (image string, at int) {
+	var defaults []string
+	for line, text := range guest.Entries(b) {
+		f := strings.Fields(text)
+		switch {
+		case f[0] == "set" && len(f) == 2 && strings.HasPrefix(f[1], "default="):
+			val := strings.Trim(strings.TrimPrefix(f[1], "default="), `"'`)
+			if !strings.HasPrefix(val, "$") { // a variable that is usually unset
+				defaults = append(defaults, val)
+			}
+		case image == "" && len(f) > 1 && slices.Contains([]string{"linux", "linux16", "linuxefi"}, f[0]):
+			image, at = path.Clean("/"+f[1]), line
+		}
+	}
+	if len(defaults) == 1 && defaults[0] == "0" {
+		return image, at
+	}
+	return "", 0
+}

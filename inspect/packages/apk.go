@@ -1,0 +1,42 @@
+package packages
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// apkField reports whether a field of apk's database is kept.
+func apkField(f string) bool {
+	switch f {
+	case "P", "V", "A", "o", "m", "T":
+		return true
+	}
+	return false
+}
+
+// readApk reads the database of apk: stanzas of one-letter fields. Lines about
+// the package's files (F, R, a, Z …) are passed over.
+func (r *root) readApk(p *system.Packages, name string) error {
+	return r.readStanzas(p, name, apkField, apkPackage)
+}
+
+func apkPackage(f map[string]string) (system.Package, bool, error) {
+	p := system.Package{Name: f["P"], Version: f["V"], Arch: f["A"], Source: f["o"], Maintainer: f["m"], Summary: f["T"]}
+	if p.Name == "" {
+		return p, false, errors.New("a stanza without the name of its package")
+	}
+	if p.Version == "" {
+		return p, false, fmt.Errorf("the package %q has no version", p.Name)
+	}
+	p.Upstream = p.Version
+	if i := strings.LastIndex(p.Version, "-r"); i >= 0 {
+		p.Upstream, p.Revision = p.Version[:i], p.Version[i+1:]
+	}
+	if p.Source != "" {
+		p.SourceVersion = p.Version
+	}
+	return clean(p), true, nil
+}

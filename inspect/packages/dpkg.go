@@ -1,0 +1,236 @@
+package packages
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// maxLine bounds the lines of a package database that are looked at. Longer
+// ones are passed over unless they hold a field that is wanted.
+const maxLine = 64 << 10
+
+// A stanza reader yields the blocks of "Field: value" lines that dpkg, opkg
+// and, with one-letter fields, apk write. It keeps only the fields that are
+// wanted, so that a database of any size passes through one buffer.
+type stanzas struct {
+	ctx  context.Context
+	r    *bufio.Reader
+	want func(field string) bool
+	line int
+	// fields of the current stanza, and the line that it starts at
+	fields map[string]string
+	start  int
+	long   error // a wanted field that is too long
+}
+
+func newStanzas(ctx context.Context, r io.Reader, want func(string) bool) *stanzas {
+	return &stanzas{ctx: ctx, r: bufio.NewReaderSize(r, maxLine), want: want, fields: map[string]string{}}
+}
+
+// next reads up to the end of the next stanza that has a wanted field. It
+// returns io.EOF when there is none.
+func (s *stanzas) next() error {
+	clear(s.fields)
+	s.start = 0
+	for {
+		if s.line%4096 == 0 {
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+		}
+		line, err := s.r.ReadSlice('\n')
+		s.line++
+		long := err == bufio.ErrBufferFull
+		text := strings.TrimSuffix(strings.TrimSuffix(string(line[:min(len(line), guest.MaxValue+256)]), "\n"), "\r")
+		for err == bufio.ErrBufferFull { // the rest of the line
+			if cerr := s.ctx.Err(); cerr != nil {
+				return cerr
+			}
+			_, err = s.r.ReadSlice('\n')
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if text == "" && !long {
+			if len(s.fields) > 0 {
+				return nil // at the end of the file the next call finds io.EOF again
+			}
+			if err == io.EOF {
+				return io.EOF
+			}
+			continue
+		}
+		if field, val, ok := strings.Cut(text, ":"); ok && s.want(field) {
+			if s.start == 0 {
+				s.start = s.line
+			}
+			if long || len(line) > guest.MaxValue+256 {
+				s.long = block.Errorf("", fmt.Sprintf("line %d", s.line), -1, block.ErrLimit, "the field %s is too long and is ignored", field)
+			} else if _, again := s.fields[field]; !again {
+				s.fields[field] = strings.Clone(strings.TrimSpace(val))
+			}
+		}
+	}
+}
+
+// dpkgField reports whether a field of dpkg's status is kept.
+func dpkgField(f string) bool {
+	switch f {
+	case "Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description":
+		return true
+	}
+	return false
+}
+
+// readDpkg reads /var/lib/dpkg/status, or the database of opkg, which is
+// written alike.
+func (r *root) readDpkg(p *system.Packages, name string) error {
+	return r.readStanzas(p, name, dpkgField, func(f map[string]string) (system.Package, bool, error) {
+		return dpkgPackage(f, true)
+	})
+}
+
+// readDpkgDir reads /var/lib/dpkg/status.d, where images without dpkg keep
+// one file for each package, without a Status.
+func (r *root) readDpkgDir(p *system.Packages, name string) error {
+	for _, e := range r.List(name) {
+		if strings.HasSuffix(e.Name(), ".md5sums") {
+			continue
+		}
+		err := r.readStanzas(p, path.Join(name, e.Name()), dpkgField, func(f map[string]string) (system.Package, bool, error) {
+			return dpkgPackage(f, false)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readStanzas reads one file of stanzas, and takes what the function makes of
+// each. A stanza that is not right is a problem and makes the list partial.
+func (r *root) readStanzas(p *system.Packages, name string, want func(string) bool, pkg func(map[string]string) (system.Package, bool, error)) error {
+	f, err := r.openDatabase(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s := newStanzas(r.Ctx, f, want)
+	same := interner{}
+	for {
+		err := s.next()
+		if s.long != nil {
+			r.flaw(p, name, s.long)
+			s.long = nil
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		item, ok, err := pkg(s.fields)
+		if err != nil {
+			r.flaw(p, name, block.Errorf("", fmt.Sprintf("line %d", s.start), -1, block.ErrCorrupt, "%v", err))
+			continue
+		}
+		if !ok {
+			continue
+		}
+		if len(p.Items) >= r.O.MaxPackages {
+			return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", r.O.MaxPackages)
+		}
+		for _, s := range []*string{&item.Arch, &item.Section, &item.Maintainer, &item.Source, &item.State} {
+			*s = same.of(*s)
+		}
+		p.Items = append(p.Items, item)
+	}
+}
+
+// flaw records a fault of one entry of a database: the list is partial.
+func (r *root) flaw(p *system.Packages, name string, err error) {
+	p.Status = system.PackagesPartial
+	if p.Reason == "" {
+		p.Reason = err.Error()
+	}
+	r.Problem(guest.Named("/"+name, err))
+}
+
+// interner keeps one copy of words that come again and again.
+type interner map[string]string
+
+func (in interner) of(s string) string {
+	if t, ok := in[s]; ok {
+		return t
+	}
+	in[s] = s
+	return s
+}
+
+// dpkgPackage makes a package of a stanza. It is not ok if its files are not
+// on the disk.
+func dpkgPackage(f map[string]string, withStatus bool) (system.Package, bool, error) {
+	p := system.Package{Name: f["Package"], Version: f["Version"], Arch: f["Architecture"], Section: f["Section"],
+		Maintainer: f["Maintainer"], Summary: f["Description"]}
+	if p.Name == "" {
+		return p, false, errors.New("a stanza without the name of its package")
+	}
+	if withStatus {
+		words := strings.Fields(f["Status"]) // want, flag, status
+		if len(words) != 3 {
+			return p, false, fmt.Errorf("the package %q has no valid status", p.Name)
+		}
+		switch words[2] {
+		case "installed":
+		case "unpacked", "half-configured", "triggers-awaited", "triggers-pending":
+			p.State = words[2]
+		default: // not-installed, config-files, half-installed
+			return p, false, nil
+		}
+	}
+	if p.Version == "" {
+		return p, false, fmt.Errorf("the package %q has no version", p.Name)
+	}
+	p.Epoch, p.Upstream, p.Revision = debianVersion(p.Version)
+	p.Source, p.SourceVersion = p.Name, p.Version
+	if src := f["Source"]; src != "" {
+		name, ver, ok := strings.Cut(src, " (")
+		p.Source = name
+		if ok {
+			p.SourceVersion = strings.TrimSuffix(ver, ")")
+		}
+	}
+	return clean(p), true, nil
+}
+
+// debianVersion parts [epoch:]upstream[-revision] (deb-version(7)): the epoch
+// ends at the first colon, the revision starts at the last hyphen.
+func debianVersion(v string) (epoch int, upstream, revision string) {
+	if e, rest, ok := strings.Cut(v, ":"); ok {
+		if n, err := strconv.ParseInt(e, 10, 32); err == nil && n >= 0 {
+			epoch, v = int(n), rest
+		}
+	}
+	if i := strings.LastIndexByte(v, '-'); i >= 0 {
+		return epoch, v[:i], v[i+1:]
+	}
+	return epoch, v, ""
+}
+
+// clean makes the text of a package valid UTF-8.
+func clean(p system.Package) system.Package {
+	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor} {
+		*s = strings.ToValidUTF8(*s, "\uFFFD")
+	}
+	return p
+}

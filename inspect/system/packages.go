@@ -1,0 +1,51 @@
+package system
+
+import "time"
+
+// PackageStatus says how far a package database was read.
+type PackageStatus string
+
+// PackagesNone means that no package database was found. Only PackagesRead
+// means that Items is all there is.
+const (
+	PackagesNone    PackageStatus = "none"
+	PackagesRead    PackageStatus = "read"
+	PackagesPartial PackageStatus = "partial"
+	PackagesNotRead PackageStatus = "not_read"
+)
+
+// Packages is what one package database of a system holds.
+type Packages struct {
+	Status   PackageStatus `json:"status"`
+	Reason   string        `json:"reason,omitempty"` // why it is partial or not read
+	Format   string        `json:"format,omitempty"` // "deb", "rpm", "apk", "pacman" …
+	Database string        `json:"database,omitempty"`
+	Items    []Package     `json:"items,omitempty"` // in the order of the database
+}
+
+// A Package is an installed one.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"` // whole, as its manager prints it: "1:9.2p1-2+deb12u2"
+	// Epoch, Upstream and Revision are the parts of Version.
+	Epoch         int    `json:"epoch"`
+	Upstream      string `json:"upstream"`
+	Revision      string `json:"revision,omitempty"`
+	Arch          string `json:"arch,omitempty"` // the package's own word: "amd64", "all"
+	Source        string `json:"source,omitempty"`
+	SourceVersion string `json:"source_version,omitempty"`
+	Section       string `json:"section,omitempty"`
+	Maintainer    string `json:"maintainer,omitempty"`
+	Summary       string `json:"summary,omitempty"`
+	// ID is the name of the key that Windows keeps the program in: "7-Zip",
+	// or a GUID in braces.
+	ID string `json:"id,omitempty"`
+	// SourceRPM, Vendor and Installed are what rpm keeps beside; Windows has
+	// the last two as well.
+	SourceRPM string     `json:"source_rpm,omitempty"`
+	Vendor    string     `json:"vendor,omitempty"`
+	Installed *time.Time `json:"installed,omitempty"`
+	// State is set where the files are there and the package is not quite
+	// installed: dpkg's "unpacked", "half-configured", "triggers-pending".
+	State string `json:"state,omitempty"`
+}

@@ -1,0 +1,58 @@
+package inspect
+
+import "github.com/guestkit/guestkit/inspect/system"
+
+// What a system is; package system says it in full.
+type (
+	Type          = system.Type
+	Family        = system.Family
+	Firmware      = system.Firmware
+	System        = system.System
+	Evidence      = system.Evidence
+	Init          = system.Init
+	Kernel        = system.Kernel
+	Mount         = system.Mount
+	PackageStatus = system.PackageStatus
+	Packages      = system.Packages
+	Package       = system.Package
+	Windows       = system.Windows
+	Drive         = system.Drive
+	BootManager   = system.BootManager
+	Driver        = system.Driver
+	Service       = system.Service
+	GuestTool     = system.GuestTool
+	Update        = system.Update
+	Risk          = system.Risk
+)
+
+// The values of Type, Family, Firmware and PackageStatus, and that of a text field
+// which the guest does not state.
+const (
+	Unknown         = system.Unknown
+	TypeUnknown     = system.TypeUnknown
+	TypeLinux       = system.TypeLinux
+	TypeWindows     = system.TypeWindows
+	TypeFreeBSD     = system.TypeFreeBSD
+	TypeNetBSD      = system.TypeNetBSD
+	TypeOpenBSD     = system.TypeOpenBSD
+	TypeDOS         = system.TypeDOS
+	FamilyUnknown   = system.FamilyUnknown
+	FamilyOther     = system.FamilyOther
+	FamilyDebian    = system.FamilyDebian
+	FamilyRHEL      = system.FamilyRHEL
+	FamilySUSE      = system.FamilySUSE
+	FamilyArch      = system.FamilyArch
+	FamilyAlpine    = system.FamilyAlpine
+	FamilyGentoo    = system.FamilyGentoo
+	FamilyMandriva  = system.FamilyMandriva
+	FamilySlackware = system.FamilySlackware
+	FirmwareUnknown = system.FirmwareUnknown
+	FirmwareNone    = system.FirmwareNone
+	FirmwareBIOS    = system.FirmwareBIOS
+	FirmwareUEFI    = system.FirmwareUEFI
+	FirmwareBoth    = system.FirmwareBoth
+	PackagesNone    = system.PackagesNone
+	PackagesRead    = system.PackagesRead
+	PackagesPartial = system.PackagesPartial
+	PackagesNotRead = system.PackagesNotRead
+)

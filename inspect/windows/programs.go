@@ -1,0 +1,67 @@
+package windows
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// uninstallKeys list the installed programs: those of the system's own width,
+// and those of 32 bits on one of 64.
+var uninstallKeys = [...]struct{ path, arch string }{
+	{`Microsoft\Windows\CurrentVersion\Uninstall`, ""},
+	{`WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall`, "x86"},
+}
+
+// findPrograms reads what is installed for all users. It returns what it found,
+// also where the packages were not asked for.
+func (r *Windows) findPrograms() []system.Package {
+	s := r.Sys
+	s.Packages = system.Packages{Status: system.PackagesNotRead, Format: "windows"}
+	s.PackageFormat = "windows"
+	g := r.software
+	switch {
+	case r.O.NoPackages:
+		s.Packages.Reason = "packages were not asked for"
+		return nil
+	case g == nil:
+		s.Packages.Reason = "the registry could not be read"
+		return nil
+	}
+	s.Packages.Status, s.Packages.Database = system.PackagesRead, guest.Shown(g.file)
+	faults := g.faults
+	for _, u := range uninstallKeys {
+		all := g.key(u.path)
+		if all == nil {
+			continue
+		}
+		all.because("packages", "", "")
+		for k := range all.keys() {
+			vs := k.read("DisplayName", "DisplayVersion", "Publisher", "InstallDate")
+			name := vs.text("DisplayName")
+			if name == "" {
+				continue // a part of something else, or left behind
+			}
+			if len(s.Packages.Items) == r.O.MaxPackages {
+				s.Packages.Status, s.Packages.Reason = system.PackagesPartial, fmt.Sprintf("more than %d programs", r.O.MaxPackages)
+				break
+			}
+			p := system.Package{Name: name, Version: vs.text("DisplayVersion"), Arch: u.arch, Vendor: vs.text("Publisher"), ID: k.label(k.k.Name())}
+			if p.Version == "" {
+				p.Version = system.Unknown
+			}
+			p.Upstream = p.Version
+			if t, err := time.Parse("20060102", vs.text("InstallDate")); err == nil {
+				p.Installed = &t
+			}
+			s.Packages.Items = append(s.Packages.Items, p)
+		}
+	}
+	if g.faults > faults && s.Packages.Status == system.PackagesRead {
+		s.Packages.Status, s.Packages.Reason = system.PackagesPartial, "a part of the registry could not be read"
+	}
+	r.Because("package_format", g.file, 0, "")
+	return s.Packages.Items
+}
