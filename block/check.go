@@ -2,10 +2,11 @@ package block
 
 // A Fault is one thing that the check of an image finds to be wrong with it.
 type Fault struct {
-	Leak  bool  // room is lost, and nothing else is wrong
-	Count int64 // how many units (clusters, grains, blocks) it concerns
-	Err   error
-	Disk  string // id of the disk in a package whose check found it, "" for any other fault
+	Leak       bool  // room is lost, and nothing else is wrong
+	Repairable bool  // only a count or a flag is wrong, which a repair sets right
+	Count      int64 // how many units (clusters, grains, blocks) it concerns
+	Err        error
+	Disk       string // id of the disk in a package whose check found it, "" for any other fault
 }
 
 // A CheckResult sums up the check of an image. It counts in the format's unit
@@ -14,6 +15,7 @@ type CheckResult struct {
 	Format      string
 	Unit        string // "clusters", "grains", "blocks"
 	Corruptions int64
+	Repairable  int64 // the part of Corruptions that a repair sets right
 	Leaks       int64
 	ImageEnd    int64 // offset past the last unit that is in use, 0 if the check does not tell
 

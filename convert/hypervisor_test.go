@@ -41,7 +41,7 @@ var hypervisors = []struct {
 	{"vhdx 256M", Output{Format: "vhdx", VHDX: vhdx.Layout{BlockSize: 256 << 20}}, "dynamic", false},
 	{"vhdx 4Kn", Output{Format: "vhdx", VHDX: vhdx.Layout{LogicalSector: 4096}}, "dynamic", true},
 	{"vdi", Output{Format: "vdi"}, "dynamic", false},
-	{"vdi static", Output{Format: "vdi", VDI: vdi.Layout{Static: true}}, "static", false},
+	{"vdi static", Output{Format: "vdi", VDI: vdi.Layout{Subformat: "static"}}, "static", false},
 }
 
 // TestWriteHypervisors writes disks of odd sizes as every layout, reads them
@@ -433,7 +433,7 @@ func TestHolesOfPreallocated(t *testing.T) {
 	for _, out := range []Output{
 		{Format: "vhd", VHD: vhd.Layout{Subformat: "fixed"}},
 		{Format: "vhdx", VHDX: vhdx.Layout{Subformat: "fixed"}},
-		{Format: "vdi", VDI: vdi.Layout{Static: true}},
+		{Format: "vdi", VDI: vdi.Layout{Subformat: "static"}},
 		{Format: "vmdk", VMDK: vmdk.Layout{Subformat: vmdk.MonolithicFlat}},
 	} {
 		out.Path, out.File.NoSync = filepath.Join(t.TempDir(), "out"), true

@@ -74,7 +74,7 @@ func toQcow2(t testing.TB, src block.Device, name string, l *qcow2.Layout, o *Op
 		t.Fatal(err)
 	}
 	defer f.Close()
-	var data qcow2.File
+	var data block.File
 	if l.DataFile != "" {
 		d, err := os.Create(filepath.Join(filepath.Dir(name), l.DataFile))
 		if err != nil {

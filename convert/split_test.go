@@ -191,7 +191,7 @@ func TestSplitRefused(t *testing.T) {
 // them.
 func TestSplitSizeVMDK(t *testing.T) {
 	disk := holed(10 << 20)
-	for _, sub := range []vmdk.Subformat{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
+	for _, sub := range []string{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
 		dir := t.TempDir()
 		out := &Output{Path: filepath.Join(dir, "x.vmdk"), Format: "vmdk", VMDK: vmdk.Layout{Subformat: sub, SplitSize: 3 << 20}, Verify: true}
 		if _, err := ToFile(context.Background(), block.Plain(bytes.NewReader(disk)), out, nil); err != nil {

@@ -145,7 +145,7 @@ func TestSplitVMDK(t *testing.T) {
 	raw := empty(t, 4500<<20)
 	peers.Run(t, "qemu-io", "-f", "raw", "-c", "write -P 1 0 1M", "-c", "write -P 2 2046M 3M", "-c", "write -P 3 4093M 2M", "-c", "write -P 4 4499M 1M", raw)
 	src := openImage(t, raw, "raw")
-	for _, s := range []vmdk.Subformat{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
+	for _, s := range []string{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
 		out := &Output{Path: filepath.Join(t.TempDir(), "big.vmdk"), Format: "vmdk", VMDK: vmdk.Layout{Subformat: s}}
 		if _, err := ToFile(context.Background(), src, out, nil); err != nil {
 			t.Fatal(err)

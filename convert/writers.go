@@ -109,7 +109,7 @@ func startVMDK(out *Output, size int64, f sink, beside func(string) (sink, error
 	if l.Subformat == vmdk.StreamOptimized {
 		return vmdk.NewStreamWriter(io.NewOffsetWriter(f, 0), &l)
 	}
-	return vmdk.NewWriter(f, func(name string) (vmdk.File, error) { return beside(name) }, &l)
+	return vmdk.NewWriter(f, func(name string) (block.File, error) { return beside(name) }, &l)
 }
 
 func boundVMDK(t Target) Target {
@@ -172,7 +172,11 @@ func startVDI(out *Output, size int64, f sink, _ func(string) (sink, error)) (Ta
 	return vdi.NewWriter(f, &l)
 }
 
-func dryVDI(out *Output, all bool) { out.VDI.Static = out.VDI.Static || all }
+func dryVDI(out *Output, all bool) {
+	if all {
+		out.VDI.Subformat = "static"
+	}
+}
 
 // writerOf returns the writer of a format, by name or alias.
 func writerOf(name string) (*writer, error) {

@@ -17,8 +17,7 @@ func openQcow2(r block.Reader, o *Options) (opened, *Info, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	q := im.Info()
-	info := qcow2Info(&q)
+	info := qcow2Info(im.Info())
 	info.VirtualSize = im.Size() // of the snapshot, if one is open
 	return im, info, nil
 }
@@ -31,11 +30,11 @@ func describeQcow2(r block.Reader, o *Options) (*Info, []error, error) {
 	return qcow2Info(q), problems, nil
 }
 
-func qcow2Info(q *qcow2.Info) *Info {
+func qcow2Info(q qcow2.Info) *Info {
 	info := &Info{
 		Version:         strconv.Itoa(q.Version),
 		Compat:          "1.1",
-		VirtualSize:     q.VirtualSize,
+		VirtualSize:     q.Size,
 		ClusterSize:     q.ClusterSize,
 		CompressionType: q.Compression,
 		RefcountBits:    q.RefcountBits,
@@ -68,21 +67,5 @@ func qcow2Info(q *qcow2.Info) *Info {
 }
 
 func checkQcow2(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
-	res, err := qcow2.Check(ctx, r, &qcow2.CheckOptions{Limits: o.Qcow2, Report: Qcow2Faults(report)})
-	if err != nil {
-		return nil, err
-	}
-	return Qcow2Checked(res), nil
-}
-
-// Qcow2Faults lets report take the faults of package qcow2.
-func Qcow2Faults(report func(Fault)) func(qcow2.Fault) {
-	return func(f qcow2.Fault) { report(Fault{Leak: f.Leak, Count: f.Clusters, Err: f.Err}) }
-}
-
-// Qcow2Checked is the result of qcow2.Check or qcow2.Repair as that of
-// CheckFile.
-func Qcow2Checked(r *qcow2.CheckResult) *CheckResult {
-	return &CheckResult{Format: "qcow2", Unit: "clusters", Corruptions: r.Corruptions, Leaks: r.Leaks, ImageEnd: r.ImageEnd, Dirty: r.Dirty, Corrupt: r.Corrupt,
-		Total: r.TotalClusters, Allocated: r.AllocatedClusters, Compressed: r.CompressedClusters, Fragmented: r.FragmentedClusters}
+	return qcow2.Check(ctx, r, qcow2Options(o), report)
 }

@@ -7,16 +7,20 @@ import (
 	"github.com/guestkit/guestkit/vdi"
 )
 
+func vdiOptions(o *Options) *vdi.Options {
+	return &vdi.Options{Opener: o.Opener, CacheBytes: o.cache(1 << 20)}
+}
+
 func openVDI(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vdi.Open(r, &vdi.Options{Opener: o.Opener, CacheBytes: o.cache(1 << 20)})
+	im, err := vdi.Open(r, vdiOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
 	return im, vdiInfo(im.Info()), nil
 }
 
-func describeVDI(r block.Reader, _ *Options) (*Info, []error, error) {
-	v, problems, err := vdi.Describe(r, nil)
+func describeVDI(r block.Reader, o *Options) (*Info, []error, error) {
+	v, problems, err := vdi.Describe(r, vdiOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -24,9 +28,9 @@ func describeVDI(r block.Reader, _ *Options) (*Info, []error, error) {
 }
 
 func vdiInfo(v vdi.Info) *Info {
-	return &Info{Version: "1.1", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(nil, v.ParentUUID, "vdi")}
+	return &Info{Version: "1.1", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(nil, v.ParentUUID, "vdi")}
 }
 
-func checkVDI(ctx context.Context, r block.Reader, _ *Options, report func(Fault)) (*CheckResult, error) {
-	return vdi.Check(ctx, r, report)
+func checkVDI(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	return vdi.Check(ctx, r, vdiOptions(o), report)
 }

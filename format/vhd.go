@@ -7,16 +7,20 @@ import (
 	"github.com/guestkit/guestkit/vhd"
 )
 
+func vhdOptions(o *Options) *vhd.Options {
+	return &vhd.Options{Opener: o.Opener, CacheBytes: o.cache(2 << 20)}
+}
+
 func openVHD(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vhd.Open(r, &vhd.Options{Opener: o.Opener, CacheBytes: o.cache(2 << 20)})
+	im, err := vhd.Open(r, vhdOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
 	return im, vhdInfo(im.Info()), nil
 }
 
-func describeVHD(r block.Reader, _ *Options) (*Info, []error, error) {
-	v, problems, err := vhd.Describe(r, nil)
+func describeVHD(r block.Reader, o *Options) (*Info, []error, error) {
+	v, problems, err := vhd.Describe(r, vhdOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -24,7 +28,7 @@ func describeVHD(r block.Reader, _ *Options) (*Info, []error, error) {
 }
 
 func vhdInfo(v vhd.Info) *Info {
-	return &Info{Version: "1.0", Subformat: v.Type, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
+	return &Info{Version: "1.0", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
 }
 
 // parent is the reference to the parent of an image: by the first of its names
@@ -39,6 +43,6 @@ func parent(names []string, id, format string) *Reference {
 	return &Reference{Name: id, Format: format}
 }
 
-func checkVHD(ctx context.Context, r block.Reader, _ *Options, report func(Fault)) (*CheckResult, error) {
-	return vhd.Check(ctx, r, report)
+func checkVHD(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	return vhd.Check(ctx, r, vhdOptions(o), report)
 }

@@ -7,16 +7,20 @@ import (
 	"github.com/guestkit/guestkit/vmdk"
 )
 
+func vmdkOptions(o *Options) *vmdk.Options {
+	return &vmdk.Options{Opener: o.Opener, CacheBytes: o.cache(4 << 20)}
+}
+
 func openVMDK(r block.Reader, o *Options) (opened, *Info, error) {
-	im, err := vmdk.Open(r, &vmdk.Options{Opener: o.Opener, CacheBytes: o.cache(4 << 20)})
+	im, err := vmdk.Open(r, vmdkOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
 	return im, vmdkInfo(im.Info()), nil
 }
 
-func describeVMDK(r block.Reader, _ *Options) (*Info, []error, error) {
-	v, problems, err := vmdk.Describe(r, nil)
+func describeVMDK(r block.Reader, o *Options) (*Info, []error, error) {
+	v, problems, err := vmdk.Describe(r, vmdkOptions(o))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -24,7 +28,7 @@ func describeVMDK(r block.Reader, _ *Options) (*Info, []error, error) {
 }
 
 func vmdkInfo(v vmdk.Info) *Info {
-	info := &Info{Subformat: v.CreateType, VirtualSize: v.Size, ClusterSize: v.GrainSize, VMDK: &v}
+	info := &Info{Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.GrainSize, VMDK: &v}
 	if v.Compressed {
 		info.CompressionType = "deflate"
 	}
@@ -35,10 +39,5 @@ func vmdkInfo(v vmdk.Info) *Info {
 }
 
 func checkVMDK(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
-	res, err := vmdk.Check(ctx, r, &vmdk.Options{Opener: o.Opener, CacheBytes: o.cache(4 << 20)}, func(f vmdk.Fault) { report(Fault{Count: f.Grains, Err: f.Err}) })
-	if err != nil {
-		return nil, err
-	}
-	return &CheckResult{Unit: "grains", Corruptions: res.Corruptions, ImageEnd: res.ImageEnd, Dirty: res.Dirty,
-		Total: res.Total, Allocated: res.Allocated, Compressed: res.Compressed}, nil
+	return vmdk.Check(ctx, r, vmdkOptions(o), report)
 }

@@ -58,9 +58,9 @@ func (e *bitmapsExtension) validate(h *header, at, fileSize int64, lim *Limits) 
 	case e.reserved != 0:
 		return corrupt("bitmaps extension", at, "reserved bits are set")
 	case int64(e.nbBitmaps) > lim.Bitmaps:
-		return block.Errorf("qcow2", "bitmaps extension", at, block.ErrLimit, "%d bitmaps, at most %d are allowed", e.nbBitmaps, lim.Bitmaps)
+		return block.Errorf(format, "bitmaps extension", at, block.ErrLimit, "%d bitmaps, at most %d are allowed", e.nbBitmaps, lim.Bitmaps)
 	case e.bitmapDirectorySize > uint64(lim.BitmapDir):
-		return block.Errorf("qcow2", "bitmap directory", at, block.ErrLimit, "%d bytes, at most %d are allowed", e.bitmapDirectorySize, lim.BitmapDir)
+		return block.Errorf(format, "bitmap directory", at, block.ErrLimit, "%d bytes, at most %d are allowed", e.bitmapDirectorySize, lim.BitmapDir)
 	case e.bitmapDirectorySize/bitmapHeaderLen < uint64(e.nbBitmaps):
 		return corrupt("bitmap directory", at, "%d bytes cannot hold %d bitmaps", e.bitmapDirectorySize, e.nbBitmaps)
 	}
@@ -116,7 +116,7 @@ func readBitmaps(r block.Reader, h *header, ext *extension, lim *Limits) (list [
 			err = corrupt("bitmap directory", start+pos, "it ends within its %d bitmaps", be.nbBitmaps)
 		}
 		if err != nil {
-			return list, dir, block.Locate("qcow2", "bitmap directory", start+pos, err)
+			return list, dir, block.Locate(format, "bitmap directory", start+pos, err)
 		}
 		list = append(list, b)
 		pos += len
@@ -134,7 +134,7 @@ func readBitmap(src *bufio.Reader, at int64) (Bitmap, int64, error) {
 	bh.decode(fixed[:])
 	switch {
 	case bh.typ != bitmapTypeDirty:
-		return Bitmap{}, 0, block.Errorf("qcow2", "bitmap", at, block.ErrUnsupported, "bitmap type %d", bh.typ)
+		return Bitmap{}, 0, block.Errorf(format, "bitmap", at, block.ErrUnsupported, "bitmap type %d", bh.typ)
 	case bh.granularityBits >= maxGranularityBits:
 		return Bitmap{}, 0, corrupt("bitmap", at, "granularity_bits %d", bh.granularityBits)
 	case bh.nameSize == 0 || bh.nameSize > maxBitmapName:

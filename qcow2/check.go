@@ -8,67 +8,32 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// A Fault is one thing that Check found to be wrong.
-type Fault struct {
-	// Leak says that clusters are counted as used and are not, which costs
-	// room and nothing else. Every other fault is a corruption.
-	Leak bool
-	// Counting says that only a refcount or a copied flag is wrong, which
-	// Repair can set right.
-	Counting bool
-	Clusters int64 // how many there are of it in a row
-	Err      error
-}
-
-// CheckOptions says how to check.
-type CheckOptions struct {
-	Limits Limits
-	// Report is told every fault, in the order in which they are found.
-	Report func(Fault)
-}
-
-// A CheckResult sums up a check.
-type CheckResult struct {
-	Corruptions int64 // in clusters or entries
-	Counting    int64 // the part of Corruptions that Repair can set right
-	Leaks       int64 // in clusters
-	ImageEnd    int64 // offset past the last cluster that is in use
-
-	TotalClusters      int64 // of the disk
-	AllocatedClusters  int64
-	CompressedClusters int64
-	FragmentedClusters int64 // not behind the one before it
-
-	Dirty, Corrupt bool // bits of the header
-}
-
-// Clean reports whether nothing is wrong.
-func (r *CheckResult) Clean() bool { return r.Corruptions == 0 && r.Leaks == 0 && !r.Corrupt }
-
 // Check follows every reference in the image and compares their numbers with
 // the refcounts. It reads metadata only. An error means that the check could
 // not be finished; faults are no errors.
 //
+// Faults are reported in the order in which they are found.
+//
 // Memory is bounded: four bytes for each cluster of the file that is in use.
-func Check(ctx context.Context, r block.Reader, opts *CheckOptions) (*CheckResult, error) {
-	c, err := check(ctx, r, opts)
+func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
+	c, err := check(ctx, r, opts, report)
 	if err != nil {
 		return nil, err
 	}
 	return &c.res, nil
 }
 
-func check(ctx context.Context, r block.Reader, opts *CheckOptions) (*checker, error) {
+func check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*checker, error) {
 	if opts == nil {
-		opts = &CheckOptions{}
+		opts = &Options{}
 	}
-	m, err := readMetadata(r, &Options{Limits: opts.Limits})
+	m, err := readMetadata(r, opts)
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{metadata: m, ctx: ctx, report: opts.Report, counts: newCounts(), l2s: map[int64]uint32{}, active: map[int64]bool{}}
+	c := &checker{metadata: m, ctx: ctx, report: report, counts: newCounts(), l2s: map[int64]uint32{}, active: map[int64]bool{}}
 	h := &m.hdr
-	c.res.TotalClusters = (int64(h.size) + h.clusterSize() - 1) >> h.clusterBits
+	c.res.Total = (int64(h.size) + h.clusterSize() - 1) >> h.clusterBits
 	c.res.Dirty = h.incompatibleFeatures&incompatDirty != 0
 	c.res.Corrupt = h.incompatibleFeatures&incompatCorrupt != 0
 	for _, step := range []func() error{c.countFixed, c.countTables, c.countBitmaps, c.scanL2s, c.countRefcounts, c.compare, c.checkCopied} {
@@ -83,8 +48,8 @@ func check(ctx context.Context, r block.Reader, opts *CheckOptions) (*checker, e
 type checker struct {
 	*metadata
 	ctx    context.Context
-	report func(Fault)
-	res    CheckResult
+	report func(block.Fault)
+	res    block.CheckResult
 	counts *counts
 	meta   *metadataMap
 	l2s    map[int64]uint32 // L2 tables, and how many L1 entries lead to them
@@ -102,14 +67,14 @@ func (c *checker) tick() error {
 	return nil
 }
 
-func (c *checker) fault(f Fault) {
+func (c *checker) fault(f block.Fault) {
 	switch {
 	case f.Leak:
-		c.res.Leaks += f.Clusters
+		c.res.Leaks += f.Count
 	default:
-		c.res.Corruptions += f.Clusters
-		if f.Counting {
-			c.res.Counting += f.Clusters
+		c.res.Corruptions += f.Count
+		if f.Repairable {
+			c.res.Repairable += f.Count
 		}
 	}
 	if c.report != nil {
@@ -119,7 +84,7 @@ func (c *checker) fault(f Fault) {
 
 // broken is a corruption that no recount sets right.
 func (c *checker) broken(what string, off int64, detail string, args ...any) {
-	c.fault(Fault{Clusters: 1, Err: corrupt(what, off, detail, args...)})
+	c.fault(block.Fault{Count: 1, Err: corrupt(what, off, detail, args...)})
 }
 
 // use counts references to the clusters of n bytes at off.
@@ -179,7 +144,7 @@ func (c *checker) countTables() error {
 	total := int64(0)
 	table := func(what string, at int64, off uint64, size uint32, active bool) error {
 		if total += int64(size); total > maxL1Entries {
-			return block.Errorf("qcow2", what, at, block.ErrLimit, "more than %d entries in all L1 tables", maxL1Entries)
+			return block.Errorf(format, what, at, block.ErrLimit, "more than %d entries in all L1 tables", maxL1Entries)
 		}
 		n := int64(size) * 8
 		if err := c.use(what, at, int64(off), max(n, 1), 1); err != nil {
@@ -187,7 +152,7 @@ func (c *checker) countTables() error {
 		}
 		b, err := block.ReadBytes(c.r, int64(off), n, c.lim.L1Table)
 		if err != nil {
-			return block.Locate("qcow2", what, int64(off), err)
+			return block.Locate(format, what, int64(off), err)
 		}
 		for pos := int64(0); pos < n; pos += 8 {
 			e := tableEntry(b, pos)
@@ -222,7 +187,7 @@ func (c *checker) countTables() error {
 	for i := range c.snapshots {
 		s := &c.snapshots[i]
 		if err := c.validateSnapshot(s); err != nil {
-			c.fault(Fault{Clusters: 1, Err: err})
+			c.fault(block.Fault{Count: 1, Err: err})
 			continue
 		}
 		if err := table("L1 table of a snapshot", s.at, s.l1Offset, s.l1Size, false); err != nil {
@@ -245,7 +210,7 @@ func (c *checker) countBitmaps() error {
 	for _, b := range c.bitmaps {
 		n := int64(b.clusters) * 8
 		if total += n; total > c.lim.L1Table*8 {
-			return block.Errorf("qcow2", "bitmap table", -1, block.ErrLimit, "more than %d bytes of bitmap tables", c.lim.L1Table*8)
+			return block.Errorf(format, "bitmap table", -1, block.ErrLimit, "more than %d bytes of bitmap tables", c.lim.L1Table*8)
 		}
 		if b.table > maxHost {
 			c.broken("bitmap table", c.bitmapDir.start, "its offset is %#x", b.table)
@@ -257,7 +222,7 @@ func (c *checker) countBitmaps() error {
 		}
 		t, err := block.ReadBytes(c.r, off, n, c.lim.L1Table*8)
 		if err != nil {
-			c.fault(Fault{Clusters: 1, Err: block.Locate("qcow2", "bitmap table", off, err)})
+			c.fault(block.Fault{Count: 1, Err: block.Locate(format, "bitmap table", off, err)})
 			continue
 		}
 		for pos := int64(0); pos < n; pos += 8 {
@@ -284,7 +249,7 @@ func (c *checker) scanL2s() error {
 			return err
 		}
 		if err := block.ReadFull(c.r, buf, l2); err != nil {
-			return block.Locate("qcow2", "L2 table", l2, err)
+			return block.Locate(format, "L2 table", l2, err)
 		}
 		for pos := int64(0); pos < int64(len(buf)); pos += h.l2EntrySize() {
 			if err := c.tick(); err != nil {
@@ -311,19 +276,19 @@ func (c *checker) scanEntry(im *Image, b []byte, at int64, times uint32, next *i
 	if e&flagCompressed != 0 {
 		r, err := im.compressed(e, at)
 		if err != nil {
-			c.fault(Fault{Clusters: 1, Err: err})
+			c.fault(block.Fault{Count: 1, Err: err})
 			return nil
 		}
 		if e&flagCopied != 0 {
-			c.fault(Fault{Clusters: 1, Counting: true, Err: corrupt("L2 table entry", at, "a compressed cluster has the copied flag")})
+			c.fault(block.Fault{Count: 1, Repairable: true, Err: corrupt("L2 table entry", at, "a compressed cluster has the copied flag")})
 		}
 		if start, over := c.meta.next(r.host); start < r.host+r.csize {
 			c.broken("L2 table entry", at, "the data at %#x lies over the %s", r.host, over)
 		}
 		if active {
-			c.res.AllocatedClusters++
-			c.res.CompressedClusters++
-			c.res.FragmentedClusters++ // as QEMU counts
+			c.res.Allocated++
+			c.res.Compressed++
+			c.res.Fragmented++ // as QEMU counts
 		}
 		return c.use("compressed cluster", at, r.host, min(r.csize, max(c.r.Size()-r.host, 1)), times)
 	}
@@ -349,9 +314,9 @@ func (c *checker) scanEntry(im *Image, b []byte, at int64, times uint32, next *i
 		return nil
 	}
 	if active {
-		c.res.AllocatedClusters++
+		c.res.Allocated++
 		if *next >= 0 && host != *next {
-			c.res.FragmentedClusters++
+			c.res.Fragmented++
 		}
 		*next = host + h.clusterSize()
 	}
@@ -373,7 +338,7 @@ func (c *checker) countRefcounts() error {
 	}
 	b, err := block.ReadBytes(c.r, off, n, c.lim.RefcountTable)
 	if err != nil {
-		return block.Locate("qcow2", "refcount table", off, err)
+		return block.Locate(format, "refcount table", off, err)
 	}
 	seen := map[int64]bool{}
 	for pos := int64(0); pos < n; pos += 8 {
@@ -418,7 +383,7 @@ func (c *checker) compare() error {
 		clear(buf)
 		if host != 0 {
 			if err := block.ReadFull(c.r, buf, host); err != nil {
-				return block.Locate("qcow2", "refcount block", host, err)
+				return block.Locate(format, "refcount block", host, err)
 			}
 		} else if i >= covered {
 			continue
@@ -463,7 +428,7 @@ func (f *countFault) flush(c *checker) {
 	if leak {
 		what = "leaked cluster"
 	}
-	c.fault(Fault{Leak: leak, Counting: true, Clusters: f.n,
+	c.fault(block.Fault{Leak: leak, Repairable: true, Count: f.n,
 		Err: corrupt(what, f.first<<c.hdr.clusterBits, "%s: its refcount is %d and it is in use %d times", plural(f.n), f.stored, f.want)})
 	f.n = 0
 }
@@ -483,7 +448,7 @@ func (c *checker) checkCopied() error {
 		if !copied {
 			word = "has"
 		}
-		c.fault(Fault{Counting: true, Clusters: 1, Err: corrupt(what, at, "%#x %s the copied flag", entry, word)})
+		c.fault(block.Fault{Repairable: true, Count: 1, Err: corrupt(what, at, "%#x %s the copied flag", entry, word)})
 	}, nil)
 }
 
@@ -512,7 +477,7 @@ func (c *checker) eachCopied(wrong func(what string, at int64, entry uint64, cop
 			wrong("L1 table entry", int64(h.l1TableOffset)+pos, e, one)
 		}
 		if err := block.ReadFull(c.r, buf, l2); err != nil {
-			return block.Locate("qcow2", "L2 table", l2, err)
+			return block.Locate(format, "L2 table", l2, err)
 		}
 		changed := false
 		for at := int64(0); at < int64(len(buf)); at += h.l2EntrySize() {

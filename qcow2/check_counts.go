@@ -25,7 +25,7 @@ func (c *counts) add(i int64, n uint32) error {
 	p := c.pages[i/countPage]
 	if p == nil {
 		if len(c.pages) >= maxCounted {
-			return block.Errorf("qcow2", "image", -1, block.ErrLimit, "more than %d clusters to count", maxCounted*countPage)
+			return block.Errorf(format, "image", -1, block.ErrLimit, "more than %d clusters to count", maxCounted*countPage)
 		}
 		p = new([countPage]uint32)
 		c.pages[i/countPage] = p

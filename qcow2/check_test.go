@@ -101,10 +101,10 @@ func content(t testing.TB, b []byte) []byte {
 	return out
 }
 
-func mustCheck(t testing.TB, b []byte) (*CheckResult, []string) {
+func mustCheck(t testing.TB, b []byte) (*block.CheckResult, []string) {
 	t.Helper()
 	var faults []string
-	res, err := Check(context.Background(), bytes.NewReader(b), &CheckOptions{Report: func(f Fault) { faults = append(faults, f.Err.Error()) }})
+	res, err := Check(context.Background(), bytes.NewReader(b), nil, func(f block.Fault) { faults = append(faults, f.Err.Error()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestCheckClean(t *testing.T) {
 	for _, x := range checkLayouts {
 		t.Run(x.name, func(t *testing.T) {
 			m := written(t, x.l, x.compress)
-			if res, faults := mustCheck(t, m.b); !res.Clean() || len(faults) > 0 || res.ImageEnd != m.Size() || res.AllocatedClusters == 0 {
+			if res, faults := mustCheck(t, m.b); !res.Clean() || len(faults) > 0 || res.ImageEnd != m.Size() || res.Allocated == 0 {
 				t.Errorf("%+v %v", res, faults)
 			}
 		})
@@ -188,13 +188,13 @@ func TestCheckDamage(t *testing.T) {
 				}
 			}
 			if x.all && x.corruptions > 0 {
-				if _, err := Repair(context.Background(), m, false, nil); !errors.Is(err, block.ErrCorrupt) {
+				if _, err := Repair(context.Background(), m, false, nil, nil); !errors.Is(err, block.ErrCorrupt) {
 					t.Errorf("repair of leaks only: %v", err)
 				}
 			}
 			before := bytes.Clone(m.b)
 			m.writes = nil
-			if _, err := Repair(context.Background(), m, x.all, nil); err != nil {
+			if _, err := Repair(context.Background(), m, x.all, nil, nil); err != nil {
 				t.Fatal(err)
 			}
 			judgeChange(t, before, m, want, want)
@@ -329,7 +329,7 @@ func TestCheckPeers(t *testing.T) {
 		if (res.Corruptions > 0) != (c > 0) && l == 0 || (res.Leaks > 0) != (l > 0) {
 			t.Errorf("refcount of cluster %d: %+v %v; qemu finds %d corruptions and %d leaks", i, res, faults, c, l)
 		}
-		if _, err := Repair(context.Background(), x, true, nil); err != nil {
+		if _, err := Repair(context.Background(), x, true, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		if c, l := qemuCheck(t, x.b); c+l > 0 {
@@ -348,11 +348,11 @@ func FuzzCheck(f *testing.F) {
 		if len(b) > 1<<20 {
 			return
 		}
-		if _, err := Check(context.Background(), bytes.NewReader(b), nil); err != nil {
+		if _, err := Check(context.Background(), bytes.NewReader(b), nil, nil); err != nil {
 			return
 		}
 		m := &memory{b: bytes.Clone(b)}
-		if _, err := Repair(context.Background(), m, true, nil); err == nil {
+		if _, err := Repair(context.Background(), m, true, nil, nil); err == nil {
 			if res, faults := mustCheck(t, m.b); !res.Clean() {
 				t.Fatalf("repaired and not clean: %+v %v", res, faults)
 			}

@@ -75,7 +75,7 @@ func (im *Image) l2Table(entry uint64, at int64) (int64, error) {
 	case off == 0:
 		return 0, nil
 	case off > im.r.Size()-im.hdr.clusterSize():
-		return 0, block.Errorf("qcow2", "L1 table entry", at, block.ErrTruncated, "the L2 table at %#x passes the end of the file at %#x", off, im.r.Size())
+		return 0, block.Errorf(format, "L1 table entry", at, block.ErrTruncated, "the L2 table at %#x passes the end of the file at %#x", off, im.r.Size())
 	}
 	// Only the fixed structures: the L2 tables are in the map themselves.
 	if start, what := im.meta.nextSpan(off); start < off+im.hdr.clusterSize() {
@@ -154,7 +154,7 @@ func (im *Image) compressed(entry uint64, at int64) (run, error) {
 	host := entry & (1<<bits - 1)
 	sectors := entry & (flagCompressed - 1) >> bits
 	if host >= uint64(im.r.Size()) {
-		return run{}, block.Errorf("qcow2", "L2 table entry", at, block.ErrTruncated, "the compressed cluster at %#x passes the end of the file at %#x", host, im.r.Size())
+		return run{}, block.Errorf(format, "L2 table entry", at, block.ErrTruncated, "the compressed cluster at %#x passes the end of the file at %#x", host, im.r.Size())
 	}
 	return run{kind: kindCompressed, host: int64(host), csize: int64(sectors+1)*512 - int64(host&511), entry: at}, nil
 }
@@ -181,7 +181,7 @@ func (im *Image) checkRun(r run) (run, error) {
 	}
 	rest := im.data.Size() - r.host
 	if rest <= 0 {
-		return run{}, block.Errorf("qcow2", "L2 table entry", r.entry, block.ErrTruncated, "the data at %#x passes the end of the file at %#x", r.host, im.data.Size())
+		return run{}, block.Errorf(format, "L2 table entry", r.entry, block.ErrTruncated, "the data at %#x passes the end of the file at %#x", r.host, im.data.Size())
 	}
 	r.n = min(need, rest)
 	return r, nil

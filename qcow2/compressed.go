@@ -76,14 +76,14 @@ func (f *inflater) inflate(dst []byte, r run) error {
 	}
 	src := d.buf[:n]
 	if err := block.ReadFull(f.r, src, r.host); err != nil {
-		return block.Locate("qcow2", "compressed cluster", r.host, err)
+		return block.Locate(format, "compressed cluster", r.host, err)
 	}
 	got, err := d.decode(dst, src)
 	switch {
 	case got == len(dst):
 		return nil
 	case n < r.csize:
-		return block.Errorf("qcow2", "compressed cluster", r.host, block.ErrTruncated, "the file ends %d bytes short", r.csize-n)
+		return block.Errorf(format, "compressed cluster", r.host, block.ErrTruncated, "the file ends %d bytes short", r.csize-n)
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		return corrupt("compressed cluster", r.host, "it holds %d bytes, not %d", got, len(dst))
 	}

@@ -75,12 +75,12 @@ func readExtensions(r block.Reader, h *header) (ext extensions, backing string, 
 	}
 	first, err := block.ReadBytes(r, 0, min(end, r.Size()), h.clusterSize())
 	if err != nil {
-		return ext, "", block.Locate("qcow2", "header", 0, err)
+		return ext, "", block.Locate(format, "header", 0, err)
 	}
 	area := first
 	if h.backingFileOffset != 0 {
 		if end > r.Size() {
-			return ext, "", block.Errorf("qcow2", "backing file name", int64(h.backingFileOffset), block.ErrTruncated, "")
+			return ext, "", block.Errorf(format, "backing file name", int64(h.backingFileOffset), block.ErrTruncated, "")
 		}
 		if h.backingFileOffset < uint64(h.headerLength) {
 			return ext, "", corrupt("header backing_file_offset", 0x08, "the name at %#x lies over the header", h.backingFileOffset)

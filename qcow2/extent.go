@@ -40,7 +40,7 @@ func (im *Image) Extent(off int64) (block.Extent, error) {
 func (im *Image) hostExtent(e block.Extent, host int64) (block.Extent, error) {
 	below, err := im.host.Extent(host)
 	if err != nil {
-		return block.Extent{}, block.Locate("qcow2", "data cluster", host, err)
+		return block.Extent{}, block.Locate(format, "data cluster", host, err)
 	}
 	e.Len = min(e.Len, below.Len)
 	e.Zero = below.Zero
@@ -59,7 +59,7 @@ func (im *Image) backingExtent(e block.Extent) (block.Extent, error) {
 	}
 	below, err := im.backing.Extent(e.Off)
 	if err != nil {
-		return block.Extent{}, block.Locate("qcow2", "backing file", e.Off, err)
+		return block.Extent{}, block.Locate(format, "backing file", e.Off, err)
 	}
 	below.Len = min(below.Len, e.Len, im.backing.Size()-e.Off)
 	below.Depth++

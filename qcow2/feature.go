@@ -115,7 +115,7 @@ func (h *header) validateFeatures(names featureNames) error {
 		unknown = append(unknown, text)
 	}
 	if len(unknown) > 0 {
-		return block.Errorf("qcow2", "header incompatible_features", 0x48, block.ErrUnsupported, "incompatible feature %s", strings.Join(unknown, ", "))
+		return block.Errorf(format, "header incompatible_features", 0x48, block.ErrUnsupported, "incompatible feature %s", strings.Join(unknown, ", "))
 	}
 	return h.validateCompression()
 }
@@ -130,7 +130,7 @@ func (h *header) validateCompression() error {
 	flagged := h.incompatibleFeatures&incompatCompression != 0
 	switch {
 	case flagged && h.compressionType > compressionZstd:
-		return block.Errorf("qcow2", "header compression_type", 0x68, block.ErrUnsupported, "compression type %d", h.compressionType)
+		return block.Errorf(format, "header compression_type", 0x68, block.ErrUnsupported, "compression type %d", h.compressionType)
 	case flagged != (h.compressionType != compressionZlib):
 		return corrupt("header compression_type", 0x68, "type %d does not agree with incompatible feature bit 3", h.compressionType)
 	}
@@ -154,5 +154,5 @@ func (h *header) encryption() (string, error) {
 	case cryptLUKS:
 		return "LUKS", nil
 	}
-	return "", block.Errorf("qcow2", "header crypt_method", 0x20, block.ErrUnsupported, "encryption method %d", h.cryptMethod)
+	return "", block.Errorf(format, "header crypt_method", 0x20, block.ErrUnsupported, "encryption method %d", h.cryptMethod)
 }

@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	format = "qcow2"
+
 	magic = 0x514649fb // "QFI\xfb"
 
 	headerLenV2    = 72  // a version 2 header has no header_length field
@@ -138,14 +140,14 @@ func (h *header) l1Need(size int64) int64 {
 }
 
 func corrupt(what string, off int64, detail string, args ...any) error {
-	return block.Errorf("qcow2", what, off, block.ErrCorrupt, detail, args...)
+	return block.Errorf(format, what, off, block.ErrCorrupt, detail, args...)
 }
 
 // validate checks what the header says by itself and against the size of the
 // file. Unknown feature bits are named by the extensions, which come later.
 func (h *header) validate(fileSize int64, lim *Limits) error {
 	if h.version != 2 && h.version != 3 {
-		return block.Errorf("qcow2", "header version", 0x04, block.ErrUnsupported, "version %d", h.version)
+		return block.Errorf(format, "header version", 0x04, block.ErrUnsupported, "version %d", h.version)
 	}
 	if h.clusterBits < minClusterBits || h.clusterBits > maxClusterBits {
 		return corrupt("header cluster_bits", 0x14, "%d is not in %d to %d", h.clusterBits, minClusterBits, maxClusterBits)
@@ -155,7 +157,7 @@ func (h *header) validate(fileSize int64, lim *Limits) error {
 			return corrupt("header header_length", 0x64, "%d is not in %d to the cluster size %d", h.headerLength, headerLenV3, h.clusterSize())
 		}
 		if int64(h.headerLength) > fileSize {
-			return block.Errorf("qcow2", "header", 0, block.ErrTruncated, "the file has %d of its %d bytes", fileSize, h.headerLength)
+			return block.Errorf(format, "header", 0, block.ErrTruncated, "the file has %d of its %d bytes", fileSize, h.headerLength)
 		}
 	}
 	if h.refcountOrder > maxRefcountBits {
@@ -169,7 +171,7 @@ func (h *header) validate(fileSize int64, lim *Limits) error {
 			return corrupt("header backing_file_offset", 0x08, "the name (%d bytes at %#x) leaves the first cluster", h.backingFileSize, h.backingFileOffset)
 		}
 		if int64(h.backingFileSize) > lim.BackingName {
-			return block.Errorf("qcow2", "header backing_file_size", 0x10, block.ErrLimit, "%d bytes, at most %d are allowed", h.backingFileSize, lim.BackingName)
+			return block.Errorf(format, "header backing_file_size", 0x10, block.ErrLimit, "%d bytes, at most %d are allowed", h.backingFileSize, lim.BackingName)
 		}
 	}
 	return nil
@@ -182,7 +184,7 @@ func (h *header) validateTables(fileSize int64, lim *Limits) error {
 		return corrupt("header cluster_bits", 0x14, "%d is too small for subclusters", h.clusterBits)
 	}
 	if need := h.l1Need(int64(h.size)); need*8 > lim.L1Table {
-		return block.Errorf("qcow2", "L1 table", 0x18, block.ErrLimit, "a disk of %d bytes needs %d entries; %d bytes are allowed", h.size, need, lim.L1Table)
+		return block.Errorf(format, "L1 table", 0x18, block.ErrLimit, "a disk of %d bytes needs %d entries; %d bytes are allowed", h.size, need, lim.L1Table)
 	}
 	if err := h.validateL1("L1 table", 0x28, h.l1TableOffset, h.l1Size, int64(h.size), fileSize, lim); err != nil {
 		return err
@@ -190,7 +192,7 @@ func (h *header) validateTables(fileSize int64, lim *Limits) error {
 	rt := int64(h.refcountTableClusters) << h.clusterBits
 	switch {
 	case rt > lim.RefcountTable:
-		return block.Errorf("qcow2", "refcount table", 0x38, block.ErrLimit, "%d bytes, at most %d are allowed", rt, lim.RefcountTable)
+		return block.Errorf(format, "refcount table", 0x38, block.ErrLimit, "%d bytes, at most %d are allowed", rt, lim.RefcountTable)
 	case rt == 0:
 		return corrupt("refcount table", 0x38, "there is none")
 	}
@@ -198,7 +200,7 @@ func (h *header) validateTables(fileSize int64, lim *Limits) error {
 		return err
 	}
 	if int64(h.nbSnapshots) > lim.Snapshots {
-		return block.Errorf("qcow2", "snapshot table", 0x3c, block.ErrLimit, "%d snapshots, at most %d are allowed", h.nbSnapshots, lim.Snapshots)
+		return block.Errorf(format, "snapshot table", 0x3c, block.ErrLimit, "%d snapshots, at most %d are allowed", h.nbSnapshots, lim.Snapshots)
 	}
 	if h.nbSnapshots > 0 {
 		return h.validateTable("snapshot table", 0x40, h.snapshotsOffset, snapshotHeaderLen, fileSize)
@@ -211,7 +213,7 @@ func (h *header) validateTables(fileSize int64, lim *Limits) error {
 func (h *header) validateL1(what string, field int64, off uint64, entries uint32, size, fileSize int64, lim *Limits) error {
 	n := int64(entries) * 8
 	if n > lim.L1Table {
-		return block.Errorf("qcow2", what, field, block.ErrLimit, "%d bytes, at most %d are allowed", n, lim.L1Table)
+		return block.Errorf(format, what, field, block.ErrLimit, "%d bytes, at most %d are allowed", n, lim.L1Table)
 	}
 	if need := h.l1Need(size); int64(entries) < need {
 		return corrupt(what, field, "%d entries are too few for %d bytes, which take %d", entries, size, need)
@@ -231,7 +233,7 @@ func (h *header) validateTable(what string, field int64, off uint64, n, fileSize
 	case off == 0:
 		return corrupt(what, field, "it lies over the header")
 	case int64(off) > fileSize || n > fileSize-int64(off):
-		return block.Errorf("qcow2", what, field, block.ErrTruncated, "%d bytes at %#x pass the end of the file at %#x", n, off, fileSize)
+		return block.Errorf(format, what, field, block.ErrTruncated, "%d bytes at %#x pass the end of the file at %#x", n, off, fileSize)
 	}
 	return nil
 }

@@ -32,15 +32,15 @@ func readMetadata(r block.Reader, opts *Options) (*metadata, error) {
 	size := r.Size()
 	b, err := block.ReadBytes(r, 0, min(headerLenKnown, size), headerLenKnown)
 	if err != nil {
-		return nil, block.Locate("qcow2", "header", 0, err)
+		return nil, block.Locate(format, "header", 0, err)
 	}
 	m.hdr.decode(b)
 	h := &m.hdr
 	if len(b) < 4 || h.magic != magic {
-		return nil, block.Errorf("qcow2", "header", 0, block.ErrFormat, "")
+		return nil, block.Errorf(format, "header", 0, block.ErrFormat, "")
 	}
 	if len(b) < headerLenV2 || h.version >= 3 && len(b) < headerLenV3 {
-		return nil, block.Errorf("qcow2", "header", 0, block.ErrTruncated, "the file has %d bytes", size)
+		return nil, block.Errorf(format, "header", 0, block.ErrTruncated, "the file has %d bytes", size)
 	}
 	if err := h.validate(size, &m.lim); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (m *metadata) metadataMap(l1 span) (*metadataMap, error) {
 		}
 		b, err := block.ReadBytes(m.r, t.start, t.end-t.start, maxScanned)
 		if err != nil {
-			return nil, block.Locate("qcow2", "table", t.start, err)
+			return nil, block.Locate(format, "table", t.start, err)
 		}
 		mm.addEntries(b)
 	}
@@ -122,8 +122,9 @@ func (m *metadata) validateSnapshot(s *Snapshot) error {
 
 // An Info is what an image says about itself.
 type Info struct {
-	Version       int   // 2 or 3
-	VirtualSize   int64 // of the disk, in bytes
+	Version       int    // 2 or 3
+	Size          int64  // of the disk, in bytes
+	Subformat     string // "": there is one kind
 	ClusterSize   int64
 	RefcountBits  int
 	Compression   string // "zlib" or "zstd": how its compressed clusters are compressed
@@ -151,7 +152,7 @@ func (m *metadata) info() Info {
 	}
 	return Info{
 		Version:       int(h.version),
-		VirtualSize:   int64(h.size),
+		Size:          int64(h.size),
 		ClusterSize:   h.clusterSize(),
 		RefcountBits:  1 << h.refcountOrder,
 		Compression:   compression,
@@ -174,14 +175,13 @@ func (m *metadata) info() Info {
 // Describe returns what the image in r says about itself, and what is odd
 // about it. It opens no file that the image names, and it describes images
 // that cannot be read, such as encrypted ones.
-func Describe(r block.Reader, opts *Options) (*Info, []error, error) {
+func Describe(r block.Reader, opts *Options) (Info, []error, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
 	m, err := readMetadata(r, opts)
 	if err != nil {
-		return nil, nil, err
+		return Info{}, nil, err
 	}
-	info := m.info()
-	return &info, m.problems.All(), nil
+	return m.info(), m.problems.All(), nil
 }

@@ -61,7 +61,7 @@ func metadataOf(t *testing.T, b []byte, opener block.Opener) []testimg.Range {
 // exercise does with an image what there is to do, but for repairing it, up to a
 // few MiB of it.
 func exercise(r block.Reader, opener block.Opener) error {
-	qcow2.Check(context.Background(), r, nil)
+	qcow2.Check(context.Background(), r, nil, nil)
 	info, _, err := qcow2.Describe(r, nil)
 	if err != nil {
 		return err

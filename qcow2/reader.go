@@ -67,7 +67,7 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 		return nil, err
 	}
 	if method, _ := m.hdr.encryption(); method != "" {
-		return nil, block.Errorf("qcow2", "header crypt_method", 0x20, block.ErrEncrypted, "%s", method)
+		return nil, block.Errorf(format, "header crypt_method", 0x20, block.ErrEncrypted, "%s", method)
 	}
 	im := &Image{
 		metadata: m,
@@ -82,7 +82,7 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 			err = m.validateSnapshot(s)
 		}
 		if err != nil {
-			return nil, block.Locate("qcow2", "snapshot", -1, err)
+			return nil, block.Locate(format, "snapshot", -1, err)
 		}
 		im.size = s.DiskSize
 		im.l1 = span{start: int64(s.l1Offset), end: int64(s.l1Offset) + int64(s.l1Size)*8}
@@ -104,7 +104,7 @@ func (im *Image) openReferences(opts *Options) error {
 	im.host = block.Plain(im.r)
 	if im.hdr.dataFile() {
 		if im.ext.dataFile == "" {
-			return block.Errorf("qcow2", "data file", -1, block.ErrParent, "the image does not name it")
+			return block.Errorf(format, "data file", -1, block.ErrParent, "the image does not name it")
 		}
 		d, err := openReference(opts, block.Ref{Kind: "data file", Name: im.ext.dataFile, Format: "raw", From: im.r})
 		if err != nil {
@@ -120,7 +120,7 @@ func (im *Image) openReferences(opts *Options) error {
 		ref.Format = "raw"
 	}
 	if ref.Format == "" {
-		return block.Errorf("qcow2", "backing file", int64(im.hdr.backingFileOffset), block.ErrRefused, "the image does not state the format of %q", ref.Name)
+		return block.Errorf(format, "backing file", int64(im.hdr.backingFileOffset), block.ErrRefused, "the image does not state the format of %q", ref.Name)
 	}
 	d, err := openReference(opts, ref)
 	im.backing = d
@@ -129,11 +129,11 @@ func (im *Image) openReferences(opts *Options) error {
 
 func openReference(opts *Options, ref block.Ref) (block.Device, error) {
 	if opts.Opener == nil {
-		return nil, block.Errorf("qcow2", ref.Kind, -1, block.ErrRefused, "%q, and no file that an image names may be opened", ref.Name)
+		return nil, block.Errorf(format, ref.Kind, -1, block.ErrRefused, "%q, and no file that an image names may be opened", ref.Name)
 	}
 	d, err := opts.Opener(ref)
 	if err != nil {
-		return nil, block.Locate("qcow2", ref.Kind, -1, err)
+		return nil, block.Locate(format, ref.Kind, -1, err)
 	}
 	return d, nil
 }
@@ -195,7 +195,7 @@ func (im *Image) readRun(p []byte, off int64, run run) error {
 	case kindCompressed:
 		return im.inflate.read(p, off, run)
 	}
-	return block.Locate("qcow2", "data cluster", run.host, block.ReadFull(im.data, p, run.host))
+	return block.Locate(format, "data cluster", run.host, block.ReadFull(im.data, p, run.host))
 }
 
 // readBacking reads from the backing file, and zeros past its end.
@@ -208,7 +208,7 @@ func (im *Image) readBacking(p []byte, off int64) error {
 	if n == 0 {
 		return nil
 	}
-	return block.Locate("qcow2", "backing file", off, block.ReadFull(im.backing, p[:n], off))
+	return block.Locate(format, "backing file", off, block.ReadFull(im.backing, p[:n], off))
 }
 
 var (

@@ -10,7 +10,7 @@ import (
 // A Storage is an image file that is changed in place.
 type Storage interface {
 	block.Reader
-	File
+	block.File
 }
 
 // A rewrite changes an image so that it is the old one or the new one at every
@@ -37,7 +37,7 @@ func newRewrite(c *checker, f Storage) (*rewrite, error) {
 func (w *rewrite) alloc(n int64) (int64, error) {
 	off := w.next
 	if n > (maxHost-off)>>w.h.clusterBits {
-		return 0, block.Errorf("qcow2", "image", off, block.ErrLimit, "the file would pass %#x bytes", int64(maxHost))
+		return 0, block.Errorf(format, "image", off, block.ErrLimit, "the file would pass %#x bytes", int64(maxHost))
 	}
 	for i := range n {
 		if err := w.counts.add(off>>w.h.clusterBits+i, 1); err != nil {
@@ -151,7 +151,7 @@ func (w *rewrite) writeRefcounts() error {
 		for j := range per {
 			n := w.counts.of(i*per + j)
 			if n > maxRefcount(h.refcountOrder) {
-				return block.Errorf("qcow2", "refcount", (i*per+j)<<h.clusterBits, block.ErrUnsupported, "%d references do not fit into %d bits", n, 1<<h.refcountOrder)
+				return block.Errorf(format, "refcount", (i*per+j)<<h.clusterBits, block.ErrUnsupported, "%d references do not fit into %d bits", n, 1<<h.refcountOrder)
 			}
 			setRefcount(buf, j, h.refcountOrder, n)
 			if err := w.tick(); err != nil {
@@ -176,8 +176,8 @@ func (w *rewrite) writeRefcounts() error {
 // such as two clusters in one place, is an error that wraps block.ErrCorrupt,
 // and nothing is changed. If it is interrupted, the image is as before or
 // repaired.
-func Repair(ctx context.Context, f Storage, all bool, opts *CheckOptions) (*CheckResult, error) {
-	c, err := check(ctx, f, opts)
+func Repair(ctx context.Context, f Storage, all bool, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
+	c, err := check(ctx, f, opts, report)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +185,11 @@ func Repair(ctx context.Context, f Storage, all bool, opts *CheckOptions) (*Chec
 	if res.Clean() && !res.Dirty {
 		return &res, nil
 	}
-	if res.Corruptions > res.Counting {
-		return &res, block.Errorf("qcow2", "image", -1, block.ErrCorrupt, "%d faults cannot be repaired without losing data", res.Corruptions-res.Counting)
+	if res.Corruptions > res.Repairable {
+		return &res, block.Errorf(format, "image", -1, block.ErrCorrupt, "%d faults cannot be repaired without losing data", res.Corruptions-res.Repairable)
 	}
 	if res.Corruptions > 0 && !all {
-		return &res, block.Errorf("qcow2", "image", -1, block.ErrCorrupt, "there are %d faults besides leaks", res.Corruptions)
+		return &res, block.Errorf(format, "image", -1, block.ErrCorrupt, "there are %d faults besides leaks", res.Corruptions)
 	}
 	w, err := newRewrite(c, f)
 	if err != nil {
@@ -207,12 +207,12 @@ func Repair(ctx context.Context, f Storage, all bool, opts *CheckOptions) (*Chec
 	if err := w.commit(); err != nil {
 		return nil, err
 	}
-	after, err := Check(ctx, f, nil)
+	after, err := Check(ctx, f, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	if !after.Clean() {
-		return &res, block.Errorf("qcow2", "image", -1, block.ErrCorrupt, "%d faults and %d leaks are left", after.Corruptions, after.Leaks)
+		return &res, block.Errorf(format, "image", -1, block.ErrCorrupt, "%d faults and %d leaks are left", after.Corruptions, after.Leaks)
 	}
 	return &res, nil
 }

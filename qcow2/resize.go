@@ -28,13 +28,13 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 	if opts == nil {
 		opts = &ResizeOptions{}
 	}
-	c, err := check(ctx, f, nil)
+	c, err := check(ctx, f, nil, nil)
 	if err != nil {
 		return err
 	}
 	h := &c.hdr
 	refuse := func(class error, detail string, args ...any) error {
-		return block.Errorf("qcow2", "resize", -1, class, detail, args...)
+		return block.Errorf(format, "resize", -1, class, detail, args...)
 	}
 	old := int64(h.size)
 	if size > 0 && size <= math.MaxInt64-511 && size != old {
@@ -95,7 +95,7 @@ func (w *rewrite) clearPast(size int64) error {
 			continue
 		}
 		if err := block.ReadFull(w.f, buf, l2); err != nil {
-			return block.Locate("qcow2", "L2 table", l2, err)
+			return block.Locate(format, "L2 table", l2, err)
 		}
 		base, left, changed := i*span, false, false
 		for at := int64(0); at < cs; at += w.h.l2EntrySize() {
@@ -169,7 +169,7 @@ func (w *rewrite) cutCluster(entry []byte, keep int64) error {
 			return nil
 		}
 		if err := block.ReadFull(w.f, b[:min(cs, w.r.Size()-host)], host); err != nil {
-			return block.Locate("qcow2", "data cluster", host, err)
+			return block.Locate(format, "data cluster", host, err)
 		}
 	}
 	clean := true
@@ -207,7 +207,7 @@ func (w *rewrite) hideBacking(backing block.Reader, from, to int64) error {
 		clear(buf)
 		if l2 := int64(tableEntry(w.l1, i*8) & offsetMask); l2 != 0 {
 			if err := block.ReadFull(w.f, buf, l2); err != nil {
-				return block.Locate("qcow2", "L2 table", l2, err)
+				return block.Locate(format, "L2 table", l2, err)
 			}
 		}
 		for off := max(i*span, from/cs*cs); off < min((i+1)*span, to); off += cs {

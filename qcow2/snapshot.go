@@ -88,7 +88,7 @@ func readSnapshots(r block.Reader, h *header, lim *Limits) ([]Snapshot, int64, e
 			return nil, 0, tableTooLong("snapshot table", start, room == lim.SnapshotTable)
 		}
 		if err != nil {
-			return nil, 0, block.Locate("qcow2", "snapshot table", start+pos, err)
+			return nil, 0, block.Locate(format, "snapshot table", start+pos, err)
 		}
 		out = append(out, s)
 		pos += n
@@ -103,7 +103,7 @@ func tableTooLong(what string, off int64, limit bool) error {
 	if limit {
 		class = block.ErrLimit
 	}
-	return block.Errorf("qcow2", what, off, class, "")
+	return block.Errorf(format, what, off, class, "")
 }
 
 // readSnapshot reads one entry and returns its length with its padding.
@@ -115,7 +115,7 @@ func readSnapshot(src io.Reader, at int64, h *header, lim *Limits) (Snapshot, in
 	var sh snapshotHeader
 	sh.decode(fixed[:])
 	if int64(sh.extraDataSize) > lim.SnapshotExtra {
-		return Snapshot{}, 0, block.Errorf("qcow2", "snapshot extra data", at, block.ErrLimit, "%d bytes, at most %d are allowed", sh.extraDataSize, lim.SnapshotExtra)
+		return Snapshot{}, 0, block.Errorf(format, "snapshot extra data", at, block.ErrLimit, "%d bytes, at most %d are allowed", sh.extraDataSize, lim.SnapshotExtra)
 	}
 	n := int64(sh.extraDataSize) + int64(sh.idStrSize) + int64(sh.nameSize)
 	rest := make([]byte, n+(-(snapshotHeaderLen+n))&7)

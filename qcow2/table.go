@@ -50,10 +50,10 @@ func (c *tableCache) page(off int64) ([]byte, int64, error) {
 func (c *tableCache) entries(what string, off, n int64) ([]byte, error) {
 	p, at, err := c.page(off)
 	if err != nil {
-		return nil, block.Locate("qcow2", what, off, err)
+		return nil, block.Locate(format, what, off, err)
 	}
 	if int64(len(p))-at < n {
-		return nil, block.Errorf("qcow2", what, off, block.ErrTruncated, "")
+		return nil, block.Errorf(format, what, off, block.ErrTruncated, "")
 	}
 	return p[at:], nil
 }

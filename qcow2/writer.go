@@ -3,25 +3,10 @@ package qcow2
 import (
 	"encoding/binary"
 	"errors"
-	"io"
-	"os"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/sink"
 )
-
-// A File is what an image is written to: an *os.File, or something like it. It
-// is empty at first, and what is never written reads as zeros.
-//
-// It may also have Allocate(off, n int64) error, which reserves room,
-// CloneRange(off, n int64, src *os.File, srcOff int64) error, which shares
-// blocks with another file, and CopyRange, with the same parameters, which lets
-// the kernel copy them.
-type File interface {
-	io.WriterAt
-	Truncate(size int64) error
-	Sync() error
-}
 
 // A Writer writes a new image in one pass over the disk, with memory for one L2
 // table and one refcount block:
@@ -31,12 +16,14 @@ type File interface {
 //
 // The header is written last: until Commit the file is no image. Offsets of
 // Place, WriteAt, WriteEncoded and Zero never fall, and these are not safe for
-// concurrent use; WriteHost, CloneHost and Encode are.
+// concurrent use; WriteHost, CloneHost, CopyHost and
+// Encode are.
 type Writer struct {
+	sink.Disk
 	l    Layout
 	h    header
-	f    File
-	data File // f, or the data file
+	f    block.File
+	data block.File // f, or the data file
 	refs refWriter
 
 	l1   []uint64
@@ -52,7 +39,7 @@ type Writer struct {
 
 // NewWriter starts an image. dataFile is the external data file that the layout
 // names, nil if it names none. Both stay open after Commit.
-func NewWriter(f, dataFile File, l *Layout) (*Writer, error) {
+func NewWriter(f, dataFile block.File, l *Layout) (*Writer, error) {
 	w := &Writer{l: l.withDefaults(), f: f, data: f, l2At: -1}
 	if err := w.l.validate(); err != nil {
 		return nil, err
@@ -63,6 +50,7 @@ func NewWriter(f, dataFile File, l *Layout) (*Writer, error) {
 	if dataFile != nil {
 		w.data = dataFile
 	}
+	w.Disk = sink.New(w.place, sink.One(w.data))
 	w.h = w.l.header()
 	n, err := w.l.l1Entries(&w.h)
 	switch {
@@ -94,7 +82,7 @@ func (w *Writer) Granularity() int64 {
 	return w.l.ClusterSize
 }
 
-var errOrder = errors.New("qcow2: the writer was called out of order or with a piece of the wrong size")
+var errOrder = errors.New(format + ": the writer was called out of order or with a piece of the wrong size")
 
 // accept checks a piece against the contract and notes it.
 func (w *Writer) accept(off, n, unit int64) error {
@@ -106,10 +94,8 @@ func (w *Writer) accept(off, n, unit int64) error {
 	return nil
 }
 
-// Place decides where the n bytes of the disk at off will lie. It may do so
-// for fewer of them, and returns for how many; the caller hands their bytes to
-// WriteHost.
-func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
+// place gives the n bytes of the disk at off their place, or fewer of them.
+func (w *Writer) place(off, n int64) (host, placed int64, err error) {
 	if in := off % w.l.ClusterSize; in != 0 {
 		n = min(n, w.l.ClusterSize-in) // this cluster may have its place already
 	}
@@ -119,13 +105,13 @@ func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
 	if n == 0 {
 		return 0, 0, nil
 	}
-	host, err = w.place(off, n)
+	host, err = w.lay(off, n)
 	return host, n, err
 }
 
-// place maps n bytes at off to clusters in a row. A piece that starts inside a
+// lay maps n bytes at off to clusters in a row. A piece that starts inside a
 // cluster does not leave it.
-func (w *Writer) place(off, n int64) (int64, error) {
+func (w *Writer) lay(off, n int64) (int64, error) {
 	cs := w.l.ClusterSize
 	in := off % cs
 	if err := w.seek(off); err != nil {
@@ -166,28 +152,6 @@ func (w *Writer) subclusterBits(in, n int64) uint64 {
 	first, last := in/sub, (in+n-1)/sub
 	return (1<<(last-first+1) - 1) << first
 }
-
-// WriteHost writes bytes to where Place has put them. It is safe for
-// concurrent use.
-func (w *Writer) WriteHost(p []byte, host int64) error {
-	_, err := w.data.WriteAt(p, host)
-	return err
-}
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-// It is safe for concurrent use.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Clone(w.data, host, n, src, srcOff)
-}
-
-// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Copy(w.data, host, n, src, srcOff)
-}
-
-// WriteAt implements io.WriterAt on the virtual disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros. What is never mentioned is too,
 // unless there is a backing file, from which it reads then.
@@ -235,7 +199,7 @@ func (w *Writer) pieces(off, n int64, each func(host, n int64) error) error {
 		if in := off % w.l.ClusterSize; in != 0 {
 			part = min(part, w.l.ClusterSize-in)
 		}
-		host, err := w.place(off, part)
+		host, err := w.lay(off, part)
 		if err != nil {
 			return err
 		}
@@ -251,7 +215,7 @@ func (w *Writer) pieces(off, n int64, each func(host, n int64) error) error {
 func (w *Writer) preallocate(off, n int64) error {
 	switch w.l.Preallocation {
 	case PreallocFalloc:
-		if a, ok := w.data.(interface{ Allocate(off, n int64) error }); ok {
+		if a, ok := w.data.(block.Allocator); ok {
 			return w.pieces(off, n, a.Allocate)
 		}
 		fallthrough
@@ -285,7 +249,7 @@ func (w *Writer) flushL2() error {
 		return nil
 	}
 	if most := DefaultLimits().L1Table / 8; w.l2At >= most { // it was not known how large the disk is
-		return block.Errorf("qcow2", "L1 table", -1, block.ErrLimit, "a disk of more than %d bytes takes larger clusters", most*w.h.l2Span())
+		return block.Errorf(format, "L1 table", -1, block.ErrLimit, "a disk of more than %d bytes takes larger clusters", most*w.h.l2Span())
 	}
 	host, err := w.refs.alloc(1)
 	if err != nil {

@@ -44,7 +44,7 @@ func (w *Writer) WriteEncoded(off int64, enc []byte) error {
 	width := 62 - (w.h.clusterBits - 8)
 	sectors := (host+int64(len(enc))-1)>>9 - host>>9
 	if host>>width != 0 {
-		return block.Errorf("qcow2", "compressed cluster", host, block.ErrLimit, "its offset does not fit into %d bits", width)
+		return block.Errorf(format, "compressed cluster", host, block.ErrLimit, "its offset does not fit into %d bits", width)
 	}
 	binary.BigEndian.PutUint64(w.l2[w.entryAt(off):], flagCompressed|uint64(sectors)<<width|uint64(host))
 	w.used = true
@@ -95,7 +95,7 @@ func (p *packer) place(r *refWriter, n int64) (int64, error) {
 }
 
 // write puts enc at host, at once or later.
-func (p *packer) write(f File, enc []byte, host int64) error {
+func (p *packer) write(f block.File, enc []byte, host int64) error {
 	if host != p.at+int64(len(p.buf)) || len(p.buf) >= packWrite {
 		if err := p.flush(f); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (p *packer) write(f File, enc []byte, host int64) error {
 	return nil
 }
 
-func (p *packer) flush(f File) error {
+func (p *packer) flush(f block.File) error {
 	if len(p.buf) == 0 {
 		return nil
 	}

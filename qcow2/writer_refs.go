@@ -10,7 +10,7 @@ import (
 // the refcount block of the clusters that are handed out now is in memory: once
 // they pass it, it gets a cluster itself and is written.
 type refWriter struct {
-	f       File
+	f       block.File
 	cs      int64
 	order   uint32
 	perBlk  int64
@@ -21,7 +21,7 @@ type refWriter struct {
 	stopped func()   // called when the counts of cur become final
 }
 
-func newRefWriter(f File, h *header) refWriter {
+func newRefWriter(f block.File, h *header) refWriter {
 	return refWriter{f: f, cs: h.clusterSize(), order: h.refcountOrder, perBlk: h.refcountsPerBlock(), cur: make([]byte, h.clusterSize())}
 }
 
@@ -56,7 +56,7 @@ func (w *refWriter) take() {
 func (w *refWriter) alloc(n int64) (int64, error) {
 	host := w.next
 	if n > (maxHost-host)/w.cs {
-		return 0, block.Errorf("qcow2", "image", host, block.ErrLimit, "the file would pass %#x bytes", int64(maxHost))
+		return 0, block.Errorf(format, "image", host, block.ErrLimit, "the file would pass %#x bytes", int64(maxHost))
 	}
 	for range n {
 		w.take()

@@ -11,8 +11,11 @@ import (
 // file, that no other entry leads to. Blocks of the file without an entry are
 // leaks. It reads no data and opens no parent. An error means that the check
 // could not be finished. Memory is a bit for each block of the file.
-func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*block.CheckResult, error) {
-	im, err := open(r, &Options{})
+func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func TestCheck(t *testing.T) {
 		"counted":      {put32(0x184, 7), 1, 0, 3},
 	} {
 		image, _ := build("dd.d", 4*64<<10, c.change)
-		res, err := vdi.Check(context.Background(), bytes.NewReader(image), nil)
+		res, err := vdi.Check(context.Background(), bytes.NewReader(image), nil, nil)
 		if err != nil || res.Corruptions != c.corruptions || res.Leaks != c.leaks || res.Allocated != c.allocated || res.Total != 4 {
 			t.Errorf("%s: %+v, %v", name, res, err)
 		}
@@ -35,7 +35,7 @@ func TestCheckUnreadable(t *testing.T) {
 	image, _ := build("dd.d", 4*64<<10, nil)
 	broken := errors.New("broken disk")
 	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: 0x200, Err: broken}
-	if res, err := vdi.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+	if res, err := vdi.Check(context.Background(), r, nil, nil); !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
@@ -46,7 +46,7 @@ func TestCheckManyLeaks(t *testing.T) {
 	image, _ := build("d", size, nil)
 	image = append(image, make([]byte, lost*size)...)
 	var told, leaks int64
-	res, err := vdi.Check(context.Background(), bytes.NewReader(image), func(f block.Fault) { told, leaks = told+1, leaks+f.Count })
+	res, err := vdi.Check(context.Background(), bytes.NewReader(image), nil, func(f block.Fault) { told, leaks = told+1, leaks+f.Count })
 	if err != nil || res.Leaks != lost || leaks != lost || told != 1001 {
 		t.Errorf("%+v, %d faults for %d blocks, %v", res, told, leaks, err)
 	}

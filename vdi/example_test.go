@@ -15,6 +15,6 @@ func ExampleOpen() {
 		return
 	}
 	defer im.Close()
-	fmt.Println(im.Info().Type, im.Size())
+	fmt.Println(im.Info().Subformat, im.Size())
 	// Output: dynamic 196608
 }

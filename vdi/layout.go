@@ -12,8 +12,9 @@ import (
 type Layout struct {
 	// Size of the disk in bytes, rounded up to sectors of 512; at most MaxSize.
 	Size int64
-	// Static gives every block its place, in the order of the disk.
-	Static bool
+	// Subformat is "dynamic" (also if empty), or "static": every block has its
+	// place, in the order of the disk.
+	Subformat string
 	// UUID identifies the image, and UUIDModify its content; each is the 16
 	// bytes as they lie in the header. Zero means a random one.
 	UUID, UUIDModify [16]byte
@@ -33,6 +34,8 @@ func (l *Layout) validate() error {
 	switch {
 	case l.Size < 0:
 		return fmt.Errorf("vdi: %w: the size is negative", block.ErrOption)
+	case l.Subformat != "" && l.Subformat != "dynamic" && l.Subformat != "static":
+		return fmt.Errorf("vdi: %w: the subformat %q is not dynamic or static", block.ErrOption, l.Subformat)
 	case l.Size > MaxSize:
 		return block.Errorf(format, "size", -1, block.ErrLimit, "a disk of %d bytes, at most %d are valid", l.Size, int64(MaxSize))
 	}
@@ -56,7 +59,7 @@ func (l *Layout) header() header {
 		blocks:    uint32(blocks),
 	}
 	copy(h.text[:], "<<< guestkit VDI disk image >>>\n")
-	if l.Static {
+	if l.Subformat == "static" {
 		h.imageType = typeStatic
 	}
 	h.uuidCreate, h.uuidModify = l.UUID, l.UUIDModify

@@ -27,7 +27,7 @@ type Options struct {
 type Info struct {
 	Size            int64  // of the disk, bytes
 	BlockSize       int64  // bytes
-	Type            string // "dynamic", "static" or "differencing"
+	Subformat       string // "dynamic", "static" or "differencing"
 	Comment         string // as stored, may hold any bytes
 	BlocksAllocated int64  // as the header says
 	UUID            string
@@ -137,7 +137,7 @@ func (im *Image) UUIDs() (create, modify string) {
 // Info describes the image.
 func (im *Image) Info() Info {
 	i := Info{Size: im.Size(), BlockSize: int64(im.h.cbBlock), BlocksAllocated: int64(im.h.blocksAllocated), UUID: im.h.uuidCreate.String()}
-	i.Type = map[uint32]string{typeDynamic: "dynamic", typeStatic: "static", typeDiff: "differencing"}[im.h.imageType]
+	i.Subformat = map[uint32]string{typeDynamic: "dynamic", typeStatic: "static", typeDiff: "differencing"}[im.h.imageType]
 	comment, _, _ := bytes.Cut(im.h.comment[:], []byte{0})
 	i.Comment = string(comment)
 	if im.h.differencing() {

@@ -178,7 +178,7 @@ func TestHostile(t *testing.T) {
 func TestMutations(t *testing.T) {
 	image, _ := build("d.zd.dz.d", 9*64<<10, nil)
 	testimg.Mutate(t, testimg.Mutations{Image: image, Where: []testimg.Range{{Off: 0x40, N: 512 - 0x40}, {Off: 512, N: 36}}, Run: func(r block.Reader) error {
-		vdi.Check(context.Background(), r, nil)
+		vdi.Check(context.Background(), r, nil, nil)
 		im, err := vdi.Open(r, nil)
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func TestPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			testimg.TestDevice(t, im, bytes.NewReader(want), 1<<20)
-			if i := im.Info(); i.Type != name || i.Size != int64(len(want)) {
+			if i := im.Info(); i.Subformat != name || i.Size != int64(len(want)) {
 				t.Errorf("Info = %+v", i)
 			}
 		})

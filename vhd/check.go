@@ -12,8 +12,11 @@ import (
 // is bad is a fault too. Room for blocks that no entry leads to is a leak. It
 // reads no data and opens no parent. An error means that the check could not be
 // finished. Memory is bounded: 24 bytes for each block, at most 4 million.
-func Check(ctx context.Context, r block.Reader, report func(block.Fault)) (*block.CheckResult, error) {
-	im, err := open(r, &Options{})
+func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, err := open(r, opts)
 	if err != nil {
 		return nil, err
 	}

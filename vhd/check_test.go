@@ -30,7 +30,7 @@ func TestCheck(t *testing.T) {
 			c.change(image)
 		}
 		var leaks, corruptions int64
-		res, err := vhd.Check(context.Background(), bytes.NewReader(image), func(f block.Fault) {
+		res, err := vhd.Check(context.Background(), bytes.NewReader(image), nil, func(f block.Fault) {
 			if f.Leak {
 				leaks += f.Count
 			} else {
@@ -48,7 +48,7 @@ func TestCheck(t *testing.T) {
 	image, _ := build("dd.h", 4*blockSize, 3, nil)
 	be.PutUint64(image[0x10:], 1<<40)
 	seal(image)
-	if _, err := vhd.Check(context.Background(), bytes.NewReader(image), nil); !errors.Is(err, block.ErrCorrupt) {
+	if _, err := vhd.Check(context.Background(), bytes.NewReader(image), nil, nil); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("an image that cannot be opened: %v", err)
 	}
 }
@@ -58,7 +58,7 @@ func TestCheckUnreadable(t *testing.T) {
 	image, _ := build("dd.h", 4*blockSize, 3, nil)
 	broken := errors.New("broken disk")
 	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: tableAt, Err: broken}
-	if res, err := vhd.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+	if res, err := vhd.Check(context.Background(), r, nil, nil); !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

@@ -15,6 +15,6 @@ func ExampleOpen() {
 		return
 	}
 	defer im.Close()
-	fmt.Println(im.Info().Type, im.Size(), im.Info().Creator)
+	fmt.Println(im.Info().Subformat, im.Size(), im.Info().Creator)
 	// Output: dynamic 262144 win
 }

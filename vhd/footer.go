@@ -2,11 +2,10 @@ package vhd
 
 import (
 	"encoding/binary"
-	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/guid"
 )
 
 const (
@@ -55,7 +54,7 @@ type footer struct {
 	sectors        uint8     // 0x3b per track
 	diskType       uint32    // 0x3c
 	checksum       uint32    // 0x40
-	uniqueID       [16]byte  // 0x44
+	uniqueID       guid.UUID // 0x44
 	savedState     uint8     // 0x54
 	reserved       [427]byte // 0x55
 }
@@ -180,19 +179,4 @@ func (f *footer) most() int64 {
 		return MaxFixedSize
 	}
 	return MaxSize
-}
-
-// uuid formats a unique ID, which is big-endian throughout.
-func uuid(u [16]byte) string {
-	s := hex.EncodeToString(u[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
-}
-
-// parseUUID is the reverse of uuid.
-func parseUUID(s string) (u [16]byte, err error) {
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(b) != len(u) {
-		return u, invalid("the unique ID %q has not 32 hexadecimal digits", s)
-	}
-	return [16]byte(b), nil
 }

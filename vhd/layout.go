@@ -1,15 +1,15 @@
 package vhd
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/wide"
 )
 
 // A Layout says what an image to be written is like. The zero value of every
@@ -80,9 +80,7 @@ func (l Layout) withDefaults() Layout {
 		l.BlockSize = defaultBlockSize
 	}
 	if l.UUID == [16]byte{} {
-		rand.Read(l.UUID[:])
-		l.UUID[6] = l.UUID[6]&0x0f | 0x40
-		l.UUID[8] = l.UUID[8]&0x3f | 0x80
+		l.UUID = guid.NewUUID()
 	}
 	if l.Created.IsZero() {
 		l.Created = time.Now()
@@ -113,11 +111,13 @@ func (l *Layout) validate() error {
 		return invalid("a differencing disk of %d bytes, its parent has %d", l.Size, l.Parent.Size)
 	case l.Parent.Name == "" || strings.ContainsRune(l.Parent.Name, 0):
 		return invalid("the name of the parent is empty or contains NUL")
-	case len(utf16.Encode([]rune(l.Parent.Name))) > 255:
+	case wide.Len(l.Parent.Name) > 255:
 		return invalid("the name of the parent is longer than 255 characters")
 	}
-	_, err := parseUUID(l.Parent.UUID)
-	return err
+	if _, err := guid.ParseUUID(l.Parent.UUID); err != nil {
+		return invalid("the unique ID %q of the parent has not the form 8-4-4-4-12", l.Parent.UUID)
+	}
+	return nil
 }
 
 // footer makes the footer, which has the size of the disk.
@@ -202,11 +202,11 @@ func (l *Layout) dynamic(f *footer) dynamicHeader {
 	copy(h.cookie[:], dynamicCookie)
 	h.maxTableEntries = uint32((int64(f.currentSize) + l.BlockSize - 1) / l.BlockSize)
 	if p := l.Parent; p != nil {
-		h.parentID, _ = parseUUID(p.UUID)
+		h.parentID, _ = guid.ParseUUID(p.UUID)
 		h.parentTime = timestamp(p.Modified)
 		path := strings.ReplaceAll(p.Name, "/", `\`)
-		copy(h.parentName[:], encodeUTF16(path[strings.LastIndexByte(path, '\\')+1:], binary.BigEndian))
-		name := encodeUTF16(p.locator(), binary.LittleEndian)
+		copy(h.parentName[:], wide.Append(nil, path[strings.LastIndexByte(path, '\\')+1:], binary.BigEndian))
+		name := wide.Append(nil, p.locator(), binary.LittleEndian)
 		space := (uint32(len(name)) + sectorSize - 1) / sectorSize * sectorSize
 		h.locators[0] = locator{dataSpace: space, dataLength: uint32(len(name)), dataOffset: h.tableOffset}
 		copy(h.locators[0].code[:], locatorName)

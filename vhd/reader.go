@@ -30,7 +30,7 @@ type Info struct {
 	Size         int64  // of the disk as it is presented, bytes
 	CurrentSize  int64  // as the footer says in bytes
 	GeometrySize int64  // as its geometry says
-	Type         string // "fixed", "dynamic" or "differencing"
+	Subformat    string // "fixed", "dynamic" or "differencing"
 	BlockSize    int64  // bytes, 0 if fixed
 	Creator      string // application code, four characters
 	Created      time.Time
@@ -213,8 +213,8 @@ func (im *Image) openDynamic(opts *Options) error {
 func (im *Image) openParent(opener block.Opener) error {
 	var err error
 	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.names, func(d block.Device) error {
-		if p, ok := d.(interface{ UUID() string }); ok && p.UUID() != uuid(im.h.parentID) {
-			return fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), uuid(im.h.parentID))
+		if p, ok := d.(interface{ UUID() string }); ok && p.UUID() != im.h.parentID.String() {
+			return fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), im.h.parentID.String())
 		}
 		return nil
 	})
@@ -249,16 +249,16 @@ func (im *Image) checkParentTime(modified time.Time) {
 }
 
 // UUID returns the unique ID of the image: what a child is checked against.
-func (im *Image) UUID() string { return uuid(im.f.uniqueID) }
+func (im *Image) UUID() string { return im.f.uniqueID.String() }
 
 // Info describes the image.
 func (im *Image) Info() Info {
 	i := Info{Size: im.size, CurrentSize: int64(im.f.currentSize), GeometrySize: im.f.size(SizeGeometry), BlockSize: int64(im.h.blockSize),
 		Creator: string(bytes.TrimRight(im.f.creatorApp[:], "\x00 ")), Created: epoch.Add(time.Duration(im.f.timestamp) * time.Second),
 		UUID: im.UUID(), ParentNames: im.names, SavedState: im.f.savedState != 0}
-	i.Type = map[uint32]string{typeFixed: "fixed", typeDynamic: "dynamic", typeDifferencing: "differencing"}[im.f.diskType]
+	i.Subformat = map[uint32]string{typeFixed: "fixed", typeDynamic: "dynamic", typeDifferencing: "differencing"}[im.f.diskType]
 	if im.f.diskType == typeDifferencing {
-		i.ParentUUID = uuid(im.h.parentID)
+		i.ParentUUID = im.h.parentID.String()
 	}
 	return i
 }

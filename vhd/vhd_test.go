@@ -111,7 +111,7 @@ func TestDynamic(t *testing.T) {
 	image, disk := build("d.hd.", 5*blockSize-3*512, 3, nil)
 	im := open(t, image, nil)
 	testimg.TestDevice(t, im, bytes.NewReader(disk), blockSize)
-	if i := im.Info(); i.Type != "dynamic" || i.Creator != "win" || i.BlockSize != blockSize {
+	if i := im.Info(); i.Subformat != "dynamic" || i.Creator != "win" || i.BlockSize != blockSize {
 		t.Errorf("Info = %+v", i)
 	}
 	if len(im.Problems()) != 0 {
@@ -371,7 +371,7 @@ func TestMutations(t *testing.T) {
 			p.Write(int64(len(b))-512, b[len(b)-512:])
 		},
 		Run: func(r block.Reader) error {
-			vhd.Check(context.Background(), r, nil)
+			vhd.Check(context.Background(), r, nil, nil)
 			im, err := vhd.Open(r, nil)
 			if err != nil {
 				return err
@@ -400,7 +400,7 @@ func TestPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			testimg.TestDevice(t, im, testimg.File(t, raw), 2<<20)
-			if i := im.Info(); i.Type != c.kind {
+			if i := im.Info(); i.Subformat != c.kind {
 				t.Errorf("Info = %+v", i)
 			}
 		})

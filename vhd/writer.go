@@ -2,19 +2,12 @@ package vhd
 
 import (
 	"encoding/binary"
-	"os"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
 	"github.com/guestkit/guestkit/internal/sink"
+	"github.com/guestkit/guestkit/internal/wide"
 )
-
-// A File is what an image is written to: an *os.File, or something like it. It
-// is empty at first, and what is never written reads as zeros.
-//
-// It may also have CloneRange(off, n int64, src *os.File, srcOff int64) error,
-// which shares blocks with another file, and CopyRange, with the same
-// parameters, which lets the kernel copy them.
-type File = blocks.File
 
 // A Writer writes a new image in one pass over the disk, with memory for a page
 // of the BAT and one bitmap. Blocks are aligned to 4 KiB in the file.
@@ -23,7 +16,8 @@ type File = blocks.File
 // Place, WriteAt and Zero never fall, and these are not safe for concurrent use;
 // WriteHost, CloneHost and CopyHost are.
 type Writer struct {
-	f        File
+	sink.Disk
+	f        block.File
 	l        Layout
 	foot     footer
 	head     dynamicHeader
@@ -36,15 +30,16 @@ type Writer struct {
 }
 
 // NewWriter starts an image. f stays open after Commit.
-func NewWriter(f File, l *Layout) (*Writer, error) {
+func NewWriter(f block.File, l *Layout) (*Writer, error) {
 	w := &Writer{f: f, l: l.withDefaults()}
 	if err := w.l.validate(); err != nil {
 		return nil, err
 	}
+	w.Disk = sink.New(w.place, sink.One(f))
 	w.foot = w.l.footer()
 	disk := int64(w.foot.currentSize)
 	if w.l.Subformat == "fixed" {
-		w.b = blocks.NewWriter(f, blocks.Layout{Format: format, Size: l.Size, Disk: disk, Granularity: granularity, Block: 1 << 62})
+		w.b = blocks.NewWriter(blocks.Layout{Format: format, Size: l.Size, Disk: disk, Granularity: granularity, Block: 1 << 62})
 		return w, nil
 	}
 	w.head = w.l.dynamic(&w.foot)
@@ -60,7 +55,7 @@ func NewWriter(f File, l *Layout) (*Writer, error) {
 			w.bitmap[i] = 0xff
 		}
 	}
-	w.b = blocks.NewWriter(f, bl)
+	w.b = blocks.NewWriter(bl)
 	return w, nil
 }
 
@@ -103,10 +98,8 @@ func (w *Writer) flushBitmap() error {
 	return err
 }
 
-// Place decides where the n bytes of the disk at off will lie. It may do so
-// for fewer of them, and returns for how many; the caller hands their bytes to
-// WriteHost.
-func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
+// place gives the n bytes of the disk at off their place, or fewer of them.
+func (w *Writer) place(off, n int64) (host, placed int64, err error) {
 	host, placed, err = w.b.Place(off, n)
 	if w.l.Parent != nil && err == nil {
 		in := off % w.l.BlockSize
@@ -117,25 +110,6 @@ func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
 	return host, placed, err
 }
 
-// WriteHost writes bytes to where Place has put them. It is safe for
-// concurrent use.
-func (w *Writer) WriteHost(p []byte, host int64) error { return w.b.WriteHost(p, host) }
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-// It is safe for concurrent use.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return w.b.CloneHost(host, n, src, srcOff)
-}
-
-// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return w.b.CopyHost(host, n, src, srcOff)
-}
-
-// WriteAt implements io.WriterAt on the disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
-
 // Zero says that the n bytes at off are zeros. What is never mentioned is too,
 // unless there is a parent, from which it reads then.
 func (w *Writer) Zero(off, n int64) error {
@@ -143,7 +117,7 @@ func (w *Writer) Zero(off, n int64) error {
 		return w.b.Skip(off, n)
 	}
 	for n > 0 { // sectors that are there, and holes
-		_, placed, err := w.Place(off, n)
+		_, placed, err := w.place(off, n)
 		if err != nil {
 			return err
 		}
@@ -196,7 +170,7 @@ func (w *Writer) writeTables() error {
 		return err
 	}
 	if p := w.l.Parent; p != nil {
-		if _, err := w.f.WriteAt(encodeUTF16(p.locator(), binary.LittleEndian), int64(w.head.locators[0].dataOffset)); err != nil {
+		if _, err := w.f.WriteAt(wide.Append(nil, p.locator(), binary.LittleEndian), int64(w.head.locators[0].dataOffset)); err != nil {
 			return err
 		}
 	}

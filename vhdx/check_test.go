@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 			c.change(image)
 		}
 		var faults int64
-		res, err := vhdx.Check(context.Background(), bytes.NewReader(image), func(f block.Fault) { faults += f.Count })
+		res, err := vhdx.Check(context.Background(), bytes.NewReader(image), nil, func(f block.Fault) { faults += f.Count })
 		if err != nil || res.Corruptions != c.corruptions || faults != c.corruptions || res.Leaks != 0 || res.Allocated != c.allocated || res.Total != 4 {
 			t.Errorf("%s: %+v, %d faults, %v", name, res, faults, err)
 		}
@@ -46,7 +46,7 @@ func TestCheckUnreadable(t *testing.T) {
 	image, _ := build("dd.d", 4*blockSize, nil, nil)
 	broken := errors.New("broken disk")
 	r := testimg.Unreadable{Reader: bytes.NewReader(image), At: tableAt, Err: broken}
-	if res, err := vhdx.Check(context.Background(), r, nil); !errors.Is(err, broken) {
+	if res, err := vhdx.Check(context.Background(), r, nil, nil); !errors.Is(err, broken) {
 		t.Errorf("%+v, %v", res, err)
 	}
 }

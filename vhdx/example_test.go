@@ -15,6 +15,6 @@ func ExampleOpen() {
 		return
 	}
 	defer im.Close()
-	fmt.Println(im.Info().Type, im.Size(), im.SectorSize())
+	fmt.Println(im.Info().Subformat, im.Size(), im.SectorSize())
 	// Output: dynamic 3145728 512
 }

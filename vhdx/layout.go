@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/wide"
 )
 
 // A Layout says what an image to be written is like. The zero value of every
@@ -119,14 +119,7 @@ func (l *Layout) plan() plan {
 // fileType encodes the file type identifier (section 2.2.1).
 func fileType() []byte {
 	b := append(make([]byte, 0, 8+512), fileSignature...)
-	return appendUTF16(b, "guestkit")
-}
-
-func appendUTF16(b []byte, s string) []byte {
-	for _, u := range utf16.Encode([]rune(s)) {
-		b = binary.LittleEndian.AppendUint16(b, u)
-	}
-	return b
+	return wide.Append(b, "guestkit", binary.LittleEndian)
 }
 
 // regionTable encodes the region table (section 2.2.3).

@@ -2,10 +2,10 @@ package vhdx
 
 import (
 	"encoding/binary"
-	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/wide"
 )
 
 const (
@@ -209,15 +209,10 @@ func (m *metadata) parseLocator(b []byte, off int64) error {
 	return nil
 }
 
-// utf16At decodes n bytes of UTF-16 at off. Halves of surrogate pairs become
-// U+FFFD.
+// utf16At decodes n bytes of UTF-16 at off.
 func utf16At(b []byte, off uint32, n uint16) (string, bool) {
 	if int64(off)+int64(n) > int64(len(b)) || n%2 != 0 {
 		return "", false
 	}
-	u := make([]uint16, n/2)
-	for i := range u {
-		u[i] = binary.LittleEndian.Uint16(b[int(off)+2*i:])
-	}
-	return string(utf16.Decode(u)), true
+	return wide.String(b[off:][:n], binary.LittleEndian), true
 }

@@ -42,7 +42,7 @@ type Options struct {
 type Info struct {
 	Size           int64  // of the disk, bytes
 	BlockSize      int64  // bytes
-	Type           string // "fixed", "dynamic" or "differencing"
+	Subformat      string // "fixed", "dynamic" or "differencing"
 	LogicalSector  int    // bytes
 	PhysicalSector int    // bytes, 0 if not said
 	DiskID         string
@@ -214,13 +214,13 @@ func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
 
 // Info describes the image.
 func (im *Image) Info() Info {
-	i := Info{Size: im.m.size, BlockSize: im.m.blockSize, Type: "dynamic", LogicalSector: int(im.m.logicalSector), PhysicalSector: int(im.m.physicalSector),
+	i := Info{Size: im.m.size, BlockSize: im.m.blockSize, Subformat: "dynamic", LogicalSector: int(im.m.logicalSector), PhysicalSector: int(im.m.physicalSector),
 		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentNames: im.parentNames(), LogReplayed: im.replayed}
 	switch {
 	case im.m.hasParent:
-		i.Type = "differencing"
+		i.Subformat = "differencing"
 	case im.m.fixed:
-		i.Type = "fixed"
+		i.Subformat = "fixed"
 	}
 	return i
 }

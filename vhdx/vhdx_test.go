@@ -28,7 +28,7 @@ func TestDynamic(t *testing.T) {
 	image, disk := build("d.zdu.od", 8*blockSize-5*512, nil, nil)
 	im := open(t, image, nil)
 	testimg.TestDevice(t, im, bytes.NewReader(disk), blockSize)
-	if i := im.Info(); i.Type != "dynamic" || i.BlockSize != blockSize || i.PhysicalSector != 4096 {
+	if i := im.Info(); i.Subformat != "dynamic" || i.BlockSize != blockSize || i.PhysicalSector != 4096 {
 		t.Errorf("Info = %+v", i)
 	}
 	for block, unset := range map[int64]bool{1: true, 2: false, 4: false, 6: false} {
@@ -199,7 +199,7 @@ func mutate(t *testing.T, image []byte, more ...testimg.Range) {
 	where := append([]testimg.Range{{Off: 64 << 10, N: 80}, {Off: 128 << 10, N: 80}, {Off: 192 << 10, N: 80}, {Off: 256 << 10, N: 80},
 		{Off: metadataAt, N: 256}, {Off: metadataAt + 64<<10, N: 160}, {Off: tableAt, N: 64}}, more...)
 	run := func(r block.Reader) error {
-		vhdx.Check(context.Background(), r, nil)
+		vhdx.Check(context.Background(), r, nil, nil)
 		return read(r)
 	}
 	testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: run, Seal: func(p *testimg.Patch, _ []int64) {
@@ -243,7 +243,7 @@ func TestPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			testimg.TestDevice(t, im, testimg.File(t, raw), 1<<20)
-			if want := name == "fixed"; (im.Info().Type == "fixed") != want && name != "fixed" {
+			if want := name == "fixed"; (im.Info().Subformat == "fixed") != want && name != "fixed" {
 				t.Errorf("Info = %+v", im.Info())
 			}
 		})

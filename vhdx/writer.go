@@ -2,29 +2,21 @@ package vhdx
 
 import (
 	"encoding/binary"
-	"os"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
 	"github.com/guestkit/guestkit/internal/sink"
 )
-
-// A File is what an image is written to: an *os.File, or something like it. It
-// is empty at first, and what is never written reads as zeros.
-//
-// It may also have CloneRange(off, n int64, src *os.File, srcOff int64) error,
-// which shares blocks with another file, and CopyRange, with the same
-// parameters, which lets the kernel copy them.
-type File = blocks.File
 
 // A Writer writes a new image in one pass over the disk, with memory for a page
 // of the BAT. Everything in the file is aligned to 1 MiB. The log is empty.
 //
 // The headers and the file type are written last: until Commit the file is no
 // image. Offsets of Place, WriteAt and Zero never fall, and these are not safe
-// for concurrent use; WriteHost, CloneHost
-// and CopyHost are.
+// for concurrent use; WriteHost, CloneHost and CopyHost are.
 type Writer struct {
-	f     File
+	sink.Disk
+	f     block.File
 	l     Layout
 	p     plan
 	b     *blocks.Writer
@@ -33,15 +25,16 @@ type Writer struct {
 }
 
 // NewWriter starts an image. f stays open after Commit.
-func NewWriter(f File, l *Layout) (*Writer, error) {
+func NewWriter(f block.File, l *Layout) (*Writer, error) {
 	w := &Writer{f: f, l: l.withDefaults()}
 	if err := w.l.validate(); err != nil {
 		return nil, err
 	}
 	w.p = w.l.plan()
 	w.table = blocks.NewTable(f, w.p.bat.off, w.p.entries, make([]byte, 8))
-	w.b = blocks.NewWriter(f, blocks.Layout{Format: format, Size: l.Size, Disk: w.p.disk, Block: w.l.BlockSize, Granularity: 4096,
+	w.b = blocks.NewWriter(blocks.Layout{Format: format, Size: l.Size, Disk: w.p.disk, Block: w.l.BlockSize, Granularity: 4096,
 		Start: w.p.bat.end, Stride: w.l.BlockSize, All: w.l.Subformat == "fixed", Assign: w.assign})
+	w.Disk = sink.New(w.b.Place, sink.One(f))
 	return w, nil
 }
 
@@ -76,30 +69,6 @@ func (w *Writer) setEntry(i int64, e uint64) error {
 // Granularity is the size of the pieces in which the disk is written, 4 KiB.
 // Offsets and lengths are multiples of it, but for the end of the disk.
 func (w *Writer) Granularity() int64 { return 4096 }
-
-// Place decides where the n bytes of the disk at off will lie. It may do so
-// for fewer of them, and returns for how many; the caller hands their bytes to
-// WriteHost.
-func (w *Writer) Place(off, n int64) (host, placed int64, err error) { return w.b.Place(off, n) }
-
-// WriteHost writes bytes to where Place has put them. It is safe for
-// concurrent use.
-func (w *Writer) WriteHost(p []byte, host int64) error { return w.b.WriteHost(p, host) }
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-// It is safe for concurrent use.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return w.b.CloneHost(host, n, src, srcOff)
-}
-
-// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return w.b.CopyHost(host, n, src, srcOff)
-}
-
-// WriteAt implements io.WriterAt on the disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros, as what is never mentioned is.
 func (w *Writer) Zero(off, n int64) error { return w.b.Skip(off, n) }

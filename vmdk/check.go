@@ -10,24 +10,6 @@ import (
 	"github.com/guestkit/guestkit/internal/blocks"
 )
 
-// A CheckResult sums up a check. It counts grains; flat extents have none.
-type CheckResult struct {
-	Corruptions int64
-	ImageEnd    int64 // offset past the last grain of the file; 0 if there are several files
-
-	Total      int64 // grains of the disk
-	Allocated  int64
-	Compressed int64
-
-	Dirty bool // an extent was not closed cleanly
-}
-
-// A Fault is one thing that Check finds to be wrong.
-type Fault struct {
-	Grains int64 // that it concerns
-	Err    error
-}
-
 // Check follows every entry of the grain directories and tables: each must lead
 // to a grain in the file, that no other entry leads to and that lies over no
 // metadata; a redundant directory must say the same; and a compressed grain
@@ -38,7 +20,7 @@ type Fault struct {
 //
 // Memory is bounded: eight bytes for each grain that is stored in one extent, at
 // most 64 million and no more than the file has sectors.
-func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault)) (*CheckResult, error) {
+func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -50,7 +32,7 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 	if err := im.openParts(opts); err != nil {
 		return nil, err
 	}
-	c := &checker{ctx: ctx, report: report}
+	c := &checker{ctx: ctx, report: report, res: block.CheckResult{Format: format, Unit: "grains"}}
 	for _, p := range im.parts {
 		if g, ok := p.dev.(*grains); ok {
 			if err := c.extent(g); err != nil {
@@ -69,16 +51,16 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 	}
 	c.flush()
 	if c.untold > 0 && report != nil {
-		report(Fault{c.untold, block.Errorf(format, "check", -1, block.ErrCorrupt, "more faults are not listed, for %d grains", c.untold)})
+		report(block.Fault{Count: c.untold, Err: block.Errorf(format, "check", -1, block.ErrCorrupt, "more faults are not listed, for %d grains", c.untold)})
 	}
 	return &c.res, nil
 }
 
 type checker struct {
 	ctx    context.Context
-	report func(Fault)
-	res    CheckResult
-	last   Fault // not yet reported: the same error may hold for more grains
+	report func(block.Fault)
+	res    block.CheckResult
+	last   block.Fault // not yet reported: the same error may hold for more grains
 
 	reported int
 	untold   int64 // grains of faults that were not reported
@@ -90,22 +72,22 @@ const maxRuns = 64 << 20
 func (c *checker) fault(grains int64, err error) {
 	c.res.Corruptions += grains
 	if c.last.Err != nil && c.last.Err.Error() == err.Error() {
-		c.last.Grains += grains
+		c.last.Count += grains
 		return
 	}
 	c.flush()
-	c.last = Fault{grains, err}
+	c.last = block.Fault{Count: grains, Err: err}
 }
 
 func (c *checker) flush() {
 	if c.last.Err != nil {
 		if c.reported++; c.reported > blocks.MaxReports {
-			c.untold += c.last.Grains
+			c.untold += c.last.Count
 		} else if c.report != nil {
 			c.report(c.last)
 		}
 	}
-	c.last = Fault{}
+	c.last = block.Fault{}
 }
 
 // A run is a stored grain: where it begins in the file, and in the lowest 22

@@ -39,8 +39,8 @@ func TestCheck(t *testing.T) {
 		}), []string{"grain"}, 1, false},
 		"marker": {stream("dd", 3, put32(21*sector, 99)), []string{"compressed grain"}, 1, false},
 	} {
-		var faults []vmdk.Fault
-		res, err := vmdk.Check(context.Background(), bytes.NewReader(c.image), nil, func(f vmdk.Fault) { faults = append(faults, f) })
+		var faults []block.Fault
+		res, err := vmdk.Check(context.Background(), bytes.NewReader(c.image), nil, func(f block.Fault) { faults = append(faults, f) })
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -87,7 +87,7 @@ func TestCheckExtents(t *testing.T) {
 func TestCheckBounds(t *testing.T) {
 	const n, gd, rgd = 2000, 22 * sector, 21 * sector
 	check := func(image []byte) (told, grains int64, err error) {
-		res, err := vmdk.Check(context.Background(), bytes.NewReader(image), nil, func(f vmdk.Fault) { told, grains = told+1, grains+f.Grains })
+		res, err := vmdk.Check(context.Background(), bytes.NewReader(image), nil, func(f block.Fault) { told, grains = told+1, grains+f.Count })
 		if err == nil && res.Corruptions != n {
 			t.Errorf("%+v", res)
 		}

@@ -16,7 +16,7 @@ func ExampleOpen() {
 		return
 	}
 	defer im.Close()
-	fmt.Println(im.Info().CreateType, im.Size(), im.Info().Adapter)
+	fmt.Println(im.Info().Subformat, im.Size(), im.Info().Adapter)
 
 	// What a descriptor names is opened by the caller or not at all.
 	_, err = vmdk.Open(strings.NewReader(descriptor("vmfs", "", `RW 32 VMFS "/etc/passwd"`)), nil)

@@ -12,26 +12,28 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// A Subformat says how the bytes of a disk lie in files. It is the createType
-// of the descriptor.
-type Subformat string
-
-// The subformats that are written. The zero value is MonolithicSparse.
+// The subformats that are written: how the bytes of a disk lie in files, by the
+// createType of the descriptor.
 const (
-	MonolithicSparse     Subformat = "monolithicSparse"     // one file that grows with its data
-	MonolithicFlat       Subformat = "monolithicFlat"       // a descriptor, and NAME-flat.vmdk with the disk byte for byte
-	TwoGbMaxExtentSparse Subformat = "twoGbMaxExtentSparse" // a descriptor, and NAME-s001.vmdk … for at most 2047 MiB of the disk each
-	TwoGbMaxExtentFlat   Subformat = "twoGbMaxExtentFlat"   // the same, flat: NAME-f001.vmdk …
-	StreamOptimized      Subformat = "streamOptimized"      // one file of compressed grains, written from its beginning to its end
+	MonolithicSparse     = "monolithicSparse"     // one file that grows with its data
+	MonolithicFlat       = "monolithicFlat"       // a descriptor, and NAME-flat.vmdk with the disk byte for byte
+	TwoGbMaxExtentSparse = "twoGbMaxExtentSparse" // a descriptor, and NAME-s001.vmdk … for at most 2047 MiB of the disk each
+	TwoGbMaxExtentFlat   = "twoGbMaxExtentFlat"   // the same, flat: NAME-f001.vmdk …
+	StreamOptimized      = "streamOptimized"      // one file of compressed grains, written from its beginning to its end
 )
 
 // Subformats returns those that are written, the default first.
-func Subformats() []Subformat {
-	return []Subformat{MonolithicSparse, MonolithicFlat, TwoGbMaxExtentSparse, TwoGbMaxExtentFlat, StreamOptimized}
+func Subformats() []string {
+	return []string{MonolithicSparse, MonolithicFlat, TwoGbMaxExtentSparse, TwoGbMaxExtentFlat, StreamOptimized}
 }
 
-func (s Subformat) flat() bool  { return s == MonolithicFlat || s == TwoGbMaxExtentFlat }
-func (s Subformat) split() bool { return s == TwoGbMaxExtentSparse || s == TwoGbMaxExtentFlat }
+func (l *Layout) flat() bool {
+	return l.Subformat == MonolithicFlat || l.Subformat == TwoGbMaxExtentFlat
+}
+
+func (l *Layout) split() bool {
+	return l.Subformat == TwoGbMaxExtentSparse || l.Subformat == TwoGbMaxExtentFlat
+}
 
 // Adapters returns what a disk can be attached to, as the descriptor says it.
 // Disks of paravirtual SCSI adapters are lsilogic.
@@ -40,8 +42,8 @@ func Adapters() []string { return []string{"ide", "buslogic", "lsilogic", "legac
 // A Layout says what an image to be written is like. The zero value of every
 // field but Size is what qemu-img does by default.
 type Layout struct {
-	Size      int64 // of the disk in bytes; it ends with a whole sector of 512, by zeros
-	Subformat Subformat
+	Size      int64  // of the disk in bytes; it ends with a whole sector of 512, by zeros
+	Subformat string // one of Subformats; "" means MonolithicSparse
 
 	// Name is the file of the image, without its folder. Other files are
 	// called after it. "" means disk.vmdk.
@@ -98,7 +100,7 @@ func (l Layout) withDefaults() Layout {
 	if l.GrainSize == 0 {
 		l.GrainSize = 64 << 10
 	}
-	if l.SplitSize == 0 && l.Subformat.split() {
+	if l.SplitSize == 0 && l.split() {
 		l.SplitSize = maxSplit
 	}
 	for l.CID == 0 || l.CID == noParent {
@@ -120,7 +122,7 @@ func (l *Layout) validate() error {
 	case l.Size > MaxSize:
 		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes, at most %d are written", l.Size, int64(MaxSize))
 	case !slices.Contains(Subformats(), l.Subformat):
-		return invalid("the subformat %q is not one of %s", l.Subformat, strings.ReplaceAll(strings.Trim(fmt.Sprint(Subformats()), "[]"), " ", ", "))
+		return invalid("the subformat %q is not one of %s", l.Subformat, strings.Join(Subformats(), ", "))
 	case !slices.Contains(Adapters(), l.Adapter):
 		return invalid("the adapter %q is not one of %s; the disk of a pvscsi adapter is lsilogic too", l.Adapter, strings.Join(Adapters(), ", "))
 	case l.HWVersion < 0:
@@ -131,9 +133,9 @@ func (l *Layout) validate() error {
 		return invalid("the grain size %d is no power of two from 8 KiB to 1 MiB", l.GrainSize)
 	case l.Level < 0 || l.Level > 9:
 		return invalid("deflate has no level %d", l.Level)
-	case l.ZeroedGrain && (l.Subformat.flat() || l.Subformat == StreamOptimized):
+	case l.ZeroedGrain && (l.flat() || l.Subformat == StreamOptimized):
 		return invalid("%s images have no zeroed grains", l.Subformat)
-	case l.Parent != "" && (l.Subformat.flat() || l.Subformat == StreamOptimized):
+	case l.Parent != "" && (l.flat() || l.Subformat == StreamOptimized):
 		return invalid("%s images have no parent", l.Subformat)
 	case !plainText(l.Parent):
 		return invalid("the name of the parent %q cannot be said in a descriptor", l.Parent)
@@ -141,11 +143,11 @@ func (l *Layout) validate() error {
 		return invalid("the parent has no content ID")
 	case l.named() && (checkName(l.Name) != nil || !plainText(l.Name)):
 		return invalid("a descriptor cannot name files that are called after %q", l.Name)
-	case l.SplitSize != 0 && !l.Subformat.split():
+	case l.SplitSize != 0 && !l.split():
 		return invalid("%s images are not split", l.Subformat)
-	case l.Subformat.split() && (l.SplitSize < 1<<20 || l.SplitSize > maxSplit || l.SplitSize%(1<<20) != 0):
+	case l.split() && (l.SplitSize < 1<<20 || l.SplitSize > maxSplit || l.SplitSize%(1<<20) != 0):
 		return invalid("an extent of %d bytes is no number of MiB from 1 to 2047", l.SplitSize)
-	case l.Subformat.split() && l.Size > MaxExtents*l.SplitSize:
+	case l.split() && l.Size > MaxExtents*l.SplitSize:
 		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes in extents of %d MiB, at most %d of them are written", l.Size, l.SplitSize>>20, MaxExtents)
 	}
 	return nil
@@ -153,7 +155,7 @@ func (l *Layout) validate() error {
 
 // named reports whether the extents are files of their own, which the
 // descriptor names.
-func (l *Layout) named() bool { return l.Subformat.flat() || l.Subformat.split() }
+func (l *Layout) named() bool { return l.flat() || l.split() }
 
 // plainText reports whether a descriptor can say s between quotes.
 func plainText(s string) bool {
@@ -167,13 +169,13 @@ func (l *Layout) extents() []extentLine {
 		base = base[:n]
 	}
 	e := extentLine{access: "RW", size: l.Size, kind: kindSparse}
-	if l.Subformat.flat() {
+	if l.flat() {
 		e.kind = kindFlat
 	}
 	switch {
 	case l.Subformat == MonolithicFlat:
 		e.file = base + "-flat.vmdk"
-	case l.Subformat.split():
+	case l.split():
 		var all []extentLine
 		letter := map[string]string{kindSparse: "s", kindFlat: "f"}[e.kind]
 		for off := int64(0); off < l.Size || off == 0; off += l.SplitSize {

@@ -52,7 +52,7 @@ func TestPeer(t *testing.T) {
 			}
 			peers.Run(t, "qemu-img", "create", "-q", "-f", "vmdk", "-o", opts, path, size)
 			peers.Run(t, "qemu-io", append(append([]string{"-f", "vmdk"}, writes...), path)...)
-			if i := samePeer(t, path).Info(); i.CreateType != sub {
+			if i := samePeer(t, path).Info(); i.Subformat != sub {
 				t.Errorf("Info = %+v", i)
 			}
 		})

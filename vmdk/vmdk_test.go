@@ -59,7 +59,7 @@ func TestKinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			im := open(t, c.image, c.files)
 			testimg.TestDevice(t, im, bytes.NewReader(want), grain)
-			if i := im.Info(); i.CreateType != c.kind || i.Size != int64(len(want)) {
+			if i := im.Info(); i.Subformat != c.kind || i.Size != int64(len(want)) {
 				t.Errorf("Info = %+v", i)
 			}
 			if len(im.Problems()) != 0 {

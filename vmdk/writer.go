@@ -2,32 +2,20 @@ package vmdk
 
 import (
 	"errors"
-	"io"
-	"os"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/sink"
 )
-
-// A File is what an image is written to: an *os.File, or something like it. It
-// is empty at first, and what is never written reads as zeros.
-//
-// It may also have CloneRange(off, n int64, src *os.File, srcOff int64) error,
-// which shares blocks with another file, and CopyRange, with the same
-// parameters, which lets the kernel copy.
-type File interface {
-	io.WriterAt
-	Truncate(size int64) error
-	Sync() error
-}
 
 // A Writer writes a new image of any subformat but streamOptimized in one pass
 // over the disk, with memory for one grain table. The header or the descriptor
 // is written last: until Commit the file is no image. Offsets of Place, WriteAt
-// and Zero never fall, and these are not safe for concurrent use; WriteHost and
-// CloneHost are.
+// and Zero never fall, and these are not safe for concurrent use; WriteHost, CloneHost and
+// CopyHost are.
 type Writer struct {
+	sink.Disk
 	l       Layout
-	f       File
+	f       block.File
 	extents []extentLine
 	parts   []outPart
 	end     int64 // of the part of the disk that was placed or zeroed
@@ -37,7 +25,7 @@ type Writer struct {
 // An outPart is one extent at its place on the disk.
 type outPart struct {
 	off, end int64
-	f        File
+	f        block.File
 	sparse   *sparseWriter // nil if it is flat
 }
 
@@ -48,7 +36,7 @@ const stride = MaxSize
 // NewWriter starts an image in f. It makes the files of extents that are files
 // of their own by beside, which may be nil where there are none. All stay open
 // after Commit.
-func NewWriter(f File, beside func(name string) (File, error), l *Layout) (*Writer, error) {
+func NewWriter(f block.File, beside func(name string) (block.File, error), l *Layout) (*Writer, error) {
 	w := &Writer{l: l.withDefaults(), f: f}
 	if err := w.l.validate(); err != nil {
 		return nil, err
@@ -75,6 +63,7 @@ func NewWriter(f File, beside func(name string) (File, error), l *Layout) (*Writ
 		w.parts = append(w.parts, p)
 		off = p.end
 	}
+	w.Disk = sink.New(w.place, func(host int64) (block.File, int64) { return w.parts[host/stride].f, host % stride })
 	return w, nil
 }
 
@@ -82,7 +71,7 @@ func NewWriter(f File, beside func(name string) (File, error), l *Layout) (*Writ
 // grain, or 4 KiB of a flat disk. Offsets and lengths are multiples of it, but
 // for the end of the disk.
 func (w *Writer) Granularity() int64 {
-	if w.l.Subformat.flat() {
+	if w.l.flat() {
 		return 4096
 	}
 	return w.l.GrainSize
@@ -103,18 +92,16 @@ func (w *Writer) accept(off, n int64) error {
 
 // part is the number of the extent in which the byte of the disk at off lies.
 func (w *Writer) part(off int64) int {
-	if !w.l.Subformat.split() {
+	if !w.l.split() {
 		return 0
 	}
 	return int(max(min(off/w.l.SplitSize, int64(len(w.parts)-1)), 0))
 }
 
-// Place decides where the n bytes of the disk at off will lie. It may do so
-// for fewer of them, and returns for how many; the caller hands their bytes to
-// WriteHost.
-func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
+// place gives the n bytes of the disk at off their place, or fewer of them.
+func (w *Writer) place(off, n int64) (host, placed int64, err error) {
 	i := int64(w.part(off))
-	if end := w.parts[i].end; w.l.Subformat.split() && off < end && end < w.l.Size {
+	if end := w.parts[i].end; w.l.split() && off < end && end < w.l.Size {
 		n = min(n, end-off)
 	}
 	if err := w.accept(off, n); err != nil {
@@ -129,28 +116,6 @@ func (w *Writer) Place(off, n int64) (host, placed int64, err error) {
 	}
 	return i*stride + host, n, nil
 }
-
-// WriteHost writes bytes to where Place has put them. It is safe for
-// concurrent use.
-func (w *Writer) WriteHost(p []byte, host int64) error {
-	_, err := w.parts[host/stride].f.WriteAt(p, host%stride)
-	return err
-}
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-// It is safe for concurrent use.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Clone(w.parts[host/stride].f, host%stride, n, src, srcOff)
-}
-
-// CopyHost is CloneHost that copies, in the kernel. It is safe for concurrent use.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Copy(w.parts[host/stride].f, host%stride, n, src, srcOff)
-}
-
-// WriteAt implements io.WriterAt on the virtual disk.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return sink.WriteAt(w, p, off) }
 
 // Zero says that the n bytes at off are zeros. What is never mentioned is too,
 // unless there is a parent, from which it reads then.

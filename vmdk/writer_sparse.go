@@ -14,7 +14,7 @@ import (
 // All tables have their place from the start, as VMware lays them out, so that
 // the directories are arithmetic; tables of which nothing is set are holes.
 type sparseWriter struct {
-	f    File
+	f    block.File
 	h    sparseHeader
 	next int64 // offset of the next grain
 
@@ -35,7 +35,7 @@ func newHeader(l *Layout, size int64) sparseHeader {
 // tableSectors is the size of a grain table.
 const tableSectors = tableEntries * 4 / sectorSize
 
-func newSparseWriter(f File, l *Layout, size int64) *sparseWriter {
+func newSparseWriter(f block.File, l *Layout, size int64) *sparseWriter {
 	w := &sparseWriter{f: f, h: newHeader(l, size), table: make([]byte, tableSectors*sectorSize)}
 	h := &w.h
 	h.flags |= flagRedundant

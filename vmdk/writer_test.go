@@ -68,7 +68,7 @@ func newTarget(f *memFile, files dir, l *vmdk.Layout) (target, error) {
 		return vmdk.NewStreamWriter(f, l)
 	}
 	beside := map[string]*memFile{}
-	w, err := vmdk.NewWriter(f, func(name string) (vmdk.File, error) {
+	w, err := vmdk.NewWriter(f, func(name string) (block.File, error) {
 		beside[name] = &memFile{left: f.left}
 		return beside[name], nil
 	}, l)
@@ -169,11 +169,11 @@ func TestWrite(t *testing.T) {
 				}
 				want = append(want, make([]byte, -len(want)&511)...)
 				testimg.TestDevice(t, im, bytes.NewReader(want), 64<<10)
-				res, err := vmdk.Check(context.Background(), bytes.NewReader(f.b), &vmdk.Options{Opener: files.open}, func(f vmdk.Fault) { t.Error(f.Err) })
+				res, err := vmdk.Check(context.Background(), bytes.NewReader(f.b), &vmdk.Options{Opener: files.open}, func(f block.Fault) { t.Error(f.Err) })
 				if err != nil || res.Corruptions > 0 {
 					t.Errorf("Check = %+v, %v", res, err)
 				}
-				if i := im.Info(); i.CreateType != string(l.Subformat) && l.Subformat != "" || l.Adapter != "" && i.Adapter != l.Adapter || i.CID == 0 {
+				if i := im.Info(); i.Subformat != string(l.Subformat) && l.Subformat != "" || l.Adapter != "" && i.Adapter != l.Adapter || i.CID == 0 {
 					t.Errorf("Info = %+v", i)
 				}
 			})
@@ -252,9 +252,9 @@ func TestChild(t *testing.T) {
 // TestSplit writes across the borders of extents of 2047 MiB.
 func TestSplit(t *testing.T) {
 	const size, extent = 4500 << 20, 2047 << 20
-	for _, sub := range []vmdk.Subformat{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
+	for _, sub := range []string{vmdk.TwoGbMaxExtentSparse, vmdk.TwoGbMaxExtentFlat} {
 		folder := t.TempDir()
-		create := func(name string) (vmdk.File, error) {
+		create := func(name string) (block.File, error) {
 			f, err := os.Create(filepath.Join(folder, name))
 			if err == nil {
 				t.Cleanup(func() { f.Close() })
@@ -355,7 +355,7 @@ func TestLayoutRefuses(t *testing.T) {
 		"name, no UTF-8":   {vmdk.Layout{Name: "a\xff", Subformat: vmdk.TwoGbMaxExtentSparse}, nil},
 		"stream here":      {vmdk.Layout{Subformat: vmdk.StreamOptimized}, nil},
 	} {
-		_, err := vmdk.NewWriter(&memFile{}, func(string) (vmdk.File, error) { return &memFile{}, nil }, &c.l)
+		_, err := vmdk.NewWriter(&memFile{}, func(string) (block.File, error) { return &memFile{}, nil }, &c.l)
 		if err == nil || c.class != nil && !errors.Is(err, c.class) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -412,6 +412,6 @@ func ExampleNewStreamWriter() {
 	}
 	defer im.Close()
 	im.ReadAt(grain[:11], 0)
-	fmt.Printf("%s, %d MiB: %s; the file has %d KiB\n", im.Info().CreateType, im.Size()>>20, grain[:11], file.Len()>>10)
+	fmt.Printf("%s, %d MiB: %s; the file has %d KiB\n", im.Info().Subformat, im.Size()>>20, grain[:11], file.Len()>>10)
 	// Output: streamOptimized, 1024 MiB: boot sector; the file has 69 KiB
 }

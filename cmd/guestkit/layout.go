@@ -66,7 +66,7 @@ var layoutOptions = map[string]map[string]setter{
 		"compression_level": func(o *convert.Output, v string) error { return setInt(&o.VMDK.Level, v) },
 	},
 	"vmdk": {
-		"subformat":         func(o *convert.Output, v string) error { o.VMDK.Subformat = vmdk.Subformat(v); return nil },
+		"subformat":         func(o *convert.Output, v string) error { o.VMDK.Subformat = v; return nil },
 		"adapter_type":      func(o *convert.Output, v string) error { o.VMDK.Adapter = v; return nil },
 		"hwversion":         setHardware,
 		"compat6":           setCompat6,
@@ -89,7 +89,14 @@ var layoutOptions = map[string]map[string]setter{
 		"logical_sector_size": func(o *convert.Output, v string) error { return setInt(&o.VHDX.LogicalSector, v) },
 	},
 	"vdi": {
-		"static": func(o *convert.Output, v string) error { return setBool(&o.VDI.Static, v) },
+		"static": func(o *convert.Output, v string) error {
+			var static bool
+			if err := setBool(&static, v); err != nil || !static {
+				return err
+			}
+			o.VDI.Subformat = "static"
+			return nil
+		},
 	},
 }
 

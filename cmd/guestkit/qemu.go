@@ -159,7 +159,7 @@ func newQemuInfo(i *format.Info, path string) qemuInfoDoc {
 			d.ActualSize += takes(path, i.DataFile.Name)
 		}
 	case i.VMDK != nil:
-		v := qemuVMDK{CID: i.VMDK.CID, ParentCID: i.VMDK.ParentCID, CreateType: i.VMDK.CreateType, Extents: []qemuExtent{}}
+		v := qemuVMDK{CID: i.VMDK.CID, ParentCID: i.VMDK.ParentCID, CreateType: i.VMDK.Subformat, Extents: []qemuExtent{}}
 		for _, e := range i.VMDK.Extents {
 			q := qemuExtent{VirtualSize: e.Size, Filename: path, Compressed: i.VMDK.Compressed}
 			if !strings.HasPrefix(e.Kind, "FLAT") && e.Kind != "VMFS" {

@@ -19,7 +19,7 @@ func (a *app) plan(name string, out *convert.Output, src block.Device) (block.De
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range [][2]string{{string(asked.VMDK.Subformat), string(out.VMDK.Subformat)}, {asked.VHD.Subformat, out.VHD.Subformat}, {asked.VHDX.Subformat, out.VHDX.Subformat}} {
+	for _, s := range [][2]string{{asked.VMDK.Subformat, out.VMDK.Subformat}, {asked.VHD.Subformat, out.VHD.Subformat}, {asked.VHDX.Subformat, out.VHDX.Subformat}} {
 		if s[0] != "" && s[0] != s[1] {
 			return nil, usagef("%s takes the subformat %s, not %s", t.Title, s[1], s[0])
 		}

@@ -2,26 +2,11 @@ package raw
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/sink"
 )
-
-// A File is what an image is written to: an *os.File, or something like it.
-// What is never written to it reads as zeros, unless it has
-// ZeroRange(off, n int64) error, which it must have then.
-//
-// It may also have Allocate(off, n int64) error, which reserves room,
-// CloneRange(off, n int64, src *os.File, srcOff int64) error, which shares
-// blocks with another file, and CopyRange, with the same parameters, which lets
-// the kernel copy them.
-type File interface {
-	io.WriterAt
-	Truncate(size int64) error
-	Sync() error
-}
 
 // A Layout says what an image to be written is like.
 type Layout struct {
@@ -30,17 +15,21 @@ type Layout struct {
 	Preallocation string // "off" (also if empty), "falloc" or "full"
 }
 
-// A Writer writes a raw image: holes where the disk is zero. All methods but
+// A Writer writes a raw image: holes where the disk is zero. Where the file may
+// hold something before it is written, as a device does, it is a
+// [block.ZeroRanger]. All methods but
 // Commit and Close are safe for concurrent use, at any offset.
 type Writer struct {
-	f      File
+	sink.Disk
+	f      block.File
 	l      Layout
 	closed bool
 }
 
 // NewWriter starts an image. f stays open after Commit.
-func NewWriter(f File, l *Layout) (*Writer, error) {
+func NewWriter(f block.File, l *Layout) (*Writer, error) {
 	w := &Writer{f: f, l: *l}
+	w.Disk = sink.New(func(off, n int64) (int64, int64, error) { return off, n, nil }, sink.One(f))
 	switch {
 	case l.Size < 0:
 		return nil, fmt.Errorf("raw: %w: the size is negative", block.ErrOption)
@@ -65,34 +54,11 @@ func (w *Writer) SetSize(size int64) error {
 // Granularity is the size of the pieces in which zeros are left out.
 func (w *Writer) Granularity() int64 { return 4096 }
 
-// Place returns where the n bytes of the disk at off lie in the file: there.
-func (w *Writer) Place(off, n int64) (host, placed int64, err error) { return off, n, nil }
-
-// WriteHost writes bytes to where Place has put them.
-func (w *Writer) WriteHost(p []byte, host int64) error {
-	_, err := w.f.WriteAt(p, host)
-	return err
-}
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Clone(w.f, host, n, src, srcOff)
-}
-
-// CopyHost is CloneHost that copies, in the kernel.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Copy(w.f, host, n, src, srcOff)
-}
-
-// WriteAt implements io.WriterAt.
-func (w *Writer) WriteAt(p []byte, off int64) (int, error) { return w.f.WriteAt(p, off) }
-
 // Zero says that the n bytes at off are zeros.
 func (w *Writer) Zero(off, n int64) error {
 	switch w.l.Preallocation {
 	case "falloc":
-		if a, ok := w.f.(interface{ Allocate(off, n int64) error }); ok {
+		if a, ok := w.f.(block.Allocator); ok {
 			return a.Allocate(off, n)
 		}
 		fallthrough
@@ -107,7 +73,7 @@ func (w *Writer) Zero(off, n int64) error {
 		}
 		return nil
 	}
-	if z, ok := w.f.(interface{ ZeroRange(off, n int64) error }); ok {
+	if z, ok := w.f.(block.ZeroRanger); ok {
 		return z.ZeroRange(off, n)
 	}
 	return nil

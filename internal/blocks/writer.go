@@ -1,20 +1,6 @@
 package blocks
 
-import (
-	"fmt"
-	"io"
-	"os"
-
-	"github.com/guestkit/guestkit/internal/sink"
-)
-
-// A File is what an image is written to. What is never written to it reads as
-// zeros.
-type File interface {
-	io.WriterAt
-	Truncate(size int64) error
-	Sync() error
-}
+import "fmt"
 
 // A Layout says how blocks lie in the file.
 type Layout struct {
@@ -34,10 +20,8 @@ type Layout struct {
 	Assign func(i, host int64) error
 }
 
-// A Writer gives blocks their places in one pass over the disk. WriteHost and
-// CloneHost are safe for concurrent use.
+// A Writer gives blocks their places in one pass over the disk.
 type Writer struct {
-	f    File
 	l    Layout
 	end  int64 // of the part of the disk that was placed or zeroed
 	next int64 // first block that is not looked at yet
@@ -47,11 +31,11 @@ type Writer struct {
 }
 
 // NewWriter starts with no block.
-func NewWriter(f File, l Layout) *Writer {
+func NewWriter(l Layout) *Writer {
 	if l.Assign == nil {
 		l.Assign = func(int64, int64) error { return nil }
 	}
-	return &Writer{f: f, l: l}
+	return &Writer{l: l}
 }
 
 func (w *Writer) fail() error {
@@ -108,24 +92,6 @@ func (w *Writer) reach(i int64) error {
 
 // Skip says that nothing is written to the n bytes at off.
 func (w *Writer) Skip(off, n int64) error { return w.accept(off, n) }
-
-// WriteHost writes bytes to where Place has put them.
-func (w *Writer) WriteHost(p []byte, host int64) error {
-	_, err := w.f.WriteAt(p, host)
-	return err
-}
-
-// CloneHost fills the n bytes at host with those of src, by sharing blocks. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-func (w *Writer) CloneHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Clone(w.f, host, n, src, srcOff)
-}
-
-// CopyHost fills the n bytes at host with those of src, copied by the kernel. It
-// returns an error that wraps errors.ErrUnsupported where that cannot be done.
-func (w *Writer) CopyHost(host, n int64, src *os.File, srcOff int64) error {
-	return sink.Copy(w.f, host, n, src, srcOff)
-}
 
 // Finish ends the writing. It returns how many blocks have a place, and where
 // the next one would lie.

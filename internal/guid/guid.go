@@ -56,3 +56,27 @@ func New() GUID {
 	g[8] = g[8]&0x3f | 0x80
 	return g
 }
+
+// A UUID is sixteen bytes that lie on disk in the order in which they are
+// printed.
+type UUID [16]byte
+
+// String returns the usual form, 8-4-4-4-12 digits in lower case.
+func (u UUID) String() string { return u.swapped().String() }
+
+// IsZero reports whether all bytes are zero.
+func (u UUID) IsZero() bool { return u == UUID{} }
+
+// swapped has the bytes of the first three fields as a GUID has them.
+func (u UUID) swapped() GUID {
+	return GUID{u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]}
+}
+
+// ParseUUID reads the usual form, in either case and with or without braces.
+func ParseUUID(s string) (UUID, error) {
+	g, err := Parse(s)
+	return UUID(UUID(g).swapped()), err
+}
+
+// NewUUID makes a random UUID (version 4).
+func NewUUID() UUID { return UUID(UUID(New()).swapped()) }

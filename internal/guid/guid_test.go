@@ -17,3 +17,14 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+func TestUUID(t *testing.T) {
+	const s = "c12a7328-f81f-41d2-ba4b-00a0c93ec93b"
+	u, err := ParseUUID(s)
+	if err != nil || u.String() != s || u[0] != 0xc1 || u[6] != 0x41 {
+		t.Errorf("% x, %v", u[:], err)
+	}
+	if n := NewUUID(); n[6]>>4 != 4 || n[8]>>6 != 2 || n == NewUUID() {
+		t.Errorf("a new one is %s", n)
+	}
+}

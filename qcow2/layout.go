@@ -43,7 +43,7 @@ type Layout struct {
 }
 
 func invalid(detail string, args ...any) error {
-	return fmt.Errorf("qcow2: %w: %s", block.ErrOption, fmt.Sprintf(detail, args...))
+	return fmt.Errorf("%s: %w: %s", format, block.ErrOption, fmt.Sprintf(detail, args...))
 }
 
 // withDefaults fills the fields that are zero.
@@ -159,7 +159,7 @@ func (l *Layout) header() header {
 func (l *Layout) l1Entries(h *header) (int64, error) {
 	n := h.l1Need(l.Size)
 	if max := DefaultLimits().L1Table / 8; n > max || n > math.MaxInt32 {
-		return 0, block.Errorf("qcow2", "L1 table", -1, block.ErrLimit, "a disk of %d bytes in clusters of %d takes %d entries, and %d are allowed", l.Size, l.ClusterSize, n, max)
+		return 0, block.Errorf(format, "L1 table", -1, block.ErrLimit, "a disk of %d bytes in clusters of %d takes %d entries, and %d are allowed", l.Size, l.ClusterSize, n, max)
 	}
 	return n, nil
 }
@@ -211,15 +211,4 @@ func knownFeatureNames() []byte {
 		}
 	}
 	return b
-}
-
-// Create writes an empty image to f: a disk of zeros, or one that reads from
-// the backing file. dataFile is the external data file that the layout names,
-// nil if it names none.
-func Create(f, dataFile File, l *Layout) error {
-	w, err := NewWriter(f, dataFile, l)
-	if err != nil {
-		return err
-	}
-	return w.Commit()
 }

@@ -2,9 +2,10 @@ package vhd
 
 import (
 	"encoding/binary"
-	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/wide"
 )
 
 const (
@@ -24,7 +25,7 @@ type dynamicHeader struct {
 	maxTableEntries uint32     // 0x01c
 	blockSize       uint32     // 0x020
 	checksum        uint32     // 0x024
-	parentID        [16]byte   // 0x028
+	parentID        guid.UUID  // 0x028
 	parentTime      uint32     // 0x038
 	reserved        uint32     // 0x03c
 	parentName      [512]byte  // 0x040 UTF-16, big-endian
@@ -142,37 +143,15 @@ func (h *dynamicHeader) parentNames(r block.Reader) ([]string, error) {
 		if err != nil {
 			return nil, block.Locate(format, "parent locator", at, err)
 		}
-		name := decodeUTF16(b, binary.LittleEndian)
+		name := wide.Terminated(b, binary.LittleEndian)
 		if code == "W2ru" {
 			relative = append(relative, name)
 		} else {
 			absolute = append(absolute, name)
 		}
 	}
-	if name := decodeUTF16(h.parentName[:], binary.BigEndian); name != "" {
+	if name := wide.Terminated(h.parentName[:], binary.BigEndian); name != "" {
 		relative = append(relative, name)
 	}
 	return append(relative, absolute...), nil
-}
-
-func encodeUTF16(s string, order binary.AppendByteOrder) []byte {
-	var b []byte
-	for _, u := range utf16.Encode([]rune(s)) {
-		b = order.AppendUint16(b, u)
-	}
-	return b
-}
-
-// decodeUTF16 decodes up to the first NUL. Halves of surrogate pairs become
-// U+FFFD.
-func decodeUTF16(b []byte, order binary.ByteOrder) string {
-	var u []uint16
-	for i := 0; i+1 < len(b); i += 2 {
-		c := order.Uint16(b[i:])
-		if c == 0 {
-			break
-		}
-		u = append(u, c)
-	}
-	return string(utf16.Decode(u))
 }

@@ -34,8 +34,8 @@ func (o *Options) grainBudget() int64 { return o.budget() / 4 * 3 }
 
 // Info describes an image.
 type Info struct {
-	Size       int64 // of the disk, bytes
-	CreateType string
+	Size       int64  // of the disk, bytes
+	Subformat  string // the createType
 	GrainSize  int64  // bytes, of the first sparse extent; 0 if all are flat
 	CID        uint32 // identity of the content
 	ParentCID  uint32
@@ -169,7 +169,7 @@ func (im *Image) describeCOWD(o *Options) error {
 	if h.flags&cowdRoot == 0 {
 		return block.Errorf(format, "COWD header", 0x08, block.ErrParent, "this is the extent of a delta disk; open the descriptor that names it")
 	}
-	im.info = Info{CreateType: "vmfsSparse", GrainSize: g.grain, ParentCID: noParent}
+	im.info = Info{Subformat: "vmfsSparse", GrainSize: g.grain, ParentCID: noParent}
 	im.add(g, g.size)
 	im.info.Size = im.size
 	return nil
@@ -190,7 +190,7 @@ func (im *Image) describeText() error {
 
 func (im *Image) fillInfo() {
 	d := im.d
-	im.info.CreateType, im.info.CID, im.info.ParentCID = d.createType, d.cid, d.parentCID
+	im.info.Subformat, im.info.CID, im.info.ParentCID = d.createType, d.cid, d.parentCID
 	im.info.Adapter = d.ddb["ddb.adapterType"]
 	if d.parentCID != noParent {
 		im.info.ParentName = d.parentHint

@@ -1,0 +1,37 @@
+package block
+
+import (
+	"io"
+	"os"
+)
+
+// A File is what an image is written to: an *os.File, or something like it. It
+// is empty at first, and what is never written reads as zeros. It may also be a
+// Cloner, a Copier and an Allocator.
+type File interface {
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+}
+
+// A Cloner is a File that can share blocks with another one. The error wraps
+// [errors.ErrUnsupported] where that cannot be done.
+type Cloner interface {
+	CloneRange(off, n int64, src *os.File, srcOff int64) error
+}
+
+// A Copier is a File that lets the kernel copy from another one. The error wraps
+// [errors.ErrUnsupported] where that cannot be done.
+type Copier interface {
+	CopyRange(off, n int64, src *os.File, srcOff int64) error
+}
+
+// An Allocator is a File that can reserve room on its file system.
+type Allocator interface {
+	Allocate(off, n int64) error
+}
+
+// A ZeroRanger is a File that can make a part of itself zeros.
+type ZeroRanger interface {
+	ZeroRange(off, n int64) error
+}
