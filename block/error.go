@@ -18,6 +18,7 @@ var (
 	ErrLimit       = errors.New("limit exceeded")            // larger than the options allow
 	ErrRefused     = errors.New("reference refused")         // a named file may not be opened
 	ErrParent      = errors.New("parent image needed")       // a differencing image came alone
+	ErrMissing     = errors.New("incomplete")                // members of a volume that lies on several disks are not there
 	ErrLoop        = errors.New("loop")                      // pointers or references in a circle
 	ErrChanged     = errors.New("changed while it was read") // the source
 	ErrDirty       = errors.New("journal not replayed")      // what was read may be stale

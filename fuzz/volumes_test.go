@@ -45,7 +45,7 @@ func FuzzPartition(f *testing.F) {
 				last = p.Number
 			}
 		}
-		tree, err := volume.Scan([]block.Device{d, d}, nil)
+		tree, err := volume.Scan(t.Context(), []block.Device{d, d}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

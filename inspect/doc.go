@@ -2,7 +2,7 @@
 // became of it, and the operating systems with their version, architecture,
 // kernels, mounts and packages.
 //
-//	disks ──► volume.Scan ──► fs.Probe, fs.Open ──► Report.Volumes
+//	disks ──► volume.Scan ──► fs.OpenFound ──► Report.Volumes
 //	                                │
 //	             finders: which volumes are roots of a system
 //	                                │

@@ -18,7 +18,7 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 	if o == nil {
 		o = &Options{}
 	}
-	tree, err := volume.Scan(disks, o.Volume)
+	tree, err := volume.Scan(ctx, disks, o.Volume)
 	if err != nil {
 		return nil, err
 	}
@@ -42,14 +42,18 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	v := &Volume{Name: vol.Name, Kind: string(vol.Kind), Disk: vol.DiskIndex, Offset: vol.Off, Size: vol.Size,
 		Content: Unknown, Role: RoleUnknown, Partition: vol.Partition, vol: vol}
-	if vol.Parent != nil {
-		v.Parent = vol.Parent.Name
+	if len(vol.Parents) > 0 {
+		v.Parent = vol.Parents[0].Name
 	}
 	if vol.Table != nil {
 		v.Content, v.UUID = string(vol.Table.Scheme), vol.Table.UUID
 	}
-	if vol.Physical != nil {
-		v.Content, v.UUID = "LVM2_member", vol.Physical.UUID
+	found := fs.Judge(vol.Found)
+	if found.Type != "" {
+		v.Content, v.UUID = found.Type, found.UUID
+		if vol.Status() != volume.Container {
+			v.Version, v.Label = found.Version, strings.ToValidUTF8(found.Label, "\uFFFD")
+		}
 	}
 	switch {
 	case vol.Err != nil:
@@ -60,16 +64,6 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 		v.setStatus(StatusContainer, "it is divided into the volumes below it")
 		return v
 	}
-	found, err := fs.Probe(vol.Device)
-	if err != nil {
-		v.refuse(err)
-		rep.problem(v.Name, err)
-		return v
-	}
-	if found.Type != "" {
-		v.Content = found.Type
-	}
-	v.Version, v.Label, v.UUID = found.Version, strings.ToValidUTF8(found.Label, "\uFFFD"), found.UUID
 	switch found.Kind {
 	case fs.Swap:
 		v.setStatus(StatusSwap, found.Reason)
@@ -94,9 +88,9 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	return v
 }
 
-// open opens the filesystem that Probe found.
+// open opens the filesystem that was found.
 func (v *Volume) open(rep *Report, o *Options) {
-	fsys, err := fs.Open(v.vol.Device, o.FS)
+	fsys, err := fs.OpenFound(v.vol.Device, v.vol.Found, o.FS)
 	if err != nil {
 		v.refuse(err)
 		if v.Status == StatusDamaged {
@@ -131,6 +125,8 @@ func (v *Volume) setStatus(s Status, reason string) {
 func (v *Volume) refuse(err error) {
 	v.err, v.Reason = err, err.Error()
 	switch {
+	case errors.Is(err, block.ErrMissing):
+		v.Status = StatusIncomplete
 	case errors.Is(err, block.ErrUnsupported):
 		v.Status = StatusUnsupported
 	case errors.Is(err, block.ErrEncrypted):

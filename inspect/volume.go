@@ -19,6 +19,7 @@ const (
 	StatusReserved    Status = "reserved"    // its partition type says that it holds no filesystem
 	StatusEncrypted   Status = "encrypted"   // a key is needed
 	StatusUnsupported Status = "unsupported" // known by name, and not readable by this version
+	StatusIncomplete  Status = "incomplete"  // it lies on further disks, which are not there
 	StatusDamaged     Status = "damaged"     // a filesystem that does not open
 	StatusUnknown     Status = "unknown"     // nothing that is known
 )

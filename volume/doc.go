@@ -18,14 +18,22 @@
 // its table alone, so it stays the same when disks are added behind it.
 // [Tree.Lookup] takes "disk1" and "disk1:gpt2" for the first disk as well.
 //
-// # What a volume holds
+// A partition of a table in another volume has that volume's name before a colon:
+// "lvm:vg/lv:gpt1". Of two volume groups of one name each has its UUID too:
+// "lvm:vg@UUID/lv".
 //
-// This package does not look into volumes: a [Volume] that is a leaf
-// ([Volume.Leaf]) is for fs.Probe and fs.Open. Only the labels of LVM are looked
-// for: a logical volume hangs below the physical one on which it begins, named
-// "lvm:vg/lv", and may reach over others. Every layer that makes volumes of
-// volumes has names of its own scheme, and a [Kind].
+// # Layers
 //
-// A disk whose table cannot be trusted stays in the tree with the reason in
-// Err, so that the other disks can be read and nothing is left out silently.
+// [Scan] probes each volume once; [Volume.Found] is what it holds. A member of a
+// layer (encryption, an array, a volume group) goes to that layer, which makes
+// volumes of it, and so on until nothing new comes: one list (layers.go) has them
+// all. A volume has all its members as Parents. One that lacks a member or a key
+// stays in the tree, with [block.ErrMissing] or [block.ErrEncrypted] in Err.
+// Options.Unlock gives keys, Options.Layers adds layers.
+//
+// A volume that is a leaf ([Volume.Leaf]) is for fs.OpenFound. A disk whose table
+// cannot be trusted stays in the tree with the reason in Err, so that the other
+// disks can be read and nothing is left out silently.
+//
+// A [Tree] that is no longer used is closed, before the disks are.
 package volume

@@ -3,6 +3,7 @@ package volume_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +27,7 @@ func ExampleScan() {
 		panic(err)
 	}
 
-	tree, err := volume.Scan([]block.Device{block.Plain(bytes.NewReader(disk))}, nil)
+	tree, err := volume.Scan(context.Background(), []block.Device{block.Plain(bytes.NewReader(disk))}, nil)
 	if err != nil {
 		panic(err)
 	}

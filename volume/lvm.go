@@ -1,43 +1,53 @@
 package volume
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/volume/lvm"
 )
 
-// scanLVM looks for physical volumes among the leaves and adds the logical
-// volumes of their groups.
-func (t *Tree) scanLVM() {
+// openLVM puts physical volumes together. A logical volume hangs below those
+// that it lies on or, where none of them is there, below the first of its group.
+func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, problems []error) {
 	var pvs []*lvm.PhysicalVolume
 	on := map[*lvm.PhysicalVolume]*Volume{}
-	for _, v := range t.Leaves() {
+	for _, v := range members {
 		pv, err := lvm.Open(v.Device)
-		if err != nil {
-			if !errors.Is(err, block.ErrFormat) {
-				v.Err = err
-			}
+		if v.Err = err; err != nil {
 			continue
 		}
-		v.Physical = pv
 		pvs = append(pvs, pv)
 		on[pv] = v
 	}
 	groups, problems := lvm.Assemble(pvs)
-	t.Problems = append(t.Problems, problems...)
+	count := map[string]int{}
+	for _, g := range groups {
+		count[g.Name]++
+	}
 	used := map[*lvm.PhysicalVolume]bool{}
 	for _, g := range groups {
+		name := g.Name
+		if count[name] > 1 { // which of them a guest means by it cannot be known
+			name += "@" + g.UUID
+			problems = append(problems, block.Errorf("lvm2", "volume group "+g.Name, -1, block.ErrAmbiguous, "%d have this name; this one is listed as %s", count[g.Name], name))
+		}
 		for _, pv := range g.PhysicalVolumes {
 			used[pv] = true
 		}
-		if len(g.Missing) > 0 {
-			t.Problems = append(t.Problems, block.Errorf("lvm2", "volume group "+g.Name, -1, block.ErrParent, "physical volumes are missing: %s", strings.Join(g.Missing, ", ")))
+		for _, id := range g.Missing {
+			problems = append(problems, block.Errorf("lvm2", "volume group "+name, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", id))
 		}
 		for _, lv := range g.Volumes {
-			t.addLogical(g, lv, on)
+			v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", name, lv.Name), Kind: Logical, Device: lv.Device, Size: lv.Size, Err: lv.Err}
+			for _, pv := range lv.PhysicalVolumes {
+				v.Parents = append(v.Parents, on[pv])
+			}
+			if len(v.Parents) == 0 && len(g.PhysicalVolumes) > 0 {
+				v.Parents = []*Volume{on[g.PhysicalVolumes[0]]}
+			}
+			made = append(made, v)
 		}
 	}
 	for _, pv := range pvs {
@@ -45,23 +55,5 @@ func (t *Tree) scanLVM() {
 			on[pv].Err = block.Errorf("lvm2", "physical volume", -1, block.ErrUnsupported, "no volume group that can be read has it")
 		}
 	}
-}
-
-// addLogical adds a logical volume below the physical one on which it begins or,
-// where that is missing, below the first of its group that is there.
-func (t *Tree) addLogical(g *lvm.Group, lv *lvm.Volume, on map[*lvm.PhysicalVolume]*Volume) {
-	first := lv.First
-	if first == nil && len(g.PhysicalVolumes) > 0 {
-		first = g.PhysicalVolumes[0]
-	}
-	parent := on[first]
-	v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", g.Name, lv.Name), Kind: Logical, Parent: parent, Device: lv.Device, Size: lv.Size, Err: lv.Err}
-	if v.Device == nil {
-		v.Device = block.Plain(strings.NewReader(""))
-	}
-	if parent != nil {
-		v.DiskIndex = parent.DiskIndex
-		parent.Children = append(parent.Children, v)
-	}
-	t.Volumes = append(t.Volumes, v)
+	return made, problems
 }

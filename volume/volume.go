@@ -2,12 +2,11 @@ package volume
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/partition"
-	"github.com/guestkit/guestkit/volume/lvm"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // A Kind says what makes a volume.
@@ -21,154 +20,113 @@ const (
 	Logical   Kind = "lv"        // a logical volume of LVM
 )
 
-// maxDisks bounds the disks of one guest.
-const maxDisks = 256
-
 // Options says how disks are scanned. The zero value, or nil, is safe.
 type Options struct {
 	// SectorSize is the size in bytes of the sectors of all disks, 0 to take
 	// what each disk states, or to find it out; see package partition.
 	SectorSize int
+	// Unlock gives the keys of encrypted volumes; nil leaves them locked.
+	Unlock block.Unlock
+	// Layers are asked before those of this package: formats that it does not
+	// know, or a reader of one that is to be used instead.
+	Layers []Layer
 }
 
 // A Volume is a run of bytes that may hold a filesystem or other volumes.
 type Volume struct {
 	Name      string // "disk", "gpt2", "disk2:mbr5", "lvm:vg/lv"; unique in its tree
 	Kind      Kind
-	DiskIndex int // of its disk in the arguments of Scan
-	Parent    *Volume
-	Children  []*Volume
+	DiskIndex int // of its disk in the arguments of Scan: the first of several
+	// Parents are the volumes that it lies on: none of a disk, one of a
+	// partition, any number of what a layer makes. Children are those that
+	// have it among their parents.
+	Parents, Children []*Volume
 	// Device is the content. It is never nil, and may be empty where the
-	// table is damaged.
-	Device    block.Device
-	Off, Size int64                // bytes; Off on the disk
-	Table     *partition.Table     // of a Kind of Table
+	// table is damaged or a member is missing.
+	Device block.Device
+	// Off and Size are in bytes; Off is on the disk, or on the volume of a
+	// layer that the partition lies in.
+	Off, Size int64
+	Table     *partition.Table     // that divides it
 	Partition *partition.Partition // of a partition
-	// Physical is set where the volume is a physical volume of LVM. The
-	// logical volumes that begin on it are its children.
-	Physical *lvm.PhysicalVolume
+	// Found is what it holds, by its content; the zero value where nobody
+	// looked, since Err or Table says more.
+	Found probe.Found
 	// Problems are the faults of this volume: those of its table that belong
 	// to no single partition, or those of its entry in one.
 	Problems []error
 	// Err says why the volume cannot be looked into: its partition table is
-	// one and cannot be trusted, or nothing of the partition is on the disk.
+	// one and cannot be trusted, nothing of the partition is on the disk, a
+	// member or a key is missing (block.ErrMissing, block.ErrEncrypted).
 	Err error
+
+	taken bool // by a layer, whatever came of it
+}
+
+// A Status says what there is to do with a volume.
+type Status string
+
+const (
+	Leaf        Status = "leaf"        // it holds what Found says
+	Container   Status = "container"   // its content is that of other volumes
+	Incomplete  Status = "incomplete"  // members are missing: block.ErrMissing
+	Encrypted   Status = "encrypted"   // a key is missing: block.ErrEncrypted
+	Unsupported Status = "unsupported" // a version or feature, named: block.ErrUnsupported
+	Damaged     Status = "damaged"     // all other errors
+)
+
+// Status tells the class of Err, or what the volume is for.
+func (v *Volume) Status() Status {
+	switch {
+	case v.Err == nil && v.Leaf():
+		return Leaf
+	case v.Err == nil:
+		return Container
+	case errors.Is(v.Err, block.ErrMissing):
+		return Incomplete
+	case errors.Is(v.Err, block.ErrEncrypted):
+		return Encrypted
+	case errors.Is(v.Err, block.ErrUnsupported):
+		return Unsupported
+	}
+	return Damaged
 }
 
 // Leaf reports whether the volume holds content of its own: it is not divided
 // further, and nothing is known to be wrong with it.
 func (v *Volume) Leaf() bool {
-	if v.Err != nil || v.Physical != nil {
-		return false
+	return v.Err == nil && v.Kind != Extended && !v.taken && len(v.Children) == 0
+}
+
+// parent returns the first parent, nil of a disk.
+func (v *Volume) parent() *Volume {
+	if len(v.Parents) == 0 {
+		return nil
 	}
-	switch v.Kind {
-	case Disk, Partition, Logical:
-		return true
-	case Table:
-		return len(v.Children) == 0
-	}
-	return false
+	return v.Parents[0]
 }
 
 // A Tree is all volumes of the disks of a guest.
 type Tree struct {
-	Volumes []*Volume // parents before children, disk by disk; logical volumes last
+	// Volumes are in order: parents before children, the disks and their
+	// partitions disk by disk, then what layers made, as it was found.
+	Volumes []*Volume
 	// Problems are the faults of layers above the disks: of volume groups.
 	Problems []error
+
+	made []*Volume // by layers, whose devices are to be closed
 }
 
-// Scan reads the partition tables of the disks of one guest. An error of one
-// disk is in the Err of its volume and does not end the scan; Scan itself
-// fails if there are too many disks or none.
-func Scan(disks []block.Device, opts *Options) (*Tree, error) {
-	if opts == nil {
-		opts = &Options{}
+// Close closes what layers opened, the last first. The disks stay open. It may
+// be called again.
+func (t *Tree) Close() error {
+	var errs []error
+	for len(t.made) > 0 {
+		last := t.made[len(t.made)-1]
+		t.made = t.made[:len(t.made)-1]
+		errs = append(errs, block.Close(last.Device))
 	}
-	if len(disks) == 0 {
-		return nil, errors.New("volume: no disks")
-	}
-	if len(disks) > maxDisks {
-		return nil, block.Errorf("", "disks", -1, block.ErrLimit, "%d, more than %d", len(disks), maxDisks)
-	}
-	t := new(Tree)
-	for i, d := range disks {
-		t.scanDisk(i, d, opts)
-	}
-	t.scanLVM()
-	return t, nil
-}
-
-func (t *Tree) scanDisk(index int, d block.Device, opts *Options) {
-	name, prefix := "disk", ""
-	if index > 0 {
-		name = fmt.Sprintf("disk%d", index+1)
-		prefix = name + ":"
-	}
-	v := &Volume{Name: name, Kind: Disk, DiskIndex: index, Device: d, Size: d.Size()}
-	t.Volumes = append(t.Volumes, v)
-	table, err := partition.Read(d, &partition.Options{SectorSize: opts.SectorSize})
-	switch {
-	case errors.Is(err, block.ErrFormat):
-		return
-	case err != nil:
-		v.Err = err
-		return
-	}
-	v.Kind, v.Table, v.Problems = Table, table, ownProblems(table)
-	var extended []*Volume
-	for i := range table.Partitions {
-		p := &table.Partitions[i]
-		c := &Volume{
-			Name:      fmt.Sprintf("%s%s%d", prefix, table.Scheme, p.Number),
-			Kind:      Partition,
-			DiskIndex: index,
-			Parent:    v,
-			Device:    block.Section(d, p.Start, p.Size),
-			Off:       p.Start,
-			Size:      p.Size,
-			Partition: p,
-			Problems:  p.Problems,
-		}
-		if p.Size == 0 && len(p.Problems) > 0 {
-			c.Err = p.Problems[len(p.Problems)-1]
-		}
-		if p.Extended {
-			c.Kind = Extended
-			extended = append(extended, c)
-		}
-		if p.Logical {
-			c.Parent = within(extended, c, v)
-		}
-		c.Parent.Children = append(c.Parent.Children, c)
-		t.Volumes = append(t.Volumes, c)
-	}
-}
-
-// ownProblems returns the problems of a table that are not of one partition.
-func ownProblems(table *partition.Table) []error {
-	of := map[error]bool{}
-	for i := range table.Partitions {
-		for _, err := range table.Partitions[i].Problems {
-			of[err] = true
-		}
-	}
-	var own []error
-	for _, err := range table.Problems {
-		if !of[err] {
-			own = append(own, err)
-		}
-	}
-	return own
-}
-
-// within returns the extended partition that c lies in, or the disk.
-func within(extended []*Volume, c, disk *Volume) *Volume {
-	for _, e := range extended {
-		if c.Off >= e.Off && c.Off-e.Off < e.Size {
-			return e
-		}
-	}
-	return disk
+	return errors.Join(errs...)
 }
 
 // Lookup returns the volume of that name. "disk1:" may stand before the names

@@ -26,7 +26,7 @@ func scan(t *testing.T, disks ...[]byte) *Tree {
 	for _, b := range disks {
 		ds = append(ds, device(b))
 	}
-	tree, err := Scan(ds, nil)
+	tree, err := Scan(t.Context(), ds, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,8 +45,8 @@ func outline(vs []*Volume) string {
 	var b strings.Builder
 	for _, v := range vs {
 		parent := "-"
-		if v.Parent != nil {
-			parent = v.Parent.Name
+		if v.parent() != nil {
+			parent = v.parent().Name
 		}
 		fmt.Fprintf(&b, "%s %s %d %s %d+%d %v\n", v.Name, v.Kind, v.DiskIndex, parent, v.Off, v.Size, v.Leaf())
 	}
@@ -150,17 +150,17 @@ func TestDamaged(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	if _, err := Scan(nil, nil); err == nil {
+	if _, err := Scan(t.Context(), nil, nil); err == nil {
 		t.Error("no disks were scanned")
 	}
 	many := make([]block.Device, maxDisks+1)
 	for i := range many {
 		many[i] = device(make([]byte, 512))
 	}
-	if _, err := Scan(many, nil); !errors.Is(err, block.ErrLimit) {
+	if _, err := Scan(t.Context(), many, nil); !errors.Is(err, block.ErrLimit) {
 		t.Error(err)
 	}
-	if tree, err := Scan(many[:maxDisks], nil); err != nil || len(tree.Volumes) != maxDisks {
+	if tree, err := Scan(t.Context(), many[:maxDisks], nil); err != nil || len(tree.Volumes) != maxDisks {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -35,13 +36,15 @@ type Volume struct {
 	// Device is its content, nil if Err says why it cannot be read.
 	Device block.Device
 	Err    error
-	// First is the physical volume on which it begins, nil if it is not there.
-	First *PhysicalVolume
+	// PhysicalVolumes are those that it lies on and that are there, in the
+	// order of its content, each once.
+	PhysicalVolumes []*PhysicalVolume
 }
 
 // Assemble puts physical volumes together. A group whose metadata cannot be
 // used is left out with a problem, as is every copy of the metadata that is
-// bad. Of two physical volumes with the same ID the first counts.
+// bad. Of two physical volumes with the same ID the first counts. Several groups
+// may have one name.
 func Assemble(pvs []*PhysicalVolume) (groups []*Group, problems []error) {
 	byID := map[string]*PhysicalVolume{}
 	newest := map[string]*parsed{} // by the UUID of the group
@@ -75,15 +78,8 @@ func Assemble(pvs []*PhysicalVolume) (groups []*Group, problems []error) {
 			}
 		}
 	}
-	names := map[string]bool{}
 	for _, id := range order {
-		m := newest[id]
-		if names[m.name] {
-			problems = append(problems, block.Errorf(format, "volume group", -1, block.ErrAmbiguous, "two have the name %q; the first counts", m.name))
-			continue
-		}
-		names[m.name] = true
-		groups = append(groups, m.build(byID))
+		groups = append(groups, newest[id].build(byID))
 	}
 	return groups, problems
 }
@@ -217,12 +213,14 @@ func (m *parsed) volume(v *Volume, s *section, byID map[string]*PhysicalVolume) 
 			return bad(what, "segment %d has %d extents from %d on", i+1, count, start)
 		}
 		piece := piece{off: dev.size, size: count * m.extent}
-		err := m.segment(&piece, seg, count, byID, what)
+		err := m.segment(&piece, s, seg, count, byID, what)
 		if err != nil && firstErr == nil {
 			firstErr = err
 		}
-		if i == 0 && len(piece.stripes) > 0 {
-			v.First = piece.stripes[0].pv
+		for _, st := range piece.stripes {
+			if !slices.Contains(v.PhysicalVolumes, st.pv) {
+				v.PhysicalVolumes = append(v.PhysicalVolumes, st.pv)
+			}
 		}
 		dev.pieces = append(dev.pieces, piece)
 		dev.size += piece.size
@@ -235,7 +233,7 @@ func (m *parsed) volume(v *Volume, s *section, byID map[string]*PhysicalVolume) 
 }
 
 // segment finds the stripes of one segment; a linear one has one stripe.
-func (m *parsed) segment(p *piece, seg *section, count int64, byID map[string]*PhysicalVolume, what string) error {
+func (m *parsed) segment(p *piece, of, seg *section, count int64, byID map[string]*PhysicalVolume, what string) error {
 	if t := seg.values["type"].str; t != "striped" {
 		return block.Errorf(format, what, -1, block.ErrUnsupported, "segments of the type %.40q", t)
 	}
@@ -256,6 +254,9 @@ func (m *parsed) segment(p *piece, seg *section, count int64, byID map[string]*P
 	for i := range n {
 		name, first := list[2*i].str, list[2*i+1].num
 		t, ok := m.pvs[name]
+		if lv := m.s.child("logical_volumes").child(name); !ok && lv != nil && lv != of {
+			return block.Errorf(format, what, -1, block.ErrUnsupported, "it lies on the logical volume %.40q (pvmove, mirror or pool)", name)
+		}
 		if !ok {
 			return bad(what, "stripe %d lies on %.40q, which is no physical volume", i, name)
 		}
@@ -264,7 +265,7 @@ func (m *parsed) segment(p *piece, seg *section, count int64, byID map[string]*P
 		}
 		pv := byID[t.id]
 		if pv == nil {
-			missing = block.Errorf(format, what, -1, block.ErrParent, "the physical volume %s is missing", dashed(t.id))
+			missing = block.Errorf(format, what, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", dashed(t.id))
 			continue
 		}
 		off := t.start + first*m.extent

@@ -171,7 +171,7 @@ func TestMissingAndDuplicate(t *testing.T) {
 	if v := groups[0].Volumes[0]; v.Err != nil || v.Device == nil {
 		t.Errorf("the volume that is whole: %v", v.Err)
 	}
-	if v := groups[0].Volumes[1]; !errors.Is(v.Err, block.ErrParent) || v.Device != nil || v.Size != 2*extent {
+	if v := groups[0].Volumes[1]; !errors.Is(v.Err, block.ErrMissing) || v.Device != nil || v.Size != 2*extent {
 		t.Errorf("the volume that is not: %+v", v)
 	}
 	_, problems, err := assemble(device(0, text(1, body), 512), device(0, text(1, body), 512))

@@ -310,6 +310,9 @@ func Shown(name string) string {
 
 // Named says where a fault is.
 func Named(where string, err error) error {
+	if where == "" { // it has its place in itself
+		return err
+	}
 	var e *block.Error
 	if errors.As(err, &e) {
 		what := *e
