@@ -17,7 +17,7 @@ func probeMD(v *view) (Found, bool) {
 	}{{0, "1.1"}, {4096, "1.2"}, {(size/512 - 16) &^ 7 * 512, "1.0"}} {
 		// The place that a superblock states tells it from one that was left
 		// behind by another layout.
-		if v.le32(at.off) == magic && v.le32(at.off+4) == 1 && v.le64(at.off+128) == uint64(at.off/512) {
+		if v.le32(at.off) == magic && v.le32(at.off+4) == 1 && v.le64(at.off+144) == uint64(at.off/512) {
 			return Found{Type: "linux_raid_member", Kind: Member, Version: at.version, Off: at.off,
 				UUID: v.uuid(at.off + 16), Label: v.text(at.off+32, 32)}, true
 		}

@@ -46,7 +46,7 @@ const (
 func crafted() []craft {
 	const pv = "abcdefABCDEF0123456789abcdefABCD"
 	md1 := func(at, version int) map[int]string {
-		return map[int]string{at: le32(0xA92B4EFC) + le32(1), at + 16: id + "host:0", at + 128: le64(uint64(at / 512)), at + 216: "\x00"}
+		return map[int]string{at: le32(0xA92B4EFC) + le32(1), at + 16: id + "host:0", at + 144: le64(uint64(at / 512)), at + 216: "\x00"}
 	}
 	member := func(typ, version string) probe.Found {
 		return probe.Found{Type: typ, Kind: probe.Member, Version: version}
@@ -126,7 +126,7 @@ func TestNothing(t *testing.T) {
 		{"zero", big, probe.Empty, "the first 1024 KiB and the last 128 KiB are zeros"},
 		{"zero but for the middle", middle, probe.Empty, "the first 1024 KiB and the last 128 KiB are zeros"},
 		{"the last byte", tail, probe.Unknown, "no known signature"},
-		{"a RAID superblock that says it lies elsewhere", craft{puts: map[int]string{4096: le32(0xA92B4EFC) + le32(1), 4096 + 128: le64(0)}}.image(), probe.Unknown, "no known signature"},
+		{"a RAID superblock that says it lies elsewhere", craft{puts: map[int]string{4096: le32(0xA92B4EFC) + le32(1), 4096 + 144: le64(0)}}.image(), probe.Unknown, "no known signature"},
 		{"text", []byte("hello"), probe.Unknown, "no known signature"},
 	} {
 		f, err := probe.Volume(bytes.NewReader(c.b))
@@ -155,7 +155,7 @@ func TestAmbiguous(t *testing.T) {
 		t.Error("a volume that is no ext4 was opened as one")
 	}
 	// What lies outside wins: the member of an array, not the filesystem on it.
-	inside := craft{puts: map[int]string{32 << 10: "JFS1", 4096: le32(0xA92B4EFC) + le32(1), 4096 + 128: le64(8)}}.image()
+	inside := craft{puts: map[int]string{32 << 10: "JFS1", 4096: le32(0xA92B4EFC) + le32(1), 4096 + 144: le64(8)}}.image()
 	if f, err := probe.Volume(bytes.NewReader(inside)); err != nil || f.Type != "linux_raid_member" {
 		t.Errorf("%+v, %v", f, err)
 	}
