@@ -33,6 +33,7 @@ func check(ctx context.Context, r block.Reader, opts *Options, report func(block
 	}
 	c := &checker{metadata: m, ctx: ctx, report: report, counts: newCounts(), l2s: map[int64]uint32{}, active: map[int64]bool{}}
 	h := &m.hdr
+	c.res.Format, c.res.Unit = format, "clusters"
 	c.res.Total = (int64(h.size) + h.clusterSize() - 1) >> h.clusterBits
 	c.res.Dirty = h.incompatibleFeatures&incompatDirty != 0
 	c.res.Corrupt = h.incompatibleFeatures&incompatCorrupt != 0
