@@ -4,12 +4,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // FileOptions says how to make an output file.
@@ -49,6 +49,10 @@ func CreateFile(path string, opts *FileOptions) (*File, error) {
 	if opts == nil {
 		opts = &FileOptions{}
 	}
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkTarget(path, opts); err != nil {
 		return nil, err
 	}
@@ -72,23 +76,70 @@ func CreateFile(path string, opts *FileOptions) (*File, error) {
 	return file, nil
 }
 
+// ErrDevice says that the output is a block device, which Output.Device writes
+// to.
+var ErrDevice = errors.New("is a block device")
+
+// resolve follows the links of path to where the file will lie, so that a link
+// to a file stays one. A link that leads nowhere is refused.
+func resolve(path string) (string, error) {
+	fi, err := os.Lstat(path)
+	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		return path, nil // what is wrong with it is told when it is created
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", createError(path, problem.Class(block.ErrRefused, "is a symbolic link that leads nowhere"))
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil { // as of /dev/stdout where that is a pipe
+		return path, nil
+	}
+	return real, nil
+}
+
 // checkTarget refuses a path that holds something already.
 func checkTarget(path string, o *FileOptions) error {
 	if err := CheckSources(path, o.Sources); err != nil {
 		return err
 	}
-	fi, err := os.Lstat(path)
+	fi, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		fi, err = os.Lstat(path)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
-	case fi.IsDir() || fi.Mode()&(os.ModeDevice|os.ModeNamedPipe|os.ModeSocket) != 0:
-		return &os.PathError{Op: "create", Path: path, Err: fmt.Errorf("%w: it is no regular file (%s)", block.ErrRefused, fi.Mode().Type())}
+	case fi.Mode()&(os.ModeDevice|os.ModeCharDevice) == os.ModeDevice:
+		return createError(path, ErrDevice)
+	case !fi.Mode().IsRegular():
+		return createError(path, problem.Class(block.ErrRefused, "is %s, not a file", typeName(fi.Mode())))
 	case !o.Replace:
-		return &os.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+		return createError(path, fs.ErrExist)
 	}
 	return nil
+}
+
+func createError(path string, err error) error {
+	return &os.PathError{Op: "create", Path: path, Err: err}
+}
+
+// typeName says what a file is that is no regular one.
+func typeName(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case m&fs.ModeCharDevice != 0:
+		return "a character device"
+	}
+	return "a special file"
 }
 
 // CheckSources returns an error that wraps block.ErrRefused if path is one of
@@ -100,7 +151,7 @@ func CheckSources(path string, sources []string) error {
 	}
 	for _, s := range sources {
 		if sfi, err := os.Stat(s); err == nil && os.SameFile(fi, sfi) {
-			return &os.PathError{Op: "create", Path: path, Err: fmt.Errorf("%w: it is the same file as the source %s", block.ErrRefused, s)}
+			return createError(path, problem.Class(block.ErrRefused, "is the same file as the source %s", s))
 		}
 	}
 	return nil

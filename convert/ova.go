@@ -1,9 +1,12 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
@@ -131,6 +134,36 @@ func verifyOVA(ctx context.Context, disks []block.Device, file *File) error {
 		case d != nil:
 			return fmt.Errorf("%w: disk %d at %#x", ErrVerify, i+1, d.Off)
 		}
+	}
+	return nil
+}
+
+// TakeMachine fills in what OVA leaves open of the machine: from the package at
+// path that the disk described by info comes from, or else by default.
+func (out *Output) TakeMachine(path string, info *format.Info, o *format.Options) error {
+	from := ova.Layout{Name: strings.TrimSuffix(filepath.Base(out.Path), filepath.Ext(out.Path)), NICs: []ova.NIC{{}}}
+	if info.Disk != "" {
+		info, _, err := format.DescribeFile(path, o)
+		if err != nil {
+			return err
+		}
+		if len(info.Machines) == 1 {
+			from = info.Machines[0].Layout()
+		}
+	}
+	l := &out.OVA
+	l.Name = cmp.Or(l.Name, from.Name)
+	l.OS = cmp.Or(l.OS, from.OS)
+	l.CPUs = cmp.Or(l.CPUs, from.CPUs)
+	l.Memory = cmp.Or(l.Memory, from.Memory)
+	if l.Firmware == "" {
+		l.Firmware = from.Firmware
+		l.SecureBoot = l.SecureBoot || from.SecureBoot
+	}
+	l.Controller = cmp.Or(l.Controller, from.Controller)
+	l.Hardware = cmp.Or(l.Hardware, from.Hardware)
+	if l.NICs == nil {
+		l.NICs = from.NICs
 	}
 	return nil
 }

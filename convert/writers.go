@@ -28,6 +28,10 @@ type writer struct {
 	grows      bool // the size of the disk may be told at the end (Grower)
 	rounds     bool // the disk may get longer, by zeros, to what the format can say
 
+	options []Option // what Output.Set takes
+	// compression takes what SetCompression is told; nil where there is no choice.
+	compression func(o *Output, typ, level string) error
+
 	// start begins an image with a disk of size bytes in f. What lies in
 	// further files, beside makes, by the name that the image calls each.
 	start func(out *Output, size int64, f sink, beside func(name string) (sink, error)) (Target, error)
@@ -43,14 +47,14 @@ type writer struct {
 
 func writers() []writer {
 	return []writer{
-		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, grows: true, start: startRaw, dry: dryRaw},
-		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, grows: true, rounds: true, start: startQcow2, dry: dryQcow2},
-		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, start: startVMDK, bound: boundVMDK},
-		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, start: startVHD, dry: dryVHD},
-		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, start: startVHDX, dry: dryVHDX},
-		{name: "vdi", extensions: []string{".vdi"}, rounds: true, start: startVDI, dry: dryVDI},
+		{name: "raw", extensions: []string{".raw", ".img"}, device: true, clears: true, grows: true, options: rawOptions(), start: startRaw, dry: dryRaw},
+		{name: "qcow2", extensions: []string{".qcow2", ".qcow2c", ".qc2"}, compresses: true, grows: true, rounds: true, options: qcow2Options(), compression: compressQcow2, start: startQcow2, dry: dryQcow2},
+		{name: "vmdk", extensions: []string{".vmdk"}, compresses: true, rounds: true, options: vmdkOptions(), compression: compressVMDK, start: startVMDK, bound: boundVMDK},
+		{name: "vhd", aliases: []string{"vpc"}, extensions: []string{".vhd", ".vpc"}, rounds: true, options: vhdOptions(), start: startVHD, dry: dryVHD},
+		{name: "vhdx", extensions: []string{".vhdx"}, rounds: true, options: vhdxOptions(), start: startVHDX, dry: dryVHDX},
+		{name: "vdi", extensions: []string{".vdi"}, rounds: true, options: vdiOptions(), start: startVDI, dry: dryVDI},
 		{name: "tar.gz", extensions: []string{".tar.gz", ".tgz"}, compresses: true, rounds: true, start: startTarGz, bound: boundTarGz},
-		{name: "ova", extensions: []string{".ova"}, compresses: true, rounds: true, start: startOVA, bound: boundVMDK},
+		{name: "ova", extensions: []string{".ova"}, compresses: true, rounds: true, options: ovaOptions(), compression: compressOVA, start: startOVA, bound: boundVMDK},
 	}
 }
 
@@ -178,14 +182,15 @@ func dryVDI(out *Output, all bool) {
 	}
 }
 
-// writerOf returns the writer of a format, by name or alias.
+// writerOf returns the writer of a format, by name or alias in any case.
 func writerOf(name string) (*writer, error) {
+	lower := strings.ToLower(name)
 	for _, w := range writers() {
-		if w.name == name || slices.Contains(w.aliases, name) {
+		if w.name == lower || slices.Contains(w.aliases, lower) {
 			return &w, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: images of the format %q are not written; the formats are %s", block.ErrUnsupported, name, strings.Join(Formats(), ", "))
+	return nil, fmt.Errorf("%w: cannot write format %q (supported: %s)", block.ErrUnsupported, name, strings.Join(Formats(), ", "))
 }
 
 // Formats returns the formats that can be written.

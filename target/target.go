@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // A Target is a platform that takes images.
@@ -67,7 +68,7 @@ func Named(name string) (*Target, error) {
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("there is no target %q; the targets are %s", name, strings.Join(Names(), ", "))
+	return nil, problem.Option("unknown target %q (supported: %s)", name, strings.Join(Names(), ", "))
 }
 
 // Check returns the rules that an image breaks, in the order of the table.
@@ -79,6 +80,21 @@ func (t *Target) Check(f *Facts) []*Finding {
 		}
 	}
 	return out
+}
+
+// FormatFor chooses the format to write to a file of that name: the one that the
+// name stands for, or the best one where the name tells none. A name that tells
+// a format which the platform does not take is an error.
+func (t *Target) FormatFor(path string) (string, error) {
+	formats := t.Formats()
+	named := convert.FormatOf(path)
+	switch {
+	case slices.Contains(formats, named):
+		return named, nil
+	case named != "":
+		return "", problem.Option("%s takes %s, and the name %s means %s; choose another name, or state the format with -O", t.Title, strings.Join(formats, " or "), path, named)
+	}
+	return formats[0], nil
 }
 
 // Formats returns the formats that are written for the platform, the best one
@@ -96,6 +112,7 @@ func (t *Target) Formats() []string {
 // out has a format already, it must be one of Formats. The error is the first
 // rule that the image would break all the same, such as a limit of size.
 func (t *Target) Plan(out *convert.Output, src block.Device) (block.Device, error) {
+	asked := *out
 	for _, o := range t.outputs {
 		if out.Format != "" && out.Format != o.format {
 			continue
@@ -122,6 +139,11 @@ func (t *Target) Plan(out *convert.Output, src block.Device) (block.Device, erro
 		out.Format = o.format
 		if o.set != nil {
 			o.set(out)
+		}
+		for _, s := range [][2]string{{asked.VMDK.Subformat, out.VMDK.Subformat}, {asked.VHD.Subformat, out.VHD.Subformat}, {asked.VHDX.Subformat, out.VHDX.Subformat}} {
+			if s[0] != "" && s[0] != s[1] {
+				return nil, problem.Option("%s takes the subformat %s, not %s", t.Title, s[1], s[0])
+			}
 		}
 		if size == src.Size() {
 			return src, nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
-	"github.com/guestkit/guestkit/target"
 )
 
 // The exit codes of check, which are those of qemu-img check.
@@ -124,12 +122,12 @@ func newCheck(a *app) *cobra.Command {
 		Long: `Follows every reference in the metadata of an image: in a qcow2 image all of
 them are compared with the refcounts; of an OVA or OVF, all files with its
 manifest, and each disk is checked as its own format demands.
-Every fault is listed, but of formats other than qcow2 those past a thousand, and
-in a JSON document those past 65,536, which are counted.
+Faults are listed one by one; past 1,000 (qcow2: all; JSON: 65,536) the rest are
+only counted.
 
-Of qcow2 images, --repair=leaks gives back clusters that nothing uses; --repair=all also sets
-refcounts and flags right. Interrupted at any moment, the image is as it was or
-repaired. What cannot be repaired without losing data is left alone.
+In qcow2 images, --repair=leaks frees clusters that nothing uses; --repair=all
+also corrects refcounts and flags. Interrupted at any moment, the image is as it
+was or repaired. What cannot be repaired without losing data is left alone.
 
 Exit codes: 0 nothing is wrong, 1 the check was not finished, 2 the image is
 corrupt, 3 it has leaks only, 63 its format cannot be checked. Of a package it is
@@ -139,26 +137,31 @@ that of its worst part: 2 before 1 before 3.`,
   guestkit check --untrusted --max-virtual-size 1T upload.img`,
 		Args: args(1, 1, "an image"),
 	}
-	var stated, repair string
+	var repair string
+	src := a.storedFlags(cmd)
 	compat := compatFlag(cmd, "check")
 	f := cmd.Flags()
-	f.StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	f.StringVarP(&repair, "repair", "r", "", "repair `WHAT`: leaks or all")
 	forceShare(cmd)
 	var untrusted bool
 	var platform string
-	f.StringVar(&platform, "target", "", "list what keeps a `PLATFORM` from taking the image, and exit with 2 if something does: "+strings.Join(target.Names(), ", "))
-	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
+	platformFlag(cmd, &platform, "list what keeps a `PLATFORM` from taking the image")
+	ignoredFlags(cmd, "T")
 	gate := &convert.Gate{}
 	limits := gateFlags(cmd, gate)
-	f.BoolVar(&untrusted, "untrusted", false, "the gate for images of strangers: list every reason to refuse it, and exit with 2 if there is one")
+	f.BoolVar(&untrusted, "untrusted", false, "vet an untrusted image: list every reason to reject it, exit 2 if there is one")
 	a.jsonFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		qemu, err := asQemu(*compat)
+		qemu, err := compat.qemu()
 		if err != nil {
 			return err
 		}
-		if err := knownFormat(stated); err != nil {
+		path, err := a.stdin(args[0])
+		if err != nil {
+			return err
+		}
+		stated := src.format
+		if err := src.check(); err != nil {
 			return err
 		}
 		if repair != "" && repair != "leaks" && repair != "all" {
@@ -173,7 +176,7 @@ that of its worst part: 2 before 1 before 3.`,
 			}
 		}
 		if platform != "" {
-			return a.checkTarget(platform, args[0], stated)
+			return a.checkTarget(platform, path, stated)
 		}
 		for _, name := range limits {
 			if f.Changed(name) && !untrusted {
@@ -182,9 +185,9 @@ that of its worst part: 2 before 1 before 3.`,
 		}
 		if untrusted {
 			gate.Format = stated
-			return a.untrusted(args[0], gate)
+			return a.untrusted(path, gate)
 		}
-		return a.check(args[0], stated, repair, qemu)
+		return a.check(path, src, repair, qemu)
 	}
 	return cmd
 }
@@ -216,11 +219,11 @@ func gateFlags(cmd *cobra.Command, gate *convert.Gate) []string {
 	return names
 }
 
-func (a *app) check(path, stated, repair string, qemu bool) error {
-	if err := plainFile(path); err != nil {
+func (a *app) check(path string, src *source, repair string, qemu bool) error {
+	if err := a.usable(path); err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
-	info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
+	info, _, err := format.DescribeFile(path, &format.Options{Format: src.format})
 	if err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
@@ -250,7 +253,7 @@ func (a *app) check(path, stated, repair string, qemu bool) error {
 	var res *format.CheckResult
 	var rerr error
 	if repair == "" {
-		res, err = format.CheckFile(a.ctx, path, &format.Options{Format: stated, FollowOwnDir: true}, report)
+		res, err = format.CheckFile(a.ctx, path, src.stored(), report)
 	} else {
 		res, rerr = a.repair(path, repair == "all", report)
 		if res == nil {
@@ -367,6 +370,9 @@ func (a *app) showPackageCheck(d *packageCheckDoc) {
 
 // untrusted is check --untrusted.
 func (a *app) untrusted(path string, gate *convert.Gate) error {
+	if err := a.usable(path); err != nil {
+		return &exitError{code: checkUnfinished, err: err}
+	}
 	f, err := format.OpenHostFile(path)
 	if err != nil {
 		return &exitError{code: checkUnfinished, err: err}

@@ -43,7 +43,8 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 	for _, name := range []string{"add", "image", "source"} { // there are two
 		cmd.Flags().MarkHidden(name)
 	}
-	cmd.Flags().StringVarP(&formatB, "second-format", "F", "", "take the second image to be of this `FORMAT`")
+	ignoredFlags(cmd, "T")
+	cmd.Flags().VarP((*formatFlag)(&formatB), "second-format", "F", "take the second image to be of this `FORMAT`")
 	cmd.Flags().BoolVarP(&strict, "strict", "s", false, "disks of different sizes differ")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		how, err := a.newProgress(*show)

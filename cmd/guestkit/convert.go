@@ -4,13 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
@@ -43,17 +42,19 @@ type convertFlags struct {
 	src      *source
 	layout   layout
 	progress *string
+	part     *convert.Range
 
 	output, snapshot, target         string
-	backing, backingFormat           string
+	backing, backingFormat           *string
 	flatten                          bool
 	force, device, noCreate          bool
 	verify, salvage, noClone, noSync bool
 	noSpace                          bool
 	workers                          int
 	sparse, memory                   sizeFlag
-	maxOutput, offset                sizeFlag
-	length                           sizeFlag
+	maxOutput                        sizeFlag
+
+	there int64 // size of the disk that -n writes onto
 }
 
 func newConvert(a *app) *cobra.Command {
@@ -82,260 +83,239 @@ an error.`,
   guestkit convert --target azure disk.qcow2 disk.vhd
   guestkit convert disk.qcow2 - | ssh host 'dd of=/dev/vg/disk'`,
 	}
-	c := &convertFlags{src: a.sourceFlags(cmd), sparse: 4096, memory: 64 << 20, length: -1}
+	c := &convertFlags{src: a.sourceFlags(cmd), sparse: 4096, memory: 64 << 20}
 	c.layout.flags(cmd, "output-format", "O")
+	c.layout.compressFlag(cmd)
 	c.progress = a.progressFlag(cmd)
 	a.jsonFlag(cmd)
+	platformFlag(cmd, &c.target, "write what this `PLATFORM` takes")
+	snapshotFlag(cmd, &c.snapshot, "copy")
+	c.backing, c.backingFormat = backingFlags(cmd, "B", "write an overlay on `FILE`, which must be in the source's own chain or read the same")
+	forceFlag(cmd, &c.force)
+	c.part = rangeFlags(cmd, "copy")
+	ignoredFlags(cmd, "tTCW")
 	f := cmd.Flags()
 	f.StringVar(&c.output, "output", "", "the `FILE` to write, in place of the second argument")
-	f.StringVar(&c.target, "target", "", "write what this `PLATFORM` takes: "+strings.Join(target.Names(), ", "))
-	cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions(target.Names(), cobra.ShellCompDirectiveNoFileComp))
-	f.StringVarP(&c.layout.compress, "compress", "c", "", "compress; `TYPE[,LEVEL]`, zlib or zstd, stands behind a = as in -c=zstd,9")
-	f.Lookup("compress").NoOptDefVal = "auto"
-	f.StringVarP(&c.snapshot, "snapshot", "l", "", "copy the internal snapshot of this `ID` or name")
-	f.StringVarP(&c.backing, "backing", "B", "", "make an overlay (qcow2, vmdk, vhd) of the backing `FILE`, which the source has too: write only what differs from it")
-	f.StringVarP(&c.backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file")
 	f.BoolVar(&c.flatten, "flatten", false, "write all of the disk (the default)")
-	f.BoolVar(&c.force, "force", false, "replace the output if it exists")
-	f.BoolVar(&c.device, "device", false, "the output is a block device, which is overwritten")
-	f.BoolVarP(&c.noCreate, "no-create", "n", false, "the same as --device: write into a target that is there")
+	f.BoolVar(&c.device, "device", false, "overwrite the block device that the output names")
+	f.BoolVarP(&c.noCreate, "no-create", "n", false, "write onto a block device, or replace an image of the same size")
+	f.Bool("target-is-zero", false, "ignored, for qemu-img's sake: zeros are written where they cost nothing")
 	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
 	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
 	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
-	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit onto the file system of the output")
+	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit")
 	f.BoolVar(&c.noSync, "no-sync", false, "do not wait for the disk at the end")
 	f.IntVarP(&c.workers, "workers", "m", 0, "work on `N` pieces at once; 0 takes two for each processor")
-	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros in the data of at least this length; with 0 only what the source does not hold")
+	f.VarP(&c.sparse, "sparse", "S", "leave out runs of zeros of at least this length; 0 leaves out holes of the source only")
 	f.Var(&c.memory, "memory", "memory for buffers")
 	f.Var(&c.maxOutput, "max-output", "stop when more data than this is written; 0 is no bound")
-	f.Var(&c.offset, "offset", "start at this byte of the disk")
-	f.Var(&c.length, "length", "copy this much of the disk")
-	var unordered bool
-	f.BoolVarP(&unordered, "unordered", "W", false, "accepted for qemu-img's sake: writes are always out of order where that helps")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.convert(c, args) }
 	return cmd
 }
 
 func (a *app) convert(c *convertFlags, args []string) error {
-	disks, rest, err := c.src.one(args)
+	if c.layout.wantsHelp() {
+		name := c.output
+		if name == "" && len(args) > 1 {
+			name = args[len(args)-1]
+		}
+		return c.layout.help(a, name)
+	}
+	src, err := c.names(args)
 	if err != nil {
 		return err
-	}
-	if c.output == "" {
-		if len(rest) == 0 {
-			return usagef("no output is given")
-		}
-		c.output, rest = rest[0], rest[1:]
-	}
-	if len(rest) > 0 {
-		return usagef("convert takes one source and one output")
-	}
-	if c.workers < 0 {
-		return usagef("--workers is a number of pieces, not %d", c.workers)
 	}
 	show, err := a.newProgress(*c.progress)
 	if err != nil {
 		return err
 	}
-	stream := c.output == "-"
-	if stream && c.layout.format == "" {
-		c.layout.format = "raw"
-	}
-	if c.target != "" && c.layout.format == "" {
-		t, err := target.Named(c.target)
-		if err != nil {
-			return usagef("%w", err)
-		}
-		c.layout.format = t.Formats()[0]
-		if named := convert.FormatOf(c.output); slices.Contains(t.Formats(), named) {
-			c.layout.format = named
-		}
-	}
-	out, err := c.layout.output(c.output)
+	o, err := c.options(a, show)
 	if err != nil {
 		return err
 	}
-	if stream && out.Format != "raw" {
-		return usagef("standard output takes raw images only")
-	}
-	if stream && out.SplitSize != 0 {
-		return usagef("standard output is not cut into parts")
-	}
-	if len(disks) > 1 && out.Format != "ova" {
-		return usagef("%s images hold one disk; an OVA takes several", out.Format)
-	}
-	o := c.src.options()
-	o.Snapshot = strings.TrimPrefix(strings.TrimPrefix(c.snapshot, "snapshot.id="), "snapshot.name=")
-	var in *input
-	if disks[0] == "-" && (out.Format == "ova" || c.target != "") {
-		if disks[0] = regularStdin(a.in); disks[0] == "" {
-			return usagef("an OVA, and what --target writes, need a disk of a known size, which a pipe has not; save it to a file first")
-		}
-	}
-	if out.Format == "ova" {
-		in, err = a.openMachine(disks, o)
-	} else if c.target != "" { // whose rules are of a disk of a known size
-		in, err = a.openDisk(disks[0], o)
-	} else {
-		in, err = a.openInput(disks[0], o, stream || convert.Grows(out.Format))
-	}
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := c.src.chosen(in.info); err != nil {
-		return err
-	}
-
-	opts := &convert.Options{Compress: c.layout.compress != "", NoClone: c.noClone, Salvage: c.salvage, Workers: c.workers,
-		Sparse: int64(c.sparse), Memory: int64(c.memory), MaxOutput: int64(c.maxOutput), Progress: show.callback()}
-	if c.sparse == 0 {
-		opts.Sparse = -1
-	}
-	out.Verify, out.Device = c.verify, c.device || c.noCreate
-	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, NoSpaceCheck: c.noSpace, Sources: in.paths()}
-	if err := c.overlay(out, opts, in.info); err != nil {
-		return err
-	}
-	if out.Format == "ova" {
-		if err := a.machine(out, disks[0], in.info, o); err != nil {
+	for _, path := range append([]string{src}, o.Add...) {
+		if err := a.usable(path); path != "-" && err != nil {
 			return err
 		}
 	}
-	if c.layout.format == "" {
-		a.note("the name %s means the format %s", c.output, out.Format)
-	}
-	a.tidies.Store(!stream && !out.Device)
-	if stream {
-		if err := a.finish(); err != nil {
-			return err
-		}
-	}
-	var res convert.Result
-	if in.stream != nil {
-		res, err = a.copyStream(c, in, out, opts, stream)
-	} else {
-		res, err = a.copyDisk(c, in, out, opts, stream)
-	}
+	res, err := guestkit.Convert(a.ctx, src, c.output, o)
 	show.end()
 	if err != nil {
-		err = hint(pathError(c.output, err), "--no-space-check begins all the same", convert.ErrSpace)
-		return hint(err, "--force replaces it", os.ErrExist)
+		return c.failed(err, res != nil)
 	}
-	return a.converted(c, in.info, out, res, stream)
+	return a.converted(c, res)
 }
 
-// copyDisk copies an image.
-func (a *app) copyDisk(c *convertFlags, in *input, out *convert.Output, opts *convert.Options, stream bool) (convert.Result, error) {
-	var src block.Device = in.img
-	if c.offset > 0 || c.length >= 0 {
-		n, rest := int64(c.length), src.Size()-int64(c.offset)
-		if n < 0 {
-			n = rest
+// names takes the source and the output from the arguments.
+func (c *convertFlags) names(args []string) (src string, err error) {
+	if src = c.src.image; src == "" {
+		if len(args) == 0 {
+			return "", usagef("no image is given")
 		}
-		if n < 0 || n > rest {
-			return convert.Result{}, pathError(in.info.Name, block.Errorf("", "disk", -1, block.ErrTruncated, "it ends at %d, before the part that is to be copied", src.Size()))
+		src, args = args[0], args[1:]
+	}
+	if c.output == "" {
+		if len(args) == 0 {
+			return "", usagef("no output is given")
 		}
-		src = ranged{block.Section(src, int64(c.offset), n), in.img}
-	}
-	disks := []block.Device{src}
-	for _, img := range in.all[min(1, len(in.all)):] {
-		disks = append(disks, img)
-	}
-	if c.target != "" {
-		for i, d := range disks {
-			fit, err := a.plan(c.target, out, d)
-			if err != nil {
-				return convert.Result{}, err
-			}
-			disks[i] = fit
-		}
-	}
-	if stream {
-		return convert.ToStream(a.ctx, disks[0], a.raw, opts)
-	}
-	if len(disks) > 1 {
-		return convert.ToOVA(a.ctx, disks, out, opts)
-	}
-	return convert.ToFile(a.ctx, disks[0], out, opts)
-}
-
-// copyStream copies what is read once.
-func (a *app) copyStream(c *convertFlags, in *input, out *convert.Output, opts *convert.Options, stream bool) (convert.Result, error) {
-	var src convert.Stream = in.stream
-	if c.offset > 0 || c.length >= 0 {
-		r, err := cutStream(in.stream, int64(c.offset), int64(c.length))
-		if err != nil {
-			return convert.Result{}, err
-		}
-		src = r
-	}
-	if stream {
-		return convert.StreamToStream(a.ctx, src, a.raw, opts)
-	}
-	return convert.StreamToFile(a.ctx, src, out, opts)
-}
-
-// converted tells what was done.
-func (a *app) converted(c *convertFlags, info *format.Info, out *convert.Output, res convert.Result, stream bool) error {
-	size := res.File
-	if stream {
-		size = -1
-	}
-	doc := convertDoc{Schema: schema("convert"), Source: info.Name, SourceFormat: info.Format, Output: c.output, OutputFormat: out.Format,
-		VirtualSize: res.Size, OutputSize: size, Data: res.Data, Zero: res.Zero, Cloned: res.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}
-	for _, l := range res.Lost {
-		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
-		a.err.Printf("%s %s at %s could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), fmt.Sprintf("%d bytes", l.Len), fmt.Sprintf("%#x", l.Off))
-	}
-	if res.Overlap != nil {
-		doc.Overlap = res.Overlap.Error()
+		c.output, args = args[0], args[1:]
 	}
 	switch {
-	case a.json && !stream:
-		if err := a.document(doc); err != nil {
-			return err
+	case len(args) > 0:
+		return "", usagef("convert takes one source and one output")
+	case c.workers < 0:
+		return "", usagef("--workers is a number of pieces, not %d", c.workers)
+	}
+	return src, c.src.check()
+}
+
+// options are the flags as the library takes them.
+func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
+	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, MaxVirtualSize: int64(c.src.max), Platform: c.target,
+		Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
+	o.Format.Snapshot = snapshotName(c.snapshot)
+	if c.part.Off > 0 || c.part.Len >= 0 {
+		o.Part = c.part
+	}
+	o.Copy = convert.Options{Compress: c.layout.compress != "", NoClone: c.noClone, Salvage: c.salvage, Workers: c.workers,
+		Sparse: int64(c.sparse), Memory: int64(c.memory), MaxOutput: int64(c.maxOutput), Progress: show.callback()}
+	if c.sparse == 0 {
+		o.Copy.Sparse = -1
+	}
+	out := &o.Output
+	out.Verify, out.Device = c.verify, c.device
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, NoSpaceCheck: c.noSpace}
+	if c.output == "-" && a.outTerminal {
+		return nil, usagef("a disk image is not printed on a terminal; send standard output to a program or a file")
+	}
+	var err error
+	if out.Format, err = c.format(); err != nil {
+		return nil, err
+	}
+	out.Path = c.output
+	if err := c.layout.apply(out); err != nil {
+		return nil, err
+	}
+	if name, _ := out.Backing(); c.flatten && (name != "" || o.Backing != "") {
+		return nil, usagef("--flatten and a backing file exclude each other")
+	}
+	if c.noCreate && !c.device {
+		if err := c.onto(a, o); err != nil {
+			return nil, err
 		}
-	case !a.quiet && !stream:
-		a.out.Printf("%s: %s, %s of data in %s\n", c.output, out.Format, terminal.Size(res.Data), time.Since(a.start).Round(time.Millisecond))
 	}
-	if res.Overlap != nil {
-		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), res.Overlap)
+	o.Begin = func(x *guestkit.Conversion) error { return a.begin(c, x) }
+	return o, nil
+}
+
+// format is the format of the output, as the flags or its name state it.
+func (c *convertFlags) format() (string, error) {
+	switch {
+	case c.layout.format != "":
+		name := convert.FormatNamed(c.layout.format)
+		if name == "" {
+			return "", usagef("cannot write format %q (supported: %s)", c.layout.format, strings.Join(convert.Formats(), ", "))
+		}
+		return name, nil
+	case c.output == "-":
+		return "raw", nil
+	case c.target != "":
+		t, err := target.Named(c.target)
+		if err != nil {
+			return "", err
+		}
+		return t.FormatFor(c.output)
 	}
-	if len(res.Lost) > 0 || res.Overlap != nil {
-		return exit(exitFailed)
+	name := convert.FormatOf(c.output)
+	if name == "" {
+		return "", usagef("the name %q tells no format; state one with -O", c.output)
+	}
+	return name, nil
+}
+
+// onto is -n: the output is there already. A block device is written to, an
+// image whose disk has the same size is replaced when the new one is complete.
+func (c *convertFlags) onto(a *app, o *guestkit.ConvertOptions) error {
+	fi, err := os.Stat(c.output)
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		o.Output.Device = true
+		return nil
+	}
+	there, _, err := format.DescribeFile(c.output, &format.Options{Format: o.Output.Format})
+	if err != nil {
+		return fmt.Errorf("-n writes onto an image that is there: %w", err)
+	}
+	o.Output.File.Replace = true
+	c.there = there.VirtualSize
+	return nil
+}
+
+// begin tells what is going to be done.
+func (a *app) begin(c *convertFlags, x *guestkit.Conversion) error {
+	for _, i := range x.Sources {
+		a.note("opened %s: %s, %s", shownName(i), formatName(i), terminal.Size(i.VirtualSize))
+		a.noteFiles(i)
+	}
+	a.warn(x.Problems)
+	if c.layout.format == "" && !x.Stream {
+		a.note("the name %s means the format %s", c.output, x.Output.Format)
+	}
+	if x.Added > 0 && !a.quiet {
+		a.err.Printf("guestkit: %s takes disks of other sizes: %s of zeros follow the disk; the backup of a GPT is no longer at its end\n", c.target, terminal.Size(x.Added))
+	}
+	if size := x.Sources[0].VirtualSize; c.noCreate && !x.Output.Device && c.part.Len < 0 && size != c.there {
+		return usagef("the disk at %s has %d bytes and the source %d; -n needs the same size (--force replaces it)", c.output, c.there, size)
+	}
+	a.tidies.Store(!x.Stream && !x.Output.Device)
+	if x.Stream {
+		return a.finish()
 	}
 	return nil
 }
 
-// overlay makes the output an overlay if it is to be one.
-func (c *convertFlags) overlay(out *convert.Output, opts *convert.Options, info *format.Info) error {
-	if err := setBacking(out, c.backing, c.backingFormat); err != nil {
-		return err
+// failed says what to do about an error.
+func (c *convertFlags) failed(err error, begun bool) error {
+	if begun || errors.Is(err, os.ErrExist) {
+		err = pathError(c.output, err)
 	}
-	name, _ := backingOf(out)
-	if name == "" {
-		return nil
+	err = hint(err, "--no-space-check begins all the same", convert.ErrSpace)
+	err = hint(err, "--device writes to it", convert.ErrDevice)
+	var several *format.DisksError
+	if errors.As(err, &several) {
+		err = fmt.Errorf("%w; choose with --disk", err)
 	}
-	if c.flatten {
-		return usagef("--flatten and a backing file exclude each other")
+	return hint(err, "--force replaces it", os.ErrExist)
+}
+
+// converted tells what was done.
+func (a *app) converted(c *convertFlags, x *guestkit.Conversion) error {
+	size := x.File
+	if x.Stream {
+		size = -1
 	}
-	// What comes from the backing file of the source stays there if that is the
-	// same file.
-	fi, err := os.Stat(besideOutput(out, name))
-	if err != nil {
-		return err
+	doc := convertDoc{Schema: schema("convert"), Source: x.Sources[0].Name, SourceFormat: x.Sources[0].Format, Output: c.output, OutputFormat: x.Output.Format,
+		VirtualSize: x.Size, OutputSize: size, Data: x.Data, Zero: x.Zero, Cloned: x.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}
+	for _, l := range x.Lost {
+		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
+		a.err.Printf("%s %d bytes at %#x could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), l.Len, l.Off)
 	}
-	for i, below := range info.Chain {
-		if bfi, err := os.Stat(below.Name); err == nil && os.SameFile(fi, bfi) {
-			if out.Qcow2.BackingFormat == "" {
-				out.Qcow2.BackingFormat = below.Format
-			}
-			opts.KeepDepth = i + 1
+	if x.Overlap != nil {
+		doc.Overlap = x.Overlap.Error()
+		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), x.Overlap)
+	}
+	switch {
+	case a.json:
+		if err := a.documentBeside(x.Stream, doc); err != nil {
+			return err
 		}
+	case !a.quiet && !x.Stream:
+		a.out.Printf("%s: %s, %s of data in %s\n", c.output, x.Output.Format, terminal.Size(x.Data), time.Since(a.start).Round(time.Millisecond))
 	}
-	if _, stated := backingOf(out); stated == "" {
-		return usagef("state the format of the backing file with -F")
+	if len(x.Lost) > 0 || x.Overlap != nil {
+		return exit(exitFailed)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func TestConvertNoCreate(t *testing.T) {
 	}
 	for _, flag := range []string{"-n", "--device"} {
 		r := gk(t, "convert", flag, raw, there)
-		if b, err := os.ReadFile(there); r.code != exitFailed || string(b) != "as it was" || err != nil {
+		if b, err := os.ReadFile(there); r.code == exitDone || string(b) != "as it was" || err != nil {
 			t.Errorf("%s onto a file: %+v, and it holds %q, %v", flag, r, b, err)
 		}
 		r = gk(t, "convert", flag, raw, filepath.Join(dir, "none.raw"))

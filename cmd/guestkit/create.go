@@ -22,48 +22,36 @@ images; the latter two lie over images of their own format.`,
 		Example: `  guestkit create -f qcow2 disk.qcow2 10G
   guestkit create -b base.qcow2 -F qcow2 top.qcow2
   guestkit create -b base.vhd changes.vhd`,
-		Args: args(1, 2, "a file and a size"),
 	}
 	var l layout
-	var backing, backingFormat string
 	var force bool
 	l.flags(cmd, "format", "f")
-	cmd.Flags().StringVarP(&backing, "backing", "b", "", "make an overlay (qcow2, vmdk, vhd) of this `FILE`, a name relative to the new image")
-	cmd.Flags().StringVarP(&backingFormat, "backing-format", "F", "", "the `FORMAT` of the backing file, which must be stated for qcow2")
-	cmd.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		out, err := l.output(args[0])
+	cmd.Flags().StringVarP(&l.format, "output-format", "O", "", "the same as --format: write this `FORMAT`")
+	backing, backingFormat := backingFlags(cmd, "b", "make an overlay (qcow2, vmdk, vhd) of this `FILE`, a name relative to the new image")
+	forceFlag(cmd, &force)
+	cmd.Flags().BoolP("unsafe", "u", false, "ignored, for qemu-img's sake: a backing file is always looked at")
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if l.wantsHelp() {
+			return l.help(a, strings.Join(words[:min(1, len(words))], ""))
+		}
+		if err := args(1, 2, "a file and a size")(cmd, words); err != nil {
+			return err
+		}
+		out, err := l.output(words[0])
 		if err != nil {
 			return err
 		}
-		if err := setBacking(out, backing, backingFormat); err != nil {
+		if err := out.SetBacking(*backing, *backingFormat); err != nil {
 			return err
 		}
 		out.File.Replace = force
-		size := int64(-1)
 		text := l.size()
-		if len(args) > 1 {
-			text = args[1]
+		if len(words) > 1 {
+			text = words[1]
 		}
-		if text != "" {
-			if size, err = parseSize(text); err != nil {
-				return err
-			}
-		}
-		if name, stated := backingOf(out); name != "" {
-			if stated == "" {
-				return usagef("state the format of the backing file with -F")
-			}
-			info, _, err := format.DescribeFile(besideOutput(out, name), &format.Options{Format: stated})
-			if err != nil {
-				return err
-			}
-			if size < 0 {
-				size = info.VirtualSize
-			}
-		}
-		if size < 0 {
-			return usagef("no size is given")
+		size, err := newDiskSize(out, text)
+		if err != nil {
+			return err
 		}
 		a.tidies.Store(true)
 		if err := convert.Create(out, size); err != nil {
@@ -77,14 +65,31 @@ images; the latter two lie over images of their own format.`,
 	return cmd
 }
 
-// size is what -o size=… says.
-func (l *layout) size() string {
-	for _, list := range l.options {
-		for _, kv := range splitOptions(list) {
-			if v, ok := strings.CutPrefix(kv, "size="); ok {
-				return v
-			}
+// newDiskSize is the size that text asks for; without one it is that of the
+// backing file.
+func newDiskSize(out *convert.Output, text string) (int64, error) {
+	size := int64(-1)
+	if text != "" {
+		var err error
+		if size, err = parseSize(text); err != nil {
+			return 0, err
 		}
 	}
-	return ""
+	if path := out.BackingPath(); path != "" {
+		_, stated := out.Backing()
+		if stated == "" {
+			return 0, usagef("state the format of the backing file with -F")
+		}
+		info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
+		if err != nil {
+			return 0, err
+		}
+		if size < 0 {
+			size = info.VirtualSize
+		}
+	}
+	if size < 0 {
+		return 0, usagef("no size is given")
+	}
+	return size, nil
 }

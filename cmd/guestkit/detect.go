@@ -53,7 +53,7 @@ name; bytes that nothing claims are raw. Several formats at once are an error.
 }
 
 func (a *app) detect(path string, src *source, named bool) error {
-	if err := plainFile(path); err != nil {
+	if err := a.usable(path); err != nil {
 		return err
 	}
 	f, err := format.OpenHostFile(path)

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect"
@@ -26,13 +24,6 @@ func (t *guestTree) Close() error { return t.guest.Close() }
 
 // Problems are those of the images, and then of the filesystems.
 func (t *guestTree) Problems() []error { return append(problems(t.guest, nil), t.FS.Problems()...) }
-
-// volumeFlag gives a command the flag --volume.
-func (s *source) volumeFlag(cmd *cobra.Command) *string {
-	v := cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")
-	cmd.RegisterFlagCompletionFunc("volume", s.completeVolumes)
-	return v
-}
 
 // tree opens the disks of a guest, and of what they hold the tree that a path
 // means: that of the volume named, or of the system with its mounts, or of the

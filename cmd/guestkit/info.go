@@ -33,11 +33,11 @@ which systems.`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
-	verify := cmd.Flags().Bool("verify", false, "of an OVA or OVF: read all of it and compare it with the checksums of its manifest; exit with 1 if they differ")
+	verify := cmd.Flags().Bool("verify", false, "compare the files of an OVA or OVF with its manifest; exit with 1 if they differ")
 	compat := compatFlag(cmd, "info")
-	backing := cmd.Flags().Bool("backing-chain", false, "with --compat=qemu: a list with the images behind it, as qemu-img prints it")
+	backing := cmd.Flags().Bool("backing-chain", false, "with --compat=qemu: list the images behind it too")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		qemu, err := asQemu(*compat)
+		qemu, err := compat.qemu()
 		if err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ which systems.`,
 }
 
 func (a *app) info(path string, o *format.Options, verify bool) error {
-	if err := plainFile(path); err != nil {
+	if err := a.usable(path); err != nil {
 		return err
 	}
 	info, faults, err := format.DescribeFile(path, o)

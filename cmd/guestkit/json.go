@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 
-	"github.com/spf13/cobra"
-
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -14,13 +12,21 @@ import (
 // extended; docs/json.md describes them all.
 func schema(command string) string { return "guestkit." + command + "/v1" }
 
-// jsonFlag gives a command the flag --json.
-func (a *app) jsonFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&a.json, "json", false, "print a JSON document; docs/json.md describes it")
-}
-
 // document prints one JSON document over several lines.
 func (a *app) document(v any) error { return a.encode(v, "  ") }
+
+// documentBeside prints the document of a command whose output is a stream on
+// standard output: then it goes to standard error, as one line.
+func (a *app) documentBeside(stream bool, v any) error {
+	if !stream {
+		return a.document(v)
+	}
+	b, err := json.Marshal(v)
+	if err == nil {
+		a.err.Printf("%s\n", string(b))
+	}
+	return err
+}
 
 // line prints one JSON document on one line.
 func (a *app) line(v any) error { return a.encode(v, "") }

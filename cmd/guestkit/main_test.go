@@ -171,7 +171,7 @@ func TestFormats(t *testing.T) {
 		{"info", "-f", "nosuch", uefi}, {"check", "-f", "nosuch", uefi}, {"check", "--untrusted", "-f", "nosuch", uefi}, {"resize", "-f", "nosuch", uefi, "1G"},
 		{"compare", "-f", "nosuch", uefi, uefi}, {"compare", "-F", "nosuch", uefi, uefi}, {"create", "-b", uefi, "-F", "nosuch", filepath.Join(t.TempDir(), "x.qcow2")},
 	} {
-		if r := gk(t, args...); r.code != exitUsage || !strings.Contains(r.err, `there is no format "nosuch"; the formats are raw, qcow2, `) {
+		if r := gk(t, args...); r.code != exitUsage || !strings.Contains(r.err, `unknown format "nosuch" (supported: raw, qcow2, `) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}

@@ -38,12 +38,9 @@ chain they come from (depth), and where they lie in its file.`,
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	compat := compatFlag(cmd, "map")
-	var offset, length sizeFlag
-	length = -1
-	cmd.Flags().Var(&offset, "offset", "start at this byte of the disk")
-	cmd.Flags().Var(&length, "length", "show this much of the disk")
+	part := rangeFlags(cmd, "show")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		qemu, err := asQemu(*compat)
+		qemu, err := compat.qemu()
 		if err != nil {
 			return err
 		}
@@ -62,11 +59,11 @@ chain they come from (depth), and where they lie in its file.`,
 		if err := src.chosen(img.Info()); err != nil {
 			return err
 		}
-		n := int64(length)
+		n := part.Len
 		if n < 0 {
 			n = img.Size()
 		}
-		return a.mapImage(img, int64(offset), n, qemu)
+		return a.mapImage(img, part.Off, n, qemu)
 	}
 	return cmd
 }

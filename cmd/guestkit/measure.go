@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
@@ -40,13 +41,16 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 	f := cmd.Flags()
 	f.Var(&size, "size", "measure an empty disk of this size")
 	f.BoolVar(&exact, "exact", false, "read everything for the exact size")
-	f.StringVarP(&l.compress, "compress", "c", "", "compress; `TYPE[,LEVEL]`, zlib or zstd, stands behind a = as in -c=zstd,9")
-	f.Lookup("compress").NoOptDefVal = "auto"
-	f.StringVarP(&snapshot, "snapshot", "l", "", "measure the internal snapshot of this `ID` or name")
+	l.compressFlag(cmd)
+	snapshotFlag(cmd, &snapshot, "measure")
+	ignoredFlags(cmd, "T")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		qemu, err := asQemu(*compat)
+		qemu, err := compat.qemu()
 		if err != nil {
 			return err
+		}
+		if l.wantsHelp() {
+			return l.help(a, "")
 		}
 		if l.format == "" {
 			l.format = "raw"
@@ -76,29 +80,13 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 				return oerr
 			}
 			o := src.options()
-			o.Snapshot = snapshot
-			var in *input
-			if out.Format == "ova" {
-				in, oerr = a.openMachine(disks, o)
-			} else {
-				in, oerr = a.openDisk(disks[0], o)
-			}
-			if oerr != nil {
-				return oerr
-			}
-			defer in.Close()
-			if err := src.chosen(in.info); err != nil {
+			o.Snapshot = snapshotName(snapshot)
+			opts := &convert.Options{Compress: l.compress != ""}
+			if m, source, err = a.measure(disks, out, o, opts, exact); err != nil {
 				return err
 			}
-			source = in.info
-			opts := &convert.Options{Compress: l.compress != ""}
-			if out.Format == "ova" {
-				if err := a.machine(out, disks[0], in.info, o); err != nil {
-					return err
-				}
-				m, err = convert.MeasureOVA(a.ctx, in.devices(), out, opts, exact)
-			} else {
-				m, err = convert.MeasureDisk(a.ctx, in.img, out, opts, exact)
+			if err := src.chosen(source); err != nil {
+				return err
 			}
 		}
 		if err != nil {
@@ -118,6 +106,42 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 		return nil
 	}
 	return cmd
+}
+
+// measure measures the copy of disks, and describes the first of them.
+func (a *app) measure(disks []string, out *convert.Output, o *format.Options, opts *convert.Options, exact bool) (convert.Measure, *format.Info, error) {
+	if out.Format != "ova" {
+		img, err := openSource(disks[0], o, a)
+		if err != nil {
+			return convert.Measure{}, nil, err
+		}
+		defer img.Close()
+		m, err := convert.MeasureDisk(a.ctx, img, out, opts, exact)
+		return m, img.Info(), err
+	}
+	var from []block.Device
+	var info *format.Info
+	for _, path := range disks {
+		if err := a.usable(path); err != nil {
+			return convert.Measure{}, nil, err
+		}
+		images, err := format.OpenFileDisks(path, o)
+		if err != nil {
+			return convert.Measure{}, nil, err
+		}
+		for _, img := range images {
+			defer img.Close()
+			a.warn(img.Problems())
+			if from = append(from, img); info == nil {
+				info = img.Info()
+			}
+		}
+	}
+	if err := out.TakeMachine(disks[0], info, o); err != nil {
+		return convert.Measure{}, nil, err
+	}
+	m, err := convert.MeasureOVA(a.ctx, from, out, opts, exact)
+	return m, info, err
 }
 
 // bitmapsSize is what the persistent bitmaps of an image would take in a qcow2

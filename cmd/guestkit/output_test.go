@@ -98,7 +98,7 @@ func TestPackages(t *testing.T) {
 		{"convert b.raw -O raw -o split_size=512K cut.raw", exitFailed, "already exists"},
 		{"convert b.raw -O raw -o split_size=512K cut.raw --force", exitDone, "raw"},
 		{"compare cut.raw.001 b.raw", exitDone, "same"},
-		{"convert a.raw -O raw -o split_size=512K -", exitUsage, "not cut into parts"},
+		{"convert a.raw -O raw -o split_size=512K -", exitUsage, "cannot be split"},
 		{"convert a.raw -o split_size=1M no.vmdk", exitUsage, "are not split"},
 		{"convert a.raw -o subformat=twoGbMaxExtentFlat,split_size=1M cut.vmdk", exitDone, "vmdk"},
 		{"compare cut.vmdk a.raw", exitDone, "same"},
@@ -249,7 +249,7 @@ func TestTargets(t *testing.T) {
 		})
 	}
 	say(t, dir, []said{
-		{"check --target mars a.raw", exitUsage, "the targets are azure"},
+		{"check --target mars a.raw", exitUsage, "unknown target"},
 		{"check --target azure missing.vhd", checkUnfinished, "no such file"},
 		{"check --target azure --untrusted azure.vhd", exitUsage, "exclude each other"},
 		{"check --target azure --repair all azure.vhd", exitUsage, "exclude each other"},

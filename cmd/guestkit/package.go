@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"path/filepath"
 	"strings"
 
-	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/ova"
@@ -157,59 +154,4 @@ func (a *app) verifyPackage(path string, o *format.Options) ([]error, error) {
 		a.err.Printf("guestkit: %s: the signature in %s is not judged\n", path, p.Certificate)
 	}
 	return faults, nil
-}
-
-// machine fills in what a package to be written asks for, and options left
-// open: from the package that the disk comes from, or else by default.
-func (a *app) machine(out *convert.Output, path string, info *format.Info, o *format.Options) error {
-	l := &out.OVA
-	from := ova.Layout{Name: strings.TrimSuffix(filepath.Base(out.Path), filepath.Ext(out.Path)), NICs: []ova.NIC{{}}}
-	if info.Disk != "" {
-		info, _, err := format.DescribeFile(path, o)
-		if err != nil {
-			return err
-		}
-		if len(info.Machines) == 1 {
-			from = info.Machines[0].Layout()
-		}
-	}
-	l.Name = cmp.Or(l.Name, from.Name)
-	l.OS = cmp.Or(l.OS, from.OS)
-	l.CPUs = cmp.Or(l.CPUs, from.CPUs)
-	l.Memory = cmp.Or(l.Memory, from.Memory)
-	if l.Firmware == "" {
-		l.Firmware = from.Firmware
-		l.SecureBoot = l.SecureBoot || from.SecureBoot
-	}
-	l.Controller = cmp.Or(l.Controller, from.Controller)
-	l.Hardware = cmp.Or(l.Hardware, from.Hardware)
-	if l.NICs == nil {
-		l.NICs = from.NICs
-	}
-	return nil
-}
-
-// setNIC takes the model of the network adapter, or none.
-func setNIC(o *convert.Output, v string) error {
-	if v == "none" {
-		o.OVA.NICs = []ova.NIC{}
-		return nil
-	}
-	return setAdapter(o, func(n *ova.NIC) { n.Model = v })
-}
-
-func setNetwork(o *convert.Output, v string) error {
-	return setAdapter(o, func(n *ova.NIC) { n.Network = v })
-}
-
-// setAdapter sets something of the one network adapter that options tell of.
-func setAdapter(o *convert.Output, set func(n *ova.NIC)) error {
-	if o.OVA.NICs == nil {
-		o.OVA.NICs = []ova.NIC{{}}
-	}
-	if len(o.OVA.NICs) == 0 {
-		return usagef("nic=none and another option of the network adapter exclude each other")
-	}
-	set(&o.OVA.NICs[0])
-	return nil
 }

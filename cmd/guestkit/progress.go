@@ -6,19 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
-
-// progressFlag gives a command the flag --progress.
-func (a *app) progressFlag(cmd *cobra.Command) *string {
-	how := cmd.Flags().StringP("progress", "p", "", "show how far it is; `FORM` stands behind a = and is bar, json (lines on standard error) or none; a bar by itself on a terminal")
-	cmd.Flags().Lookup("progress").NoOptDefVal = "bar"
-	return how
-}
 
 // A progress shows how far a copy is, on standard error.
 type progress struct {

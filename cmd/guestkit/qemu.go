@@ -6,29 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/guestkit/guestkit/format"
 )
-
-// compatFlag gives a command the flag --compat.
-func compatFlag(cmd *cobra.Command, command string) *string {
-	return cmd.Flags().String("compat", "", "print JSON as another `PROGRAM` does: qemu, that of qemu-img "+command)
-}
-
-// forceShare gives a command the flag -U of qemu-img, which asks for what is
-// always so here.
-func forceShare(cmd *cobra.Command) {
-	cmd.Flags().BoolP("force-share", "U", false, "accepted for qemu-img's sake: images are opened without locking them")
-}
-
-// asQemu reports whether the value of --compat asks for qemu-img's JSON.
-func asQemu(compat string) (bool, error) {
-	if compat != "" && compat != "qemu" {
-		return false, usagef("--compat is qemu, not %q", compat)
-	}
-	return compat == "qemu", nil
-}
 
 // A qemuInfoDoc has the keys of qemu-img info --output=json.
 type qemuInfoDoc struct {
@@ -102,7 +81,7 @@ type qemuExtent struct {
 
 // qemuInfo is info --compat=qemu.
 func (a *app) qemuInfo(path string, o *format.Options, chain bool) error {
-	if err := plainFile(path); err != nil {
+	if err := a.usable(path); err != nil {
 		return err
 	}
 	if !chain {

@@ -26,24 +26,21 @@ any moment, the image has its old size or the new one.`,
   guestkit resize --shrink disk.raw -10G`,
 		Args: args(2, 2, "an image and a size"),
 	}
-	var stated string
+	src := a.storedFlags(cmd)
 	var shrink bool
-	var allow []string
-	cmd.Flags().StringVarP(&stated, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
 	cmd.Flags().BoolVar(&shrink, "shrink", false, "let the disk become smaller; what lies past its new end is lost")
-	cmd.Flags().StringArrayVar(&allow, "allow-dir", nil, "let an overlay name its backing file in `DIR` beside those in its own folder; repeatable")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.resize(args[0], args[1], stated, shrink, allow) }
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.resize(args[0], args[1], src, shrink) }
 	return cmd
 }
 
-func (a *app) resize(path, text, stated string, shrink bool, allow []string) error {
-	if err := knownFormat(stated); err != nil {
+func (a *app) resize(path, text string, src *source, shrink bool) error {
+	if err := src.check(); err != nil {
 		return err
 	}
-	if err := plainFile(path); err != nil {
+	if err := plainFile(path); err != nil { // one that is in use is refused
 		return err
 	}
-	info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
+	info, _, err := format.DescribeFile(path, &format.Options{Format: src.format})
 	if err != nil {
 		return err
 	}
@@ -61,9 +58,9 @@ func (a *app) resize(path, text, stated string, shrink bool, allow []string) err
 	case "raw":
 		err = convert.ResizeRaw(f, size, shrink)
 	case "qcow2":
-		err = a.resizeQcow2(f, path, info, size, shrink, allow)
+		err = a.resizeQcow2(f, path, info, size, shrink, src)
 	default:
-		return usagef("%s images are not resized; convert to raw or qcow2 first", info.Format)
+		return usagef("cannot resize %s images; convert to raw or qcow2 first", info.Format)
 	}
 	if err != nil {
 		return pathError(path, err)
@@ -76,16 +73,16 @@ func (a *app) resize(path, text, stated string, shrink bool, allow []string) err
 
 // resizeQcow2 opens what lies behind an overlay, so that it does not show where
 // the disk grows.
-func (a *app) resizeQcow2(f qcow2.Storage, path string, info *format.Info, size int64, shrink bool, allow []string) error {
+func (a *app) resizeQcow2(f qcow2.Storage, path string, info *format.Info, size int64, shrink bool, src *source) error {
 	o := &qcow2.ResizeOptions{Shrink: shrink}
 	if info.Backing != nil && size > info.VirtualSize {
-		img, err := format.OpenFile(path, &format.Options{Format: "qcow2", FollowOwnDir: true, AllowDirs: allow})
+		img, err := format.OpenFile(path, src.storedAs("qcow2"))
 		if err != nil {
 			return err
 		}
 		defer img.Close()
 		below := img.Info().Chain[0]
-		backing, err := format.OpenFile(below.Name, &format.Options{Format: below.Format, FollowOwnDir: true, AllowDirs: allow})
+		backing, err := format.OpenFile(below.Name, src.storedAs(below.Format))
 		if err != nil {
 			return err
 		}
@@ -105,11 +102,11 @@ func newSize(old int64, text string) (int64, error) {
 	case err != nil:
 		return 0, err
 	case text[0] == '-' && n > old:
-		return 0, usagef("the disk has %d bytes, %s cannot be taken away", old, text[1:])
+		return 0, usagef("the disk has %d bytes; it cannot shrink by %s", old, text[1:])
 	case text[0] == '-':
 		return old - n, nil
 	case n > math.MaxInt64-old:
-		return 0, usagef("%q is too much", text)
+		return 0, usagef("%q is too large", text)
 	}
 	return old + n, nil
 }

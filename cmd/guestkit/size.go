@@ -1,9 +1,9 @@
 package main
 
 import (
-	"math"
 	"strconv"
-	"strings"
+
+	"github.com/guestkit/guestkit/internal/bytesize"
 )
 
 // sizeFlag is a flag for a number of bytes, as parseSize takes it.
@@ -31,26 +31,11 @@ func (s *sizeFlag) Set(text string) error {
 	return err
 }
 
-// parseSize reads a number of bytes with a suffix that multiplies it by a power
-// of 1024: 10G, 1.5k, 512.
+// parseSize reads a number of bytes: 10G, 1.5k, 512.
 func parseSize(text string) (int64, error) {
-	s := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(strings.TrimSpace(text)), "B"), "I")
-	shift := 0
-	if n := len(s); n > 0 {
-		if i := strings.IndexByte("KMGTPE", s[n-1]); i >= 0 {
-			shift = 10 * (i + 1)
-			s = s[:n-1]
-		}
+	n, err := bytesize.Parse(text)
+	if err != nil {
+		return 0, usagef("%q is %w", text, err)
 	}
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		if n < 0 || n > math.MaxInt64>>shift {
-			return 0, usagef("%q is no size", text)
-		}
-		return n << shift, nil
-	}
-	x, err := strconv.ParseFloat(s, 64)
-	if x *= float64(int64(1) << shift); err != nil || !(x >= 0 && x < math.MaxInt64) {
-		return 0, usagef("%q is no size; sizes are bytes, or like 10G", text)
-	}
-	return int64(x), nil
+	return n, nil
 }

@@ -8,46 +8,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	guestfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/stdin"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
-
-// source is the disks that a command reads, and how: the flags that commands
-// share.
-type source struct {
-	a      *app
-	image  string   // --image, in place of the first argument
-	disks  []string // -a, further disks of the same guest
-	format string   // -f
-	allow  []string // --allow-dir
-	disk   string   // --disk, of a package
-	max    sizeFlag // --max-virtual-size
-	ratio  sizeFlag // --max-ratio
-}
-
-// sourceFlags gives a command the flags of its disks.
-func (a *app) sourceFlags(cmd *cobra.Command) *source {
-	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size), ratio: sizeFlag(format.DefaultWrappedLimits().Ratio)}
-	f := cmd.Flags()
-	f.StringVarP(&s.format, "format", "f", "", "take the image to be of this `FORMAT`, without probing")
-	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
-	f.StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` beside those in its own folder; repeatable")
-	f.StringVar(&s.disk, "disk", "", "take this `DISK` of an OVA or OVF alone: its number, id or file")
-	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
-	f.Var(&s.ratio, "max-ratio", "refuse compressed files with more data than this times their size, past the first GiB; zeros are not counted")
-	forceShare(cmd)
-	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
-	f.StringVar(&s.image, "source", "", "the `IMAGE` too: the same as --image")
-	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
-	cmd.MarkFlagDirname("allow-dir")
-	return s
-}
 
 // one takes the disks of one guest from the arguments, and returns the rest of
 // these.
@@ -60,7 +29,13 @@ func (s *source) one(args []string) (disks, rest []string, err error) {
 	case len(s.disks) == 0:
 		return nil, nil, usagef("no image is given")
 	}
-	return append(disks, s.disks...), args, s.check()
+	disks = append(disks, s.disks...)
+	for i, path := range disks {
+		if disks[i], err = s.a.stdin(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	return disks, args, s.check()
 }
 
 // each takes several guests from the arguments: every one is an image of its
@@ -78,9 +53,25 @@ func (s *source) each(args []string) ([][]string, error) {
 	}
 	var out [][]string
 	for _, path := range args {
+		path, err := s.a.stdin(path)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, []string{path})
 	}
 	return out, s.check()
+}
+
+// stdin is the name of an image: of "-" that of standard input, which must be a
+// file, since an image is read at any offset. convert takes a pipe too.
+func (a *app) stdin(path string) (string, error) {
+	if path != "-" {
+		return path, nil
+	}
+	if name := stdin.Name(a.in); name != "" {
+		return name, nil
+	}
+	return "", usagef("standard input is not a file (as with <disk.qcow2) and can be read once only; save it first, or use 'guestkit convert -'")
 }
 
 // check refuses a format that there is not.
@@ -93,7 +84,7 @@ func knownFormat(name string) error {
 	if name == "" || format.KnownWrapped(name) {
 		return nil
 	}
-	return usagef("there is no format %q; the formats are %s", name, strings.Join(format.Names(), ", "))
+	return usagef("unknown format %q (supported: %s)", name, strings.Join(format.Names(), ", "))
 }
 
 // options are the rules by which images are opened: a file that one names is
@@ -103,10 +94,17 @@ func (s *source) options() *format.Options {
 		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
+// stored are the rules for an image that is looked at as a file.
+func (s *source) stored() *format.Options { return s.storedAs(s.format) }
+
+func (s *source) storedAs(name string) *format.Options {
+	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow}
+}
+
 // open opens the disks of one guest, to be inspected as o says.
 func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, error) {
 	for _, path := range disks {
-		if err := plainFile(path); err != nil {
+		if err := s.a.usable(path); err != nil {
 			return nil, err
 		}
 	}
@@ -144,13 +142,13 @@ func (s *source) chosen(infos ...*format.Info) error {
 			return nil
 		}
 	}
-	return usagef("--disk takes a disk of an OVA or OVF, and there is none")
+	return usagef("--disk names a disk of an OVA or OVF, and the image is neither")
 }
 
 // fits refuses a disk that is larger than the user wants.
 func fits(path string, size int64, o *format.Options) error {
 	if most := o.Wrapped.Size; most > 0 && size > most {
-		return fmt.Errorf("%s: %w: its disk has %d bytes, and --max-virtual-size allows %d", path, block.ErrLimit, size, most)
+		return fmt.Errorf("%s: %w: its disk has %d bytes and --max-virtual-size is %d", path, block.ErrLimit, size, most)
 	}
 	return nil
 }
@@ -166,9 +164,26 @@ func plainFile(path string) error {
 		}
 		return err
 	case fi.IsDir():
-		return fmt.Errorf("%s: it is a directory, not a disk image", path)
+		return fmt.Errorf("%s: is a directory, not a disk image", path)
 	case !fi.Mode().IsRegular() && (fi.Mode()&os.ModeDevice == 0 || fi.Mode()&os.ModeCharDevice != 0):
-		return fmt.Errorf("%s: it is neither a file nor a block device", path)
+		return fmt.Errorf("%s: is neither a file nor a block device", path)
+	}
+	return nil
+}
+
+// usable refuses what is no image file, and tells of one that another program
+// has open for writing. Every command asks it of every image.
+func (a *app) usable(path string) error {
+	if err := plainFile(path); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil // the format's own opening tells
+	}
+	defer f.Close()
+	if convert.InUse(f) {
+		a.warn([]error{pathError(path, errors.New("another program, such as QEMU, has it open for writing; what is read may be inconsistent"))})
 	}
 	return nil
 }
@@ -200,11 +215,6 @@ func (a *app) noteVolumes(rep *inspect.Report) {
 			a.note("volume %s: skipped, %s", v.Name, because(string(v.Status), v.Reason))
 		}
 	}
-}
-
-// completeFlag gives a command the flag --require-complete.
-func completeFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("require-complete", false, "exit with 4 if some volume was not read")
 }
 
 // incomplete is the error for volumes that were not read, where all were

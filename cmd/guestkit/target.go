@@ -1,40 +1,19 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/target"
 )
 
-// plan makes out and the disk fit for the platform of --target.
-func (a *app) plan(name string, out *convert.Output, src block.Device) (block.Device, error) {
-	t, err := target.Named(name)
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
-	asked := *out
-	grown, err := t.Plan(out, src)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range [][2]string{{asked.VMDK.Subformat, out.VMDK.Subformat}, {asked.VHD.Subformat, out.VHD.Subformat}, {asked.VHDX.Subformat, out.VHDX.Subformat}} {
-		if s[0] != "" && s[0] != s[1] {
-			return nil, usagef("%s takes the subformat %s, not %s", t.Title, s[1], s[0])
-		}
-	}
-	if n := grown.Size() - src.Size(); n > 0 && !a.quiet {
-		a.err.Printf("guestkit: %s takes disks of other sizes: %s of zeros follow the disk, and behind a GPT its backup is no longer at the end\n", t.Title, terminal.Size(n))
-	}
-	return grown, nil
-}
-
 // lookAt lists the rules of a platform that the image at path breaks.
 func (a *app) lookAt(name, path, stated string) ([]*target.Finding, error) {
 	t, err := target.Named(name)
 	if err != nil {
-		return nil, usagef("%w", err)
+		return nil, err
 	}
 	f, err := format.OpenHostFile(path)
 	if err != nil {
@@ -52,8 +31,8 @@ func (a *app) lookAt(name, path, stated string) ([]*target.Finding, error) {
 func (a *app) checkTarget(name, path, stated string) error {
 	broken, err := a.lookAt(name, path, stated)
 	if err != nil {
-		if e, ok := err.(*exitError); ok {
-			return e
+		if errors.Is(err, block.ErrOption) {
+			return err
 		}
 		return &exitError{code: checkUnfinished, err: err}
 	}

@@ -40,10 +40,10 @@ var ranks = []struct {
 	{"convert", 3},
 	{"inspect", 3},
 	{"target", 4},
-	{".", 4},
-	{"cmd/...", 5},
-	{"fuzz", 5},
-	{"bench", 5},
+	{".", 5},
+	{"cmd/...", 6},
+	{"fuzz", 6},
+	{"bench", 6},
 }
 
 // Packages under internal import nothing above fs/vfs and may be imported by
