@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -17,8 +18,10 @@ import (
 
 // readFstab lists what the system mounts, and finds the volumes.
 func (rep *Report) readFstab(ctx context.Context, fsys fs.FS, sys *System, o *system.Options) {
-	for _, e := range linux.Mounts(ctx, fsys, sys, o) {
-		sys.Mounts = append(sys.Mounts, rep.mount(sys, e, o))
+	entries := linux.Mounts(ctx, fsys, sys, o)
+	names := rep.readNames(entries, sys)
+	for _, e := range entries {
+		sys.Mounts = append(sys.Mounts, rep.mount(sys, e, names, o))
 	}
 }
 
@@ -26,14 +29,61 @@ func (rep *Report) readFstab(ctx context.Context, fsys fs.FS, sys *System, o *sy
 // clearly, one of the volumes of these disks.
 var ErrUnresolved = errors.New("unresolved device")
 
+// diskNames is what the root's own line of fstab tells of how the guest calls its
+// disks.
+type diskNames struct {
+	home *Volume // the root
+	disk string  // the name of the disk that the line says the root is on
+	sure bool    // and the number of the partition is right
+}
+
+// readNames looks at the root's own line.
+func (rep *Report) readNames(entries []linux.Entry, sys *System) diskNames {
+	n := diskNames{home: rep.byName(sys.Volume)}
+	if n.home == nil {
+		return n
+	}
+	for _, e := range entries {
+		if e.Path != "/" {
+			continue
+		}
+		for _, d := range e.Devices {
+			if d.By == "device name" && !d.Unlocked {
+				n.disk, n.sure = d.DiskName, n.home.partitionNumber() == d.Partition
+			}
+		}
+		break // the first counts
+	}
+	return n
+}
+
+// partitionNumber is 0 for what is no partition.
+func (v *Volume) partitionNumber() int {
+	if v.Partition == nil {
+		return 0
+	}
+	return v.Partition.Number
+}
+
 // mount finds the volume of an entry.
-func (rep *Report) mount(sys *System, e linux.Entry, o *system.Options) Mount {
-	m, d := e.Mount, e.Device
+func (rep *Report) mount(sys *System, e linux.Entry, names diskNames, o *system.Options) Mount {
+	m := e.Mount
 	where := fmt.Sprintf("/%s line %d", e.File, e.Line)
-	v, reason := rep.resolve(d, sys.Volume)
-	m.Reason = reason
-	if v != nil {
-		m.Volume, m.By, m.Guess = v.Name, d.By, d.By == "device name"
+	fault := false // the name is that of a volume, and none has it
+	for i, d := range e.Devices {
+		v, reason := rep.resolve(d, names, m.Type)
+		if v != nil {
+			m.Volume, m.By, m.Guess, m.Reason = v.Name, d.By, d.By == "device name", reason
+			break
+		}
+		if i == 0 || m.Reason == "" {
+			m.Reason = reason
+		}
+		if d.Reason != "" && d.By != "" { // what else it is if no volume has the name
+			m.Reason, fault = d.Reason, false
+			break
+		}
+		fault = fault || d.By != "" || strings.HasPrefix(m.Spec, "/dev/") && len(e.Devices) == 1 && needed(m)
 	}
 	if m.Path == "/" {
 		if m.Volume != sys.Volume {
@@ -45,23 +95,46 @@ func (rep *Report) mount(sys *System, e linux.Entry, o *system.Options) Mount {
 		}
 		m.Merged = true
 	}
-	if m.Volume == "" && d.By != "" {
-		o.Problem(block.Errorf("", where, -1, ErrUnresolved, "%s: %s", m.Spec, reason))
+	if m.Volume == "" && fault {
+		o.Problem(block.Errorf("", where, -1, ErrUnresolved, "%s: %s", m.Spec, m.Reason))
 	}
 	return m
 }
 
-// resolve finds the volume that a device of fstab is. Where several match,
-// the one on the disk of the root is taken if it is the only one there: a copy
-// of a disk has the same names.
-func (rep *Report) resolve(d system.Device, rootVolume string) (*Volume, string) {
-	if d.By == "" {
+// resolve finds the volume that a device is, or says why there is none; typ is
+// the filesystem that is said to be on it.
+func (rep *Report) resolve(d system.Device, names diskNames, typ string) (*Volume, string) {
+	switch {
+	case d.By == "":
 		return nil, d.Reason
+	case d.By == "root":
+		return names.home, ""
+	case d.By == "device name":
+		return rep.byDisk(d, names, typ)
 	}
+	v, reason := rep.choose(d, names.home, func(v *Volume) bool { return v.is(d) })
+	return rep.within(v, d), reason
+}
+
+// within returns what was unlocked in a volume, where that is meant and was done.
+func (rep *Report) within(v *Volume, d system.Device) *Volume {
+	if v != nil && d.Unlocked {
+		for _, child := range rep.Volumes {
+			if child.Parent == v.Name {
+				return child
+			}
+		}
+	}
+	return v
+}
+
+// choose returns the volume for which a condition holds. Where there are several,
+// the one on the disk of the root is taken if it is the only one there: a copy of
+// a disk has the same names.
+func (rep *Report) choose(d system.Device, home *Volume, holds func(*Volume) bool) (*Volume, string) {
 	var hits, near []*Volume
-	home := rep.byName(rootVolume)
 	for _, v := range rep.Volumes {
-		if !v.is(d) {
+		if !holds(v) {
 			continue
 		}
 		hits = append(hits, v)
@@ -77,16 +150,69 @@ func (rep *Report) resolve(d system.Device, rootVolume string) (*Volume, string)
 	case len(hits) == 0:
 		return nil, fmt.Sprintf("no volume has the %s %s", d.By, strings.ToValidUTF8(d.Value, "\uFFFD"))
 	}
-	names := make([]string, 0, 8)
+	list := make([]string, 0, 8)
 	for _, v := range hits[:min(len(hits), 8)] {
-		names = append(names, v.Name)
+		list = append(list, v.Name)
 	}
-	return nil, fmt.Sprintf("%d volumes have this %s: %s", len(hits), d.By, strings.Join(names, ", "))
+	return nil, fmt.Sprintf("%d volumes have this %s: %s", len(hits), d.By, strings.Join(list, ", "))
+}
+
+// byDisk finds the partition of a disk that is called by the order of disks or by
+// its hardware, neither of which an image tells. If the root's own line calls the
+// disk so and has the number of its partition right, it is the disk of the root;
+// else the order counts, or it is the only disk there is.
+func (rep *Report) byDisk(d system.Device, names diskNames, typ string) (*Volume, string) {
+	disk, reason := d.Disk, ""
+	switch {
+	case names.sure && names.disk == d.DiskName:
+		disk = names.home.Disk
+		if d.Disk < 0 {
+			reason = "the name is of the hardware; the root's own line calls its disk so"
+		}
+	case d.Disk >= 0:
+	case names.home == nil || names.disk != "" && !names.sure || slices.ContainsFunc(rep.Volumes, func(v *Volume) bool { return v.Disk != names.home.Disk }):
+		return nil, "it names the hardware, which an image does not tell"
+	default:
+		disk, reason = names.home.Disk, "the name is of the hardware; there is one disk only"
+	}
+	v, why := rep.choose(d, names.home, func(v *Volume) bool {
+		if v.Disk != disk {
+			return false
+		}
+		if v.Partition == nil {
+			return d.Partition == 0 && v.Parent == ""
+		}
+		return v.Partition.Number == d.Partition
+	})
+	if v == nil {
+		return nil, why
+	}
+	if reason != "" && !sameType(typ, v.Content) {
+		return nil, fmt.Sprintf("it names the hardware, and the partition of its number, %s, holds %s, not %s", v.Name, v.Content, typ)
+	}
+	return rep.within(v, d), reason
+}
+
+// sameType reports whether a volume may be mounted as a type of fstab.
+func sameType(typ, content string) bool {
+	family := func(s string) string {
+		switch s {
+		case "ext2", "ext3", "ext4":
+			return "ext"
+		case "vfat", "msdos":
+			return "fat"
+		case "xfs", "btrfs", "swap", "ntfs", "jfs", "reiserfs", "f2fs", "squashfs", "erofs":
+			return s
+		}
+		return "" // may be anything
+	}
+	a, b := family(typ), family(content)
+	return a == "" || b == "" || a == b
 }
 
 // is reports whether the volume is what a device names.
 func (v *Volume) is(d system.Device) bool {
-	if v.Status == StatusContainer && d.By != "device name" {
+	if v.Status == StatusContainer && !d.Unlocked {
 		return false
 	}
 	switch d.By {
@@ -102,14 +228,10 @@ func (v *Volume) is(d system.Device) bool {
 		return v.Name == d.Value
 	case "disk signature":
 		return v.Partition != nil && v.Offset == d.Offset && strings.HasPrefix(v.Partition.UUID, d.Value+"-")
-	case "device name":
-		if v.Disk != d.Disk {
-			return false
-		}
-		if v.Partition == nil {
-			return d.Partition == 0 && v.Parent == ""
-		}
-		return v.Partition.Number == d.Partition
+	case "lvm uuid":
+		return v.vol != nil && v.vol.UUID != "" && strings.ReplaceAll(v.vol.UUID, "-", "") == d.Value
+	case "array uuid":
+		return v.vol != nil && v.vol.UUID != "" && strings.EqualFold(strings.ReplaceAll(v.vol.UUID, "-", ":"), d.Value)
 	}
 	return false
 }
@@ -172,6 +294,152 @@ func (rep *Report) findByType(t *guest.Tree, sys *System) {
 		sys.Mounts = append(sys.Mounts, Mount{Spec: d.typ, Path: d.path, Type: "auto", Volume: hits[0].Name, By: "partition type"})
 		sys.Evidence = append(sys.Evidence, Evidence{Field: "mounts", Volume: hits[0].Name, Detail: "by its partition type"})
 	}
+}
+
+// usrAB is the type of the two partitions of which CoreOS Container Linux and
+// Flatcar mount one as /usr.
+const usrAB = "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"
+
+// findUsr fills an empty /usr that nothing is known to be mounted on: with that of
+// two versions which the boot loader prefers, or with the only volume that looks
+// like a /usr.
+func (rep *Report) findUsr(ctx context.Context, t *guest.Tree, sys *System, o *Options) {
+	line := -1
+	used := map[string]bool{sys.Volume: true}
+	for i, m := range sys.Mounts {
+		used[m.Volume] = true
+		if m.Path == "/usr" {
+			if m.Volume != "" {
+				return
+			}
+			line = i
+		}
+	}
+	home := rep.byName(sys.Volume)
+	if home == nil || sys.Root != "/" || len(t.List("usr")) > 0 {
+		return
+	}
+	v, by, reason := rep.preferredUsr(home)
+	if v == nil {
+		by, reason = "content", "it is the only volume that looks like a /usr, and that of the root is empty"
+		for _, other := range rep.Volumes {
+			if other.fsys == nil || used[other.Name] || other.Content == "vfat" || role(rep.treeOf(ctx, other.fsys, other.Name, o), other) != RoleUsr {
+				continue
+			}
+			if v != nil {
+				return
+			}
+			v = other
+		}
+	}
+	if v == nil {
+		return
+	}
+	if line < 0 {
+		sys.Mounts = append(sys.Mounts, Mount{Spec: v.Name, Path: "/usr", Type: "auto"})
+		line = len(sys.Mounts) - 1
+	}
+	m := &sys.Mounts[line]
+	m.Volume, m.By, m.Guess, m.Reason = v.Name, by, true, reason
+	sys.Evidence = append(sys.Evidence, Evidence{Field: "mounts", Volume: v.Name, Detail: "/usr: " + reason})
+}
+
+// preferredUsr chooses of the partitions USR-A and USR-B on the disk of the root as
+// GRUB does there: by the priority in their attributes (bits 48 to 51), if they
+// were booted once or have a try left; else the first.
+func (rep *Report) preferredUsr(home *Volume) (v *Volume, by, reason string) {
+	best := -1
+	for _, other := range rep.Volumes {
+		if other.Disk != home.Disk || !strings.EqualFold(other.partType(), usrAB) {
+			continue
+		}
+		attr := other.Partition.Attributes
+		priority, tries, booted := int(attr>>48&15), attr>>52&15, attr>>56&1 == 1
+		if !booted && tries == 0 {
+			priority = 0
+		}
+		if priority > best {
+			v, best = other, priority
+		}
+	}
+	if v == nil {
+		return nil, "", ""
+	}
+	return v, "partition type", fmt.Sprintf("of the versions of /usr, %s has the highest priority, %d", v.Name, best)
+}
+
+// needed reports whether a system is not whole without a mount: /usr, /var, /boot,
+// /home or a part of them, on a disk.
+func needed(m Mount) bool {
+	if m.Type == "swap" || m.Path == "" {
+		return false
+	}
+	for _, dir := range [...]string{"/usr", "/var", "/boot", "/home"} {
+		if m.Path == dir {
+			return true
+		}
+		if strings.HasPrefix(m.Path, dir+"/") {
+			return !slices.Contains(strings.Split(m.Options, ","), "noauto")
+		}
+	}
+	return false
+}
+
+// findMissing lists the mounts that the system is not whole without, and that are
+// not part of its tree.
+func findMissing(sys *System) {
+	for _, m := range sys.Mounts {
+		if !m.Merged && needed(m) && isLocal(m) && !slices.Contains(sys.Missing, m.Path) {
+			sys.Missing = append(sys.Missing, m.Path)
+		}
+	}
+	for _, m := range sys.Mounts { // a second line for the same place may have served
+		if m.Merged {
+			sys.Missing = slices.DeleteFunc(sys.Missing, func(p string) bool { return p == m.Path })
+		}
+	}
+}
+
+// isLocal reports whether a mount is of a disk that is always there.
+func isLocal(m Mount) bool {
+	if m.Volume != "" {
+		return true
+	}
+	name, dev := strings.CutPrefix(m.Spec, "/dev/")
+	tag, _, tagged := strings.Cut(m.Spec, "=")
+	switch strings.ToUpper(tag) {
+	case "UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID":
+		return tagged
+	}
+	return dev && name != "shm" && !strings.Contains(m.Reason, "removable") && !strings.Contains(m.Reason, "bind mount")
+}
+
+// distrustPackages says of the databases what a missing /usr or /var means for them:
+// what is there may be what lies beneath the mount, and what is not there may be
+// in it.
+func distrustPackages(sys *System) {
+	for _, dir := range sys.Missing {
+		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/var/") {
+			continue
+		}
+		reason := "the volume of " + dir + " is missing"
+		for _, p := range append([]*Packages{&sys.Packages}, pointers(sys.OtherPackages)...) {
+			switch {
+			case p == &sys.Packages && p.Status == PackagesNone:
+				p.Status, p.Reason = PackagesNotRead, reason+": a database may be there"
+			case p.Status == PackagesRead && strings.HasPrefix(p.Database, dir+"/"):
+				p.Status, p.Reason = PackagesPartial, reason+": this was found beneath its mount point"
+			}
+		}
+	}
+}
+
+func pointers[T any](s []T) []*T {
+	out := make([]*T, len(s))
+	for i := range s {
+		out[i] = &s[i]
+	}
+	return out
 }
 
 // join lays the mounts over the root, and says in each what became of it.

@@ -33,8 +33,16 @@ func (r *Report) Problems() []error {
 	return out
 }
 
-// Complete reports whether every volume was read, or holds nothing to read.
-func (r *Report) Complete() bool { return len(r.Unread()) == 0 }
+// Complete reports whether every volume was read, or holds nothing to read, and
+// no system lacks one that it is not whole without (System.Missing).
+func (r *Report) Complete() bool {
+	for _, s := range r.Systems {
+		if len(s.Missing) > 0 {
+			return false
+		}
+	}
+	return len(r.Unread()) == 0
+}
 
 // Unread lists the volumes that were not read; each says why.
 func (r *Report) Unread() []*Volume {

@@ -92,12 +92,15 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 	}
 	if p.Type == TypeLinux {
 		rep.readFstab(ctx, fsys, sys, do)
-		rep.findByType(guest.NewTree(ctx, fsys, do), sys)
+		t := guest.NewTree(ctx, fsys, do)
+		rep.findByType(t, sys)
+		rep.findUsr(ctx, t, sys, o)
 	}
 	var err error
 	if sys.Files, err = rep.join(sys, fsys, v, p, do); err != nil {
 		return nil, err
 	}
+	findMissing(sys)
 	identify := others.IdentifyBSD
 	switch p.Type {
 	case TypeLinux:
@@ -113,6 +116,7 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 		return nil, err
 	}
 	linux.Packages(ctx, sys.Files, sys, found, do)
+	distrustPackages(sys)
 	return sys, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // readDrives finds the volumes of the drives.
 func (rep *Report) readDrives(w *windows.Windows, sys *System) {
 	w.Drives(func(d system.Device) (string, string) {
-		v, reason := rep.resolve(d, sys.Volume)
+		v, reason := rep.resolve(d, diskNames{home: rep.byName(sys.Volume)}, "")
 		if v == nil {
 			return "", reason
 		}

@@ -40,7 +40,7 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 			problems = append(problems, block.Errorf("lvm2", "volume group "+name, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", id))
 		}
 		for _, lv := range g.Volumes {
-			v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", name, lv.Name), Kind: Logical, Device: lv.Device, Size: lv.Size, Err: lv.Err}
+			v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", name, lv.Name), Kind: Logical, UUID: g.UUID + lv.UUID, Device: lv.Device, Size: lv.Size, Err: lv.Err}
 			for _, pv := range lv.PhysicalVolumes {
 				v.Parents = append(v.Parents, on[pv])
 			}

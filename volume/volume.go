@@ -47,6 +47,9 @@ type Volume struct {
 	// Off and Size are in bytes; Off is on the disk, or on the volume of a
 	// layer that the partition lies in.
 	Off, Size int64
+	// UUID is what the layer that made it knows it by for good: of a logical
+	// volume the UUIDs of its group and its own, one behind the other.
+	UUID      string
 	Table     *partition.Table     // that divides it
 	Partition *partition.Partition // of a partition
 	// Found is what it holds, by its content; the zero value where nobody

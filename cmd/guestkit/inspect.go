@@ -135,6 +135,7 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
 	row("firmware", firmware(sys))
 	row("root", sys.Volume+rootDir(sys.Root))
+	row("missing", strings.Join(sys.Missing, ", "))
 	row("Windows in", sys.SystemRoot)
 	if sys.Windows != nil {
 		windowsRows(sys, row)

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -15,11 +16,11 @@ import (
 var fstabPaths = [...]string{"etc/fstab", "nix/var/nix/profiles/system/etc/fstab"}
 
 // An Entry is a line of fstab: the mount as far as it is told there, and the
-// device that is to be found.
+// devices that it may name, the most likely first.
 type Entry struct {
 	system.Mount
-	Device system.Device
-	File   string // as io/fs names it
+	Devices []system.Device
+	File    string // as io/fs names it
 }
 
 // Mounts reads what a root on fsys mounts, and records in sys where that is said.
@@ -31,13 +32,14 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 			continue
 		}
 		r.Because("mounts", name, 0, "")
+		crypt := r.crypttab()
 		var out []Entry
 		for i, e := range parseFstab(b) {
 			if i >= maxMounts {
 				r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d entries", maxMounts))
 				break
 			}
-			m := Entry{Device: parseSpec(e), File: name}
+			m := Entry{Devices: devices(e, crypt), File: name}
 			m.Spec, m.Type, m.Options, m.Line = r.Value(e.spec, name, e.line), r.Value(e.typ, name, e.line), r.Value(e.options, name, e.line), e.line
 			if e.typ != "swap" && strings.HasPrefix(e.path, "/") && len(e.path) <= guest.MaxValue {
 				m.Path = guest.Shown(guest.Name(e.path))
@@ -47,4 +49,28 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 		return out
 	}
 	return nil
+}
+
+// crypttab reads which device is unlocked under which name.
+func (r *root) crypttab() map[string]string {
+	const name = "etc/crypttab"
+	out := map[string]string{}
+	if !r.IsThere(name) {
+		return out
+	}
+	b, _ := r.Text(name)
+	for line, text := range guest.Entries(b) {
+		f := strings.Fields(text)
+		if len(f) < 2 {
+			continue
+		}
+		if len(out) == maxMounts {
+			r.Problem(block.Errorf("", fmt.Sprintf("/%s line %d", name, line), -1, block.ErrLimit, "more than %d entries", maxMounts))
+			break
+		}
+		if _, again := out[f[0]]; !again {
+			out[f[0]] = f[1]
+		}
+	}
+	return out
 }

@@ -4,15 +4,22 @@ package system
 // fstab, or where Windows keeps its letters.
 type Device struct {
 	// By is what Value is: "uuid", "label", "partuuid", "partlabel", "device
-	// name", "volume name" or "disk signature"; empty if it is none, and
-	// Reason says why no volume of these disks is meant.
-	By     string
-	Value  string
+	// name", "volume name", "lvm uuid", "array uuid", "disk signature" or "root"
+	// (the root itself). It is empty if the name is that of no volume.
+	By    string
+	Value string
+	// Reason says why no volume of these disks is meant, where By is empty or
+	// nothing has the name.
 	Reason string
-	// Disk and Partition are what a device name says, from 0 and from 1; a
-	// partition of 0 is the whole disk.
+	// DiskName, Disk and Partition are the parts of a device name, the numbers
+	// from 0 and from 1. A disk of -1 is one whose name tells no order, a
+	// partition of 0 the whole disk.
+	DiskName        string
 	Disk, Partition int
-	Offset          int64 // on the disk of a signature
+	// Unlocked says that not the device is meant but what is in it once its key
+	// was given.
+	Unlocked bool
+	Offset   int64 // on the disk of a signature
 }
 
 // A Place is a directory of a volume that an operating system has as its root.

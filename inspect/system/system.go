@@ -88,6 +88,11 @@ type System struct {
 	Kernels  []Kernel `json:"kernels"`
 	Mounts   []Mount  `json:"mounts"` // in the order of fstab, then those found by partition type
 
+	// Missing are the mount points of local volumes without which the system
+	// is not whole (/usr, /var, /boot, /home, or below), and whose volume was not
+	// found or could not be read. Mounts says why.
+	Missing []string `json:"missing,omitempty"`
+
 	PackageFormat  string `json:"package_format"`  // "deb", "rpm", "apk" …
 	PackageManager string `json:"package_manager"` // "apt", "dnf", "apk" …
 	// Packages is the system's own package database; OtherPackages are
@@ -185,13 +190,15 @@ type Mount struct {
 	Options string `json:"options,omitempty"`
 	Volume  string `json:"volume,omitempty"` // the volume that it is, empty if that is not known
 	// By is how the volume was found: "uuid", "label", "partuuid",
-	// "partlabel", "device name", "partition type", "root".
+	// "partlabel", "device name", "volume name", "lvm uuid", "array uuid",
+	// "partition type", "content", "root".
 	By string `json:"by,omitempty"`
 	// Guess says that the name is one which the guest's kernel gave by the
-	// order of disks: it may mean another volume elsewhere, and a risk to
-	// the boot on other virtual hardware.
+	// order of disks or by the hardware: it may mean another volume elsewhere,
+	// and a risk to the boot on other virtual hardware. Or the guest names no
+	// volume, and this one fits.
 	Guess  bool   `json:"guess,omitempty"`
 	Merged bool   `json:"merged"`           // it is part of System.FS
-	Reason string `json:"reason,omitempty"` // why it has no volume, or is not merged
+	Reason string `json:"reason,omitempty"` // why it has no volume, is not merged, or is this one
 	Line   int    `json:"line,omitempty"`   // in fstab
 }

@@ -1,0 +1,59 @@
+package linux
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+func TestDevices(t *testing.T) {
+	const lv = "dm-uuid-LVM-ZzbSqvP8y0Rt1fT3VbmLxM7oW9qk2JhGnRl5cXe4UaYd6HiKwEoPsTuVyBgFjDmC"
+	disk := func(of string, index, part int) []system.Device {
+		return []system.Device{{By: "device name", DiskName: of, Disk: index, Partition: part}}
+	}
+	volume := func(name string) []system.Device { return []system.Device{{By: "volume name", Value: name}} }
+	crypt := map[string]string{"cryptroot": "UUID=1-2", "vg-x": "/dev/sdb2", "loop": "/dev/mapper/loop"}
+	for spec, want := range map[string][]system.Device{
+		`UUID="1-2"`: {{By: "uuid", Value: "1-2"}}, `uuid=1-2`: {{By: "uuid", Value: "1-2"}}, "/dev/disk/by-uuid/1-2": {{By: "uuid", Value: "1-2"}},
+		`/dev/disk/by-label/my\x20disk`: {{By: "label", Value: "my disk"}},
+		"/dev/root":                     {{By: "root"}},
+		"/dev/sda":                      disk("sda", 0, 0), "/dev/sdab12": disk("sdab", 27, 12), "/dev/xvdb2": disk("xvdb", 1, 2), "/dev/dasdb1": disk("dasdb", 1, 1),
+		"/dev/nvme1n1p3": disk("nvme1n1", 1, 3), "/dev/nvme0n2p1": disk("nvme0n2", -1, 1), "/dev/mmcblk0p1": disk("mmcblk0", 0, 1), "/dev/nvme0n1": disk("nvme0n1", 0, 0),
+		"/dev/cciss/c0d0p2": {{By: "volume name", Value: "lvm:cciss/c0d0p2"}, {By: "device name", DiskName: "cciss/c0d0", Partition: 2}},
+		"/dev/cciss/c1d0p2": {{By: "volume name", Value: "lvm:cciss/c1d0p2"}, {By: "device name", DiskName: "cciss/c1d0", Disk: -1, Partition: 2}},
+		"/dev/vg-a/root":    volume("lvm:vg-a/root"), "/dev/srv/root": volume("lvm:srv/root"), "/dev/fdata/x": volume("lvm:fdata/x"), "/dev/cdrom1/home": volume("lvm:cdrom1/home"),
+		"/dev/sda/root": volume("lvm:sda/root"), "/dev/sr0/root": volume("lvm:sr0/root"), "/dev/disk/root": volume("lvm:disk/root"), "/dev/sda1/root": volume("lvm:sda1/root"),
+		"/dev/mapper/vg--a-root": volume("lvm:vg-a/root"), "/dev/disk/by-id/dm-name-vg--a-root": volume("lvm:vg-a/root"), "/dev/mapper/root": volume("lvm:mapper/root"),
+		"/dev/disk/by-id/" + lv: {{By: "lvm uuid", Value: lv[len("dm-uuid-LVM-"):]}}, "ID=" + lv: {{By: "lvm uuid", Value: lv[len("dm-uuid-LVM-"):]}},
+		"/dev/disk/by-id/ata-VBOX_HARDDISK_VB1-part3":            disk("disk/by-id/ata-VBOX_HARDDISK_VB1", -1, 3),
+		"/dev/disk/by-id/virtio-root-part1":                      disk("disk/by-id/virtio-root", -1, 1),
+		"/dev/disk/by-path/pci-0000:00:1f.2-ata-1-part12":        disk("disk/by-path/pci-0000:00:1f.2-ata-1", -1, 12),
+		"/dev/disk/by-path/pci-0000:00:04.0-part/by-partuuid/11": {{By: "partuuid", Value: "11"}},
+		"/dev/disk/by-diskseq/1-part2":                           disk("disk/by-diskseq/1", -1, 2),
+		"/dev/disk/by-id/wwn-0x5":                                disk("disk/by-id/wwn-0x5", -1, 0),
+		"/dev/disk/by-id/dm-uuid-part2-mpath-3600":               disk("dm-uuid-mpath-3600", -1, 2),
+		"/dev/mapper/mpatha3":                                    disk("mapper/mpatha", -1, 3), "/dev/mapper/mpatha-part3": {{By: "volume name", Value: "lvm:mpatha/part3"}, {By: "device name", DiskName: "mapper/mpatha", Disk: -1, Partition: 3}},
+		"/dev/mapper/cryptroot": {{By: "uuid", Value: "1-2", Unlocked: true}},
+		"/dev/mapper/vg-x":      {{By: "device name", Value: "sdb2", DiskName: "sdb", Disk: 1, Partition: 2, Unlocked: true}, {By: "volume name", Value: "lvm:vg/x"}},
+		"/dev/mapper/loop":      {{By: "volume name", Value: "lvm:mapper/loop", Unlocked: true}},
+		"/dev/mapper/luks-1-2":  {{By: "volume name", Value: "lvm:luks/1-2"}, {By: "uuid", Value: "1-2", Unlocked: true}},
+		"/dev/disk/by-id/dm-uuid-CRYPT-LUKS2-0123456789abcdef0123456789abcdef-luks-x": {{By: "uuid", Value: "01234567-89ab-cdef-0123-456789abcdef", Unlocked: true}},
+		"/dev/md0": volume("md:0"), "/dev/md/data": {{By: "volume name", Value: "lvm:md/data"}, {By: "volume name", Value: "md:data"}},
+		"/dev/sr0": none("it is a removable medium"), "/dev/fd0": none("it is a removable medium"), "/dev/cdrom": none("it is a removable medium"),
+		"/dev/cdroms/cdrom0": {{By: "volume name", Value: "lvm:cdroms/cdrom0", Reason: "it is a removable medium"}},
+		"/dev/sda0":          none("the name of the device says nothing of a volume"), "/dev/fdata": none("the name of the device says nothing of a volume"),
+		"proc": none("it is not a disk"), "//server/share": none("it is on the network"),
+	} {
+		got := devices(fstabEntry{spec: spec}, crypt)
+		for i := range got { // a device name is the spec itself
+			if got[i].By == "device name" && strings.HasSuffix(spec, got[i].Value) {
+				got[i].Value = ""
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", spec, got, want)
+		}
+	}
+}
