@@ -77,6 +77,17 @@ func RunCmd(t testing.TB, cmd *exec.Cmd) string {
 	return out.String()
 }
 
+// Suite returns the folder with the source of a Debian package, whose tests are
+// ours as well: .ci/suites fetches it. GUESTKIT_SUITES names the folder of all.
+func Suite(t testing.TB, source string) string {
+	t.Helper()
+	dir := filepath.Join(os.Getenv("GUESTKIT_SUITES"), source)
+	if _, err := os.Stat(dir); os.Getenv("GUESTKIT_SUITES") == "" || err != nil {
+		missing(t, "the source of "+source+" in GUESTKIT_SUITES (see .ci/suites)")
+	}
+	return dir
+}
+
 // NeedRoot ends the test unless it runs as root on Linux.
 func NeedRoot(t testing.TB) {
 	t.Helper()
