@@ -1,0 +1,47 @@
+// Package onetree holds directories to being a tree. In a filesystem whose
+// entries point anywhere, a directory can contain itself, and twenty that
+// contain each other twice make a million paths: one that has a place is not
+// let into another.
+package onetree
+
+import "sync"
+
+// most bounds what is remembered: some MiB.
+const most = 1 << 18
+
+// A Place is where a directory is named: its parent, and which entry of it.
+type Place struct{ Parent, Entry uint64 }
+
+// Dirs remembers the places of directories. The zero value is ready, and it is
+// safe for concurrent use.
+type Dirs struct {
+	mu     sync.Mutex
+	places map[uint64]Place
+}
+
+// Claim says that the directory dir is at p, and reports whether that can be:
+// whether it has no other place. What no room is left for is not remembered,
+// and let in.
+func (d *Dirs) Claim(dir uint64, p Place) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old, ok := d.places[dir]; ok {
+		return old == p
+	}
+	if d.places == nil {
+		d.places = map[uint64]Place{}
+	}
+	if len(d.places) < most {
+		d.places[dir] = p
+	}
+	return true
+}
+
+// Name makes a name the Entry of a Place, where entries have no number.
+func Name(name string) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 1099511628211
+	}
+	return h
+}
