@@ -7,6 +7,7 @@ import (
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/ntfs"
+	"github.com/guestkit/guestkit/fs/squashfs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 )
@@ -21,6 +22,9 @@ type driver struct {
 var drivers = [...]driver{
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
+	}},
+	{[]string{"squashfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return squashfs.Open(r, &squashfs.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"vfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})

@@ -65,7 +65,7 @@ func oddTree(t *testing.T, dir string) {
 }
 
 // opened opens an image as a filesystem that guestfish reads.
-func opened(t *testing.T, image string) vfs.FS {
+func opened(t *testing.T, image, typ string) vfs.FS {
 	t.Helper()
 	temp, err := os.MkdirTemp("", "gk") // a socket's path is short
 	if err != nil {
@@ -82,7 +82,7 @@ func opened(t *testing.T, image string) vfs.FS {
 			t.Errorf("files are left: %v %v", names, err)
 		}
 	})
-	fsys, err := fs.Open(r, &fs.Options{Processes: processes})
+	fsys, err := fs.OpenBorrowed(typ, r, &fs.Options{Processes: processes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestFallback(t *testing.T) {
 	src, image := filepath.Join(dir, "src"), filepath.Join(dir, "image")
 	oddTree(t, src)
 	peers.Run(t, "mksquashfs", src, image, "-quiet", "-no-progress")
-	fsys := opened(t, image)
+	fsys := opened(t, image, "squashfs")
 	compare(t, fsys, peers.Mount(t, image, "squashfs", "ro"), testimg.TreeOptions{NoAtime: true})
 	for _, name := range []string{"nothing", "plain/x", "deep/nothing/x"} {
 		if _, err := iofs.Stat(fsys, name); err == nil {
@@ -136,7 +136,7 @@ func TestFallback(t *testing.T) {
 	if _, err := fs.Open(bytes.NewReader(make([]byte, 1<<20)), &fs.Options{Type: "btrfs", Processes: &fs.Processes{}}); !errors.Is(err, block.ErrFormat) {
 		t.Errorf("no filesystem: %v", err)
 	}
-	if _, err := fs.Open(testimg.File(t, image), nil); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "Processes") {
+	if _, err := fs.OpenBorrowed("squashfs", testimg.File(t, image), &fs.Options{}); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "Processes") {
 		t.Errorf("nobody owns the process: %v", err)
 	}
 }
@@ -178,13 +178,13 @@ func TestFallbackKinds(t *testing.T) {
 		peers.Run(t, "cp", "-a", src+"/.", mnt+"/sub")
 		peers.Run(t, "btrfs", "subvolume", "set-default", mnt+"/sub")
 		peers.Unmount(t, mnt)
-		fsys := opened(t, image)
+		fsys := opened(t, image, "btrfs")
 		compare(t, fsys, peers.Mount(t, image, "btrfs", "ro", "subvolid=5"), testimg.TreeOptions{NoAtime: true})
 	})
 	t.Run("erofs", func(t *testing.T) {
 		image := filepath.Join(dir, "erofs")
 		peers.Run(t, "mkfs.erofs", image, src)
-		compare(t, opened(t, image), peers.Mount(t, image, "erofs", "ro"), testimg.TreeOptions{NoAtime: true})
+		compare(t, opened(t, image, "erofs"), peers.Mount(t, image, "erofs", "ro"), testimg.TreeOptions{NoAtime: true})
 	})
 	t.Run("iso9660", func(t *testing.T) {
 		image := filepath.Join(dir, "iso")
@@ -195,7 +195,7 @@ func TestFallbackKinds(t *testing.T) {
 		peers.Run(t, "genisoimage", "-quiet", "-R", "-o", image, src)
 		o := source
 		o.NoXattrs = true
-		compare(t, opened(t, image), src, o)
+		compare(t, opened(t, image, "iso9660"), src, o)
 	})
 	// What neither tool nor kernel of this machine fills: its root is listed.
 	for kind, size := range map[string]int64{"udf": 64 << 20, "f2fs": 128 << 20, "exfat": 64 << 20, "jfs": 64 << 20, "nilfs2": 256 << 20} {
@@ -211,7 +211,7 @@ func TestFallbackKinds(t *testing.T) {
 				args = []string{"-q", image}
 			}
 			peers.Run(t, tool, args...)
-			fsys := opened(t, image)
+			fsys := opened(t, image, kind)
 			if es, err := fsys.ReadDir("."); err != nil || len(es) > 3 {
 				t.Errorf("%v %v", es, err)
 			}

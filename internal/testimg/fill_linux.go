@@ -29,7 +29,7 @@ type Fill struct {
 // for tools that make an image of a folder. It gives the same in every run.
 func FillTree(t testing.TB, dir string, o Fill) {
 	t.Helper()
-	f := filler{t, dir, rand.New(rand.NewPCG(1, 2)), o}
+	f := filler{t, dir, newRand(), o}
 	f.files()
 	f.names()
 	f.links()
@@ -220,3 +220,6 @@ func (f *filler) times(dir string) {
 		return nil
 	}))
 }
+
+// newRand gives the same numbers in every run.
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
