@@ -2,8 +2,10 @@ package convert
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,24 +26,56 @@ type FileOptions struct {
 	NoSpaceCheck bool
 	// NoSync leaves it to the system when the bytes reach the disk.
 	NoSync bool
+	// Removed, if it is not nil, is told what was removed or put back that an
+	// earlier run, which was killed, had left.
+	Removed func(Leftover)
+}
+
+// A Leftover is a file that a killed run left behind.
+type Leftover struct {
+	Path string
+	// Restored is where the file is now if it belonged to an image that was about
+	// to be replaced; "" if it was removed.
+	Restored string
+}
+
+func (o *FileOptions) removed(l Leftover) {
+	if o.Removed != nil {
+		o.Removed(l)
+	}
 }
 
 // A File is an output file that appears under its name complete, or not at
-// all. It is written beside it under a temporary name, with no permissions for
-// others.
+// all. Where the file system can (Linux, O_TMPFILE), it has no name until then,
+// so that nothing is left of a process that is killed; elsewhere it is written
+// beside its name under a temporary one. Others have no permissions for it.
 //
 //	CreateFile ── write ── Sync ── Commit ── Close
 //	                         └── Close: nothing is left
 type File struct {
 	*os.File
 	path string
+	temp string // the name that it has, "" if none yet, or its own
 	o    FileOptions
-	done bool
-	mine bool // it has its name, and nothing had that name before
+	done bool // it has its own name, or is closed
 }
 
-// tempPattern is what temporary files are called; the middle is random.
+// Temporary files are called by the output that they are for and something
+// random.
 const tempPrefix, tempSuffix = ".guestkit-", ".partial"
+
+// tempName is a new name for a temporary file of the output at path.
+func tempName(path string) string {
+	var random [8]byte
+	rand.Read(random[:])
+	return filepath.Join(filepath.Dir(path), tempPrefix+setName(path)+"-"+hex.EncodeToString(random[:])+tempSuffix)
+}
+
+// setName stands for an output in the names of files that belong to it.
+func setName(path string) string {
+	sum := sha256.Sum256([]byte(filepath.Base(path)))
+	return hex.EncodeToString(sum[:4])
+}
 
 // CreateFile starts the output file at path. It removes what earlier runs that
 // were killed have left beside it, where the system can tell that.
@@ -56,24 +90,35 @@ func CreateFile(path string, opts *FileOptions) (*File, error) {
 	if err := checkTarget(path, opts); err != nil {
 		return nil, err
 	}
-	dir := filepath.Dir(path)
-	sweep(dir)
-	var random [8]byte
-	rand.Read(random[:])
-	temp := filepath.Join(dir, tempPrefix+hex.EncodeToString(random[:])+tempSuffix)
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	sweep(filepath.Dir(path), opts.removed)
+	f, temp, err := createTemp(path)
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return nil, &fs.PathError{Op: "create", Path: path, Err: pe.Err} // nobody knows the other name
+		return nil, createError(path, pe.Err) // nobody knows the other name
 	}
 	if err != nil {
 		return nil, err
 	}
-	file := &File{File: f, path: path, o: *opts}
-	if err := claim(f); err != nil {
-		file.Close()
-		return nil, err
+	return &File{File: f, path: path, temp: temp, o: *opts}, nil
+}
+
+// createNamed makes a temporary file with a name.
+func createNamed(path string) (*os.File, string, error) {
+	for {
+		temp := tempName(path)
+		f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, "", err
+		}
+		kept, err := claim(f)
+		if kept && err == nil {
+			return f, temp, nil
+		}
+		f.Close()
+		if err != nil {
+			os.Remove(temp)
+			return nil, "", err
+		}
 	}
-	return file, nil
 }
 
 // ErrDevice says that the output is a block device, which Output.Device writes
@@ -168,8 +213,8 @@ func (f *File) Sync() error {
 	return f.File.Sync()
 }
 
-// Commit gives the file its name.
-func (f *File) Commit() error {
+// ready does all that may fail before the file gets its name.
+func (f *File) ready() error {
 	if f.done {
 		return os.ErrClosed
 	}
@@ -182,26 +227,56 @@ func (f *File) Commit() error {
 	if err := f.File.Chmod(0o666 &^ umask()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	_, err := os.Lstat(f.path)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if err := rename(f.File, f.path, f.o.Replace); err != nil {
+	return nil
+}
+
+// Commit gives the file its name. After an error that comes from making the
+// name durable it keeps it.
+func (f *File) Commit() error {
+	if err := f.ready(); err != nil {
 		return err
 	}
-	f.done, f.mine = true, fresh
+	if err := f.place(f.path, f.o.Replace); err != nil {
+		return err
+	}
+	f.done = true
+	return f.syncDir()
+}
+
+// place gives the file the name path. Without replace it fails where that
+// exists.
+func (f *File) place(path string, replace bool) error {
+	if f.temp == "" && !replace {
+		return linkOpen(f.File, path)
+	}
+	if f.temp == "" {
+		temp := tempName(f.path)
+		if err := linkOpen(f.File, temp); err != nil {
+			return err
+		}
+		f.temp = temp
+	}
+	if err := rename(f.File, f.temp, path, replace); err != nil {
+		return err
+	}
+	f.temp = ""
+	return nil
+}
+
+// syncDir makes the names in the folder of the file durable.
+func (f *File) syncDir() error {
 	if f.o.NoSync {
 		return nil
 	}
-	return syncDir(filepath.Dir(f.path))
+	return notDurable(syncDir(filepath.Dir(f.path)))
 }
 
-// withdraw takes back a Commit that has not replaced anything, for a file that
-// is nothing without others.
-func (f *File) withdraw() error {
-	if !f.mine {
+// notDurable says what an error of the last step means.
+func notDurable(err error) error {
+	if err == nil {
 		return nil
 	}
-	f.mine = false
-	return os.Remove(f.path)
+	return fmt.Errorf("the image is in place, but may not survive a crash of the system: %w", err)
 }
 
 // Close closes the file. Without a Commit that succeeded it is gone.
@@ -209,8 +284,10 @@ func (f *File) Close() error {
 	err := f.File.Close()
 	if !f.done {
 		f.done = true
-		if rerr := os.Remove(f.File.Name()); err == nil {
-			err = rerr
+		if f.temp != "" {
+			if rerr := os.Remove(f.temp); err == nil {
+				err = rerr
+			}
 		}
 	}
 	return err

@@ -7,44 +7,111 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// claim locks a temporary file for as long as it is open, so that sweep leaves
-// it alone.
-func claim(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOLCK) {
-		return nil
+// createTemp makes a file for the output at path: one without a name where the
+// file system can.
+func createTemp(path string) (f *os.File, temp string, err error) {
+	if _, err := os.Lstat("/proc/self/fd"); err == nil { // by which linkOpen names it
+		fd, err := unix.Open(filepath.Dir(path), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), "", nil
+		}
 	}
-	return err
+	return createNamed(path)
 }
 
-// sweep removes temporary files that nobody has locked. Young ones stay: their
-// owner may be about to lock them.
-func sweep(dir string) {
-	names, _ := filepath.Glob(filepath.Join(globEscape(dir), tempPrefix+"*"+tempSuffix))
-	for _, name := range names {
-		fi, err := os.Lstat(name)
-		if err != nil || !fi.Mode().IsRegular() || time.Since(fi.ModTime()) < time.Minute {
-			continue
-		}
+// linkOpen gives an open file without a name one. It fails where that exists.
+func linkOpen(f *os.File, path string) error {
+	claim(f) // so that sweep leaves it alone
+	err := unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		return &os.PathError{Op: "create", Path: path, Err: err}
+	}
+	return nil
+}
+
+// claim locks a temporary file for as long as it is open, so that sweep leaves
+// it alone. It was not kept if sweep came in between.
+func claim(f *os.File) (kept bool, err error) {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOLCK) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return false, err
+	}
+	return st.Nlink > 0, nil
+}
+
+// sweep removes temporary files that nobody has locked.
+func sweep(dir string, removed func(Leftover)) {
+	for _, name := range leftovers(dir, tempPrefix, tempSuffix) {
 		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 		if err != nil {
 			continue
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			os.Remove(name)
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil && os.Remove(name) == nil {
+			removed(Leftover{Path: name})
 		}
 		f.Close()
 	}
 }
 
-// globEscape makes a folder's name stand for itself in a pattern.
-func globEscape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+// own reports whether a file is a regular one of the user's, by its own name.
+func own(path string) bool {
+	fi, err := os.Lstat(path)
+	if err != nil || !fi.Mode().IsRegular() {
+		return false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
+}
+
+// lockDir keeps other runs out of a folder while a set of files gets its names.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil { // as on NFS, which locks files alone
+		d.Close()
+		return lockFile(dir)
+	}
+	return func() { d.Close() }, nil
+}
+
+// lockFile is lockDir by way of a file.
+func lockFile(dir string) (unlock func(), err error) {
+	name := filepath.Join(dir, tempPrefix+"lock"+tempSuffix)
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		kept, err := claim(f)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if kept {
+			return func() { os.Remove(name); f.Close() }, nil
+		}
+		f.Close() // the one before has removed it
+	}
 }
 
 // umask reads the process's mask, which cannot be asked for without changing
@@ -62,17 +129,18 @@ func umask() os.FileMode {
 	return 0o022
 }
 
-// rename gives f its name. Without replace it fails where that exists.
-func rename(f *os.File, path string, replace bool) error {
+// rename gives f, which is called old, another name. Without replace it fails
+// where that exists.
+func rename(_ *os.File, old, path string, replace bool) error {
 	if replace {
-		return os.Rename(f.Name(), path)
+		return os.Rename(old, path)
 	}
-	err := unix.Renameat2(unix.AT_FDCWD, f.Name(), unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		return linkAndRemove(f.Name(), path)
+	err := unix.Renameat2(unix.AT_FDCWD, old, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		return renameFresh(old, path)
 	}
 	if err != nil {
-		return &os.LinkError{Op: "rename", Old: f.Name(), New: path, Err: err}
+		return &os.PathError{Op: "create", Path: path, Err: err}
 	}
 	return nil
 }

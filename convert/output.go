@@ -131,6 +131,11 @@ func (out *Output) open(size int64) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !out.Device {
+		if err := out.recover(path); err != nil {
+			return nil, err
+		}
+	}
 	if out.Device {
 		least := size
 		if out.growing {
@@ -162,6 +167,21 @@ func (out *Output) open(size int64) (*opened, error) {
 	return o, nil
 }
 
+// recover puts right what a run that was killed has left of a set of this name.
+func (out *Output) recover(path string) error {
+	path, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	dirs := []string{filepath.Dir(path)}
+	if name := out.Qcow2.DataFile; out.Format == "qcow2" && name != "" {
+		if dir := filepath.Dir(besidePath(path, name)); dir != dirs[0] {
+			dirs = append(dirs, dir)
+		}
+	}
+	return recoverSet(path, dirs, &out.File)
+}
+
 // besidePath is where a file lies that an image names: relative to the image.
 func besidePath(image, name string) string {
 	if filepath.IsAbs(name) {
@@ -170,33 +190,27 @@ func besidePath(image, name string) string {
 	return filepath.Join(filepath.Dir(image), name)
 }
 
-// commit gives the files their names, the image itself last. After an error
-// none of them is there, but those that took the place of others.
+// commit gives the files their names, the image itself last: all of them, or
+// none.
 func (o *opened) commit() error {
-	err := func() error {
-		var old oldParts
-		if f, ok := o.file.(*File); ok && o.split != nil {
-			var err error
-			if old, err = replaceParts(f, 1+len(o.beside)); err != nil {
-				return err
-			}
-		}
-		for _, f := range o.beside {
-			if err := f.Commit(); err != nil {
-				return err
-			}
-		}
-		if err := old.remove(); err != nil {
+	main, ok := o.file.(*File)
+	if !ok {
+		return o.file.Commit()
+	}
+	s := &set{main: main}
+	for _, f := range o.beside {
+		s.beside = append(s.beside, f.File)
+	}
+	if o.split != nil {
+		var err error
+		if s.old, err = replacedParts(main, 1+len(o.beside)); err != nil {
 			return err
 		}
-		return o.file.Commit()
-	}()
-	if err != nil {
-		for _, f := range o.beside {
-			err = errors.Join(err, f.withdraw())
-		}
 	}
-	return err
+	if len(s.beside)+len(s.old) == 0 {
+		return main.Commit()
+	}
+	return s.commit()
 }
 
 // size is that of all files together.

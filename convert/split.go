@@ -213,43 +213,12 @@ func (s *split) reader() block.Reader {
 	return block.Concat(parts...)
 }
 
-// oldParts are the paths of parts of an earlier image that the new one does not
-// replace.
-type oldParts []string
-
-// replaceParts prepares for an image of n parts, whose first one is to appear at
-// the path of f, to take the place of another one. Parts of both would read as
-// one image; so the first of the old ones goes before any of the new ones comes,
-// and without it there is no image.
-func replaceParts(f *File, n int) (oldParts, error) {
-	whole := strings.TrimSuffix(f.Path(), parts.First)
+// replacedParts lists the parts of an earlier image that would be read as parts
+// of this one, of n parts, whose first one is to appear at the path of f.
+func replacedParts(f *File, n int) ([]string, error) {
+	whole := strings.TrimSuffix(f.path, parts.First)
 	if !f.o.Replace {
 		return nil, noParts(whole, 1)
 	}
-	found, err := partsFrom(whole, n+1)
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range append(found, f.Path()) {
-		if err := checkTarget(path, &f.o); err != nil {
-			return nil, err
-		}
-	}
-	if n == 1 && len(found) == 0 {
-		return nil, nil // the rename replaces it
-	}
-	if err := os.Remove(f.Path()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	return found, nil
-}
-
-// remove removes them.
-func (p oldParts) remove() error {
-	for _, path := range p {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
+	return partsFrom(whole, n+1)
 }

@@ -184,7 +184,7 @@ func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions
 	}
 	out := &o.Output
 	out.Verify, out.Device = c.verify, c.device
-	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, NoSpaceCheck: c.noSpace}
+	out.File = convert.FileOptions{Replace: c.force, NoSync: c.noSync, NoSpaceCheck: c.noSpace, Removed: a.removed}
 	if c.output == "-" && a.outTerminal {
 		return nil, usagef("a disk image is not printed on a terminal; send standard output to a program or a file")
 	}
@@ -274,6 +274,17 @@ func (a *app) begin(c *convertFlags, x *guestkit.Conversion) error {
 		return a.finish()
 	}
 	return nil
+}
+
+// removed tells what a run that was killed had left.
+func (a *app) removed(l convert.Leftover) {
+	switch {
+	case a.quiet:
+	case l.Restored != "":
+		a.err.Printf("guestkit: %s is back, which a run that was killed had put away\n", l.Restored)
+	default:
+		a.err.Printf("guestkit: removed %s, which a run that was killed had left\n", l.Path)
+	}
 }
 
 // failed says what to do about an error.

@@ -44,7 +44,7 @@ images; the latter two lie over images of their own format.`,
 		if err := out.SetBacking(*backing, *backingFormat); err != nil {
 			return err
 		}
-		out.File.Replace = force
+		out.File.Replace, out.File.Removed = force, a.removed
 		text := l.size()
 		if len(words) > 1 {
 			text = words[1]

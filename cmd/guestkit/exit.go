@@ -53,10 +53,10 @@ func nothingf(format string, args ...any) error {
 
 // signalCode is the exit code of a process that a signal ended.
 func signalCode(s os.Signal) int {
-	if s == syscall.SIGTERM {
-		return 128 + 15
+	if n, ok := s.(syscall.Signal); ok {
+		return 128 + int(n)
 	}
-	return 128 + 2
+	return 128 + int(syscall.SIGINT)
 }
 
 // brokenPipe tells that nobody reads the output any more, which is no failure
