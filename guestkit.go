@@ -3,11 +3,14 @@ package guestkit
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
+	"sync"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/volume"
 )
 
 // Options says how a guest's disks are opened and inspected. Nil, and nil in
@@ -15,14 +18,41 @@ import (
 type Options struct {
 	Format  *format.Options // of every disk
 	Inspect *inspect.Options
+	// Unlock gives the keys of what is encrypted, where Inspect.Volume has no
+	// Unlock of its own; nil leaves it locked.
+	Unlock block.Unlock
 }
 
-// A Guest is the open disks of one virtual machine. It is immutable and safe
-// for concurrent use; after Close nothing that came from it may be used.
+// inspect are the options of an inspection.
+func (o *Options) inspect() *inspect.Options {
+	var io inspect.Options
+	if o.Inspect != nil {
+		io = *o.Inspect
+	}
+	var vo volume.Options
+	if io.Volume != nil {
+		vo = *io.Volume
+	}
+	if vo.Unlock == nil {
+		vo.Unlock = o.Unlock
+	}
+	io.Volume = &vo
+	return &io
+}
+
+// A Guest is the open disks of one virtual machine. It is safe for concurrent
+// use; after Close nothing that came from it may be used.
 type Guest struct {
-	images    []format.Image
-	o         *inspect.Options
-	processes *fs.Processes // that the guest owns; nil where the caller does
+	images []format.Image
+	disks  []block.Device
+	o      *inspect.Options
+
+	mu      sync.Mutex
+	closed  bool
+	ctx     context.Context // ends with the guest
+	end     context.CancelFunc
+	running sync.WaitGroup // inspections
+	reports []*inspect.Report
 }
 
 // Open opens a guest of one disk: an image file of any format, or a block
@@ -45,63 +75,96 @@ func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.
 	if o == nil {
 		o = &Options{}
 	}
-	g := &Guest{}
-	g.own(o.Inspect)
+	g := newGuest(o)
 	for _, d := range disks {
 		images, err := open(d, o.Format)
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
-		g.images = append(g.images, images...)
+		for _, img := range images {
+			g.images, g.disks = append(g.images, img), append(g.disks, img)
+		}
 	}
 	return g, nil
 }
 
-// own makes the guest the owner of the processes that read its filesystems,
-// unless somebody is already.
-func (g *Guest) own(o *inspect.Options) {
-	var io inspect.Options
-	if o != nil {
-		io = *o
+// OpenDevices makes a guest of disks that are open already, in the order in
+// which it sees them. They stay open when the guest is closed; Images are none.
+func OpenDevices(disks []block.Device, o *Options) (*Guest, error) {
+	if o == nil {
+		o = &Options{}
 	}
-	var fo fs.Options
-	if io.FS != nil {
-		fo = *io.FS
-	}
-	if fo.Processes == nil {
-		g.processes = &fs.Processes{}
-		fo.Processes = g.processes
-	}
-	io.FS = &fo
-	g.o = &io
+	g := newGuest(o)
+	g.disks = slices.Clone(disks)
+	return g, nil
+}
+
+func newGuest(o *Options) *Guest {
+	g := &Guest{o: o.inspect()}
+	g.ctx, g.end = context.WithCancel(context.Background())
+	return g
 }
 
 // Images returns the open disk images, in order.
 func (g *Guest) Images() []format.Image { return append([]format.Image(nil), g.images...) }
 
 // Volumes lists what the disks are divided into, and what each volume holds.
+// The Report is closed with the guest, at the latest.
 func (g *Guest) Volumes(ctx context.Context) (*inspect.Report, error) {
-	return inspect.Volumes(ctx, g.disks(), g.o)
+	return g.report(ctx, inspect.Volumes)
 }
 
-// Inspect lists the volumes and finds the operating systems on them.
+// Inspect lists the volumes and finds the operating systems on them. The Report
+// is closed with the guest, at the latest.
 func (g *Guest) Inspect(ctx context.Context) (*inspect.Report, error) {
-	return inspect.Run(ctx, g.disks(), g.o)
+	return g.report(ctx, inspect.Run)
 }
 
-func (g *Guest) disks() []block.Device {
-	out := make([]block.Device, len(g.images))
-	for i, img := range g.images {
-		out[i] = img
+// report makes a report that ends with the guest.
+func (g *Guest) report(ctx context.Context, run func(context.Context, []block.Device, *inspect.Options) (*inspect.Report, error)) (*inspect.Report, error) {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return nil, os.ErrClosed
 	}
-	return out
+	g.running.Add(1)
+	g.mu.Unlock()
+	defer g.running.Done()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
+	rep, err := run(ctx, g.disks, g.o)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err != nil && g.closed:
+		return nil, errors.Join(os.ErrClosed, err)
+	case err != nil:
+		return nil, err
+	case g.closed:
+		return nil, errors.Join(os.ErrClosed, rep.Close())
+	}
+	g.reports = append(g.reports, rep)
+	return rep, nil
 }
 
-// Close ends what reads the disks, and closes them.
+// Close ends inspections that are under way, and closes the reports and what
+// reads the disks, then the disk images. It may be called again, and at any
+// time.
 func (g *Guest) Close() error {
+	g.mu.Lock()
+	again := g.closed
+	g.closed = true
+	g.mu.Unlock()
+	g.end()
+	g.running.Wait()
+	if again {
+		return nil
+	}
 	var errs []error
-	if g.processes != nil {
-		errs = append(errs, g.processes.Close())
+	for _, rep := range slices.Backward(g.reports) {
+		errs = append(errs, rep.Close())
 	}
 	for _, img := range g.images {
 		errs = append(errs, img.Close())

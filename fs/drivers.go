@@ -12,14 +12,18 @@ import (
 	"github.com/guestkit/guestkit/fs/xfs"
 )
 
-// A driver reads the filesystems of some types.
-type driver struct {
-	types []string
-	open  func(r block.Reader, o *Options) (vfs.FS, error)
+// A Driver reads the filesystems of some types.
+type Driver struct {
+	// Types are those that it reads, as package probe names them. "" is what is
+	// not known there: Open then gets all of that, and its error wraps
+	// block.ErrFormat where the volume is not its own.
+	Types []string
+	// Open opens the filesystem on r. Options is never nil.
+	Open func(r block.Reader, o *Options) (vfs.FS, error)
 }
 
 // drivers are all that this package can open.
-var drivers = [...]driver{
+var drivers = [...]Driver{
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
 	}},
@@ -37,10 +41,12 @@ var drivers = [...]driver{
 	}},
 }
 
-func driverOf(typ string) *driver {
-	for i := range drivers {
-		if slices.Contains(drivers[i].types, typ) {
-			return &drivers[i]
+// driverOf returns the driver of a type: the caller's own before those of this
+// package.
+func (o *Options) driverOf(typ string) *Driver {
+	for _, ds := range [][]Driver{o.Drivers, drivers[:]} {
+		if i := slices.IndexFunc(ds, func(d Driver) bool { return slices.Contains(d.Types, typ) }); i >= 0 {
+			return &ds[i]
 		}
 	}
 	return fallbackDriver(typ)

@@ -10,19 +10,19 @@ import (
 	"github.com/guestkit/guestkit/internal/guestfish"
 )
 
-func fallbackDriver(typ string) *driver {
+func fallbackDriver(typ string) *Driver {
 	if !slices.Contains(borrowed(), typ) {
 		return nil
 	}
-	return &driver{[]string{typ}, func(r block.Reader, o *Options) (vfs.FS, error) { return openBorrowed(typ, r, o) }}
+	return &Driver{[]string{typ}, func(r block.Reader, o *Options) (vfs.FS, error) { return openBorrowed(typ, r, o) }}
 }
 
 func openBorrowed(typ string, r block.Reader, o *Options) (vfs.FS, error) {
 	if o.NoReplay {
 		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "only guestfish reads it, and not without its journal")
 	}
-	if o.Processes == nil {
-		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "only guestfish reads it, and nothing owns its process (Options.Processes)")
+	if o.NoProcesses {
+		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "only guestfish reads it, and none may be started")
 	}
 	f, err := Probe(r)
 	if err != nil {
@@ -35,6 +35,6 @@ func openBorrowed(typ string, r block.Reader, o *Options) (vfs.FS, error) {
 		Info: vfs.Info{Type: typ, Version: f.Version, Label: f.Label, UUID: f.UUID, Size: r.Size(), Free: -1,
 			CaseInsensitive: typ == "exfat"},
 		CacheBytes: o.CacheBytes,
-		Own:        o.Processes.Add,
+		Cancel:     o.Cancel,
 	})
 }

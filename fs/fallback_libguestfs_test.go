@@ -75,14 +75,16 @@ func opened(t *testing.T, image, typ string) vfs.FS {
 	t.Setenv("TMPDIR", temp)
 	t.Setenv("LIBGUESTFS_CACHEDIR", "/var/tmp")
 	r := testimg.File(t, image)
-	processes := &fs.Processes{}
+	var fsys vfs.FS
 	t.Cleanup(func() {
-		processes.Close()
+		if fsys != nil {
+			fsys.Close()
+		}
 		if names, err := os.ReadDir(temp); err != nil || len(names) > 0 {
 			t.Errorf("files are left: %v %v", names, err)
 		}
 	})
-	fsys, err := fs.OpenBorrowed(typ, r, &fs.Options{Processes: processes})
+	fsys, err = fs.OpenBorrowed(typ, r, &fs.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,11 +135,16 @@ func TestFallback(t *testing.T) {
 	if err := fstest.TestFS(sub, "-er"); err != nil {
 		t.Error(err)
 	}
-	if _, err := fs.Open(bytes.NewReader(make([]byte, 1<<20)), &fs.Options{Type: "btrfs", Processes: &fs.Processes{}}); !errors.Is(err, block.ErrFormat) {
+	if _, err := fs.Open(bytes.NewReader(make([]byte, 1<<20)), &fs.Options{Type: "btrfs"}); !errors.Is(err, block.ErrFormat) {
 		t.Errorf("no filesystem: %v", err)
 	}
-	if _, err := fs.OpenBorrowed("squashfs", testimg.File(t, image), &fs.Options{}); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "Processes") {
-		t.Errorf("nobody owns the process: %v", err)
+	if _, err := fs.OpenBorrowed("squashfs", testimg.File(t, image), &fs.Options{NoProcesses: true}); !errors.Is(err, block.ErrUnsupported) {
+		t.Errorf("none may be started: %v", err)
+	}
+	cancel := make(chan struct{})
+	close(cancel)
+	if _, err := fs.OpenBorrowed("squashfs", testimg.File(t, image), &fs.Options{Cancel: cancel}); err == nil {
+		t.Error("an Open that was cancelled opened it")
 	}
 }
 

@@ -2,4 +2,4 @@
 
 package fs
 
-func fallbackDriver(string) *driver { return nil }
+func fallbackDriver(string) *Driver { return nil }

@@ -19,10 +19,17 @@ type Options struct {
 	// Drive is the letter by which the guest knows the volume, 'C' for
 	// example, 0 if that is not known; see ntfs.Options.
 	Drive byte
-	// Processes owns the processes of other programs that read filesystems
-	// for guestkit, in a build that has any (tag libguestfs). Without it there
-	// are none, and what they would read is not supported.
-	Processes *Processes
+	// Devices are further volumes of the same guest; r may be among them. A filesystem that lies on
+	// several (Btrfs, external logs and journals) takes its own by what they
+	// hold, and lists them in its Info; what lacks one wraps block.ErrMissing.
+	Devices []block.Reader
+	// Drivers are asked before those of this package.
+	Drivers []Driver
+	// NoProcesses starts no other program that reads filesystems for
+	// guestkit, in a build that has any (tag libguestfs). Close of what Open
+	// returned ends one; Cancel, when it is closed, an Open that waits for one.
+	NoProcesses bool
+	Cancel      <-chan struct{}
 }
 
 // Open opens the filesystem on r. What is known and has no driver wraps
@@ -49,7 +56,7 @@ func OpenFound(r block.Reader, p probe.Found, opts *Options) (vfs.FS, error) {
 	if opts.Type != "" {
 		return open(r, opts.Type, opts)
 	}
-	f := Judge(p)
+	f := opts.Judge(p)
 	if err := f.refusal(); err != nil {
 		return nil, err
 	}
@@ -57,11 +64,11 @@ func OpenFound(r block.Reader, p probe.Found, opts *Options) (vfs.FS, error) {
 }
 
 func open(r block.Reader, typ string, opts *Options) (vfs.FS, error) {
-	d := driverOf(typ)
+	d := opts.driverOf(typ)
 	if d == nil {
 		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s%s", typ, advice(typ))
 	}
-	return d.open(r, opts)
+	return d.Open(r, opts)
 }
 
 // refusal says why Open does not open what was found.
@@ -77,6 +84,10 @@ func (f *Found) refusal() error {
 			return nil
 		}
 		class = block.ErrUnsupported
+	case Unknown:
+		if f.Supported {
+			return nil
+		}
 	}
 	return block.Errorf(f.Type, "volume", f.Off, class, "%s", f.Reason)
 }

@@ -32,15 +32,19 @@ func Probe(r block.Reader) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	return Judge(f), nil
+	return (*Options)(nil).Judge(f), nil
 }
 
 // Judge adds to what package probe found whether there is a driver for it, and
-// why not.
-func Judge(p probe.Found) Found {
+// why not. What is not known is Supported where one of Options.Drivers wants to
+// see it. Options may be nil.
+func (o *Options) Judge(p probe.Found) Found {
+	if o == nil {
+		o = &Options{}
+	}
 	f := Found{Found: p}
 	switch {
-	case f.Kind == Filesystem && driverOf(f.Type) != nil:
+	case (f.Kind == Filesystem || f.Kind == Unknown) && o.driverOf(f.Type) != nil:
 		f.Supported = true
 	case f.Reason != "":
 	case f.Kind == Filesystem:

@@ -1,6 +1,9 @@
 package inspect
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/volume"
@@ -31,6 +34,19 @@ func (r *Report) Problems() []error {
 		}
 	}
 	return out
+}
+
+// Close closes the filesystems and the volumes that were opened, the last first.
+// Nothing that came from the Report may be used from then on but what it says;
+// the disks stay open. It may be called again.
+func (r *Report) Close() error {
+	var errs []error
+	for _, v := range slices.Backward(r.Volumes) {
+		if v.fsys != nil {
+			errs = append(errs, v.fsys.Close())
+		}
+	}
+	return errors.Join(append(errs, r.tree.Close())...)
 }
 
 // Complete reports whether every volume was read, or holds nothing to read, and

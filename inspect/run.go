@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"errors"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -15,7 +16,8 @@ import (
 
 // Run says what the disks of one guest hold: all volumes, and the operating
 // systems on them. The disks are given in the order in which the guest sees
-// them; they are read only, and stay open as long as the Report is used.
+// them; they are read only, and stay open as long as the Report is used, which is
+// closed before them.
 //
 // The error is one of the call: no disks, too many, or a context that ended.
 // What is wrong with a volume is in the Report, and ends nothing else.
@@ -32,7 +34,7 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 			continue
 		}
 		if err := rep.findSystems(ctx, v, o); err != nil {
-			return nil, err
+			return nil, errors.Join(err, rep.Close())
 		}
 	}
 	rep.setFirmware(ctx, o)

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -13,7 +14,7 @@ import (
 // Volumes lists what the disks of one guest are divided into and what each
 // volume holds, and looks for no system: Report.Systems stays empty. The disks
 // are given in the order in which the guest sees them; they stay open as long
-// as the Report is used.
+// as the Report is used, which is closed before them.
 func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, error) {
 	if o == nil {
 		o = &Options{}
@@ -23,23 +24,81 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 		return nil, err
 	}
 	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree}
+	s := newScan(ctx, rep, o)
 	for _, err := range tree.Problems {
 		rep.problem("", err)
 	}
 	for _, vol := range tree.Volumes {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, rep.Close())
 		}
 		for _, err := range vol.Problems {
 			rep.problem(vol.Name, err)
 		}
-		rep.Volumes = append(rep.Volumes, look(rep, vol, o))
+		rep.Volumes = append(rep.Volumes, s.look(vol))
 	}
+	s.claim()
 	return rep, nil
 }
 
+// maxBorrowed bounds the filesystems of a guest that other programs read: each
+// may take a virtual machine.
+const maxBorrowed = 8
+
+// A scan opens the filesystems of volumes.
+type scan struct {
+	rep      *Report
+	fs       fs.Options
+	borrowed int
+}
+
+func newScan(ctx context.Context, rep *Report, o *Options) *scan {
+	s := &scan{rep: rep}
+	if o.FS != nil {
+		s.fs = *o.FS
+	}
+	s.fs.Cancel = ctx.Done()
+	s.fs.Devices = slices.Clip(s.fs.Devices)
+	for _, v := range rep.tree.Leaves() {
+		s.fs.Devices = append(s.fs.Devices, &candidate{v.Device, v})
+	}
+	return s
+}
+
+// A candidate is a volume that another one's filesystem may lie on as well.
+type candidate struct {
+	block.Device
+	vol *volume.Volume
+}
+
+func (c *candidate) SectorSize() int { return block.SectorSize(c.Device) }
+
+// claim closes what was opened on volumes that belong to the filesystem of
+// another one: it lies on several, and is listed where it was opened first.
+func (s *scan) claim() {
+	of := map[*volume.Volume]*Volume{}
+	for _, v := range s.rep.Volumes {
+		owner := of[v.vol]
+		switch {
+		case owner != nil && v.fsys != nil:
+			s.rep.problems.Add(v.fsys.Close()) // it was opened as a part
+			v.fsys = nil
+			fallthrough
+		case owner != nil:
+			v.setStatus(StatusContainer, "it is a part of the filesystem on "+owner.Name)
+		case v.fsys != nil:
+			for _, d := range v.fsys.Info().Devices {
+				if c, ok := d.(*candidate); ok && c.vol != v.vol {
+					of[c.vol] = v
+				}
+			}
+		}
+	}
+}
+
 // look says what one volume holds, and opens its filesystem.
-func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
+func (s *scan) look(vol *volume.Volume) *Volume {
+	rep := s.rep
 	v := &Volume{Name: vol.Name, Kind: string(vol.Kind), Disk: vol.DiskIndex, Offset: vol.Off, Size: vol.Size,
 		Content: Unknown, Role: RoleUnknown, Partition: vol.Partition, vol: vol}
 	if len(vol.Parents) > 0 {
@@ -48,7 +107,7 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	if vol.Table != nil {
 		v.Content, v.UUID = string(vol.Table.Scheme), vol.Table.UUID
 	}
-	found := fs.Judge(vol.Found)
+	found := s.fs.Judge(vol.Found)
 	if found.Type != "" {
 		v.Content, v.UUID = found.Type, found.UUID
 		if vol.Status() != volume.Container {
@@ -72,6 +131,9 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	case fs.Encrypted:
 		v.setStatus(StatusEncrypted, found.Reason)
 	case fs.Unknown:
+		if found.Supported && s.open(v) {
+			break
+		}
 		if why, ok := reserved(v.partType()); ok {
 			v.setStatus(StatusReserved, why)
 			break
@@ -83,29 +145,39 @@ func look(rep *Report, vol *volume.Volume, o *Options) *Volume {
 	case fs.Member:
 		v.setStatus(StatusUnsupported, found.Reason)
 	case fs.Filesystem:
-		v.open(rep, o)
+		s.open(v)
 	}
 	return v
 }
 
-// open opens the filesystem that was found.
-func (v *Volume) open(rep *Report, o *Options) {
-	fsys, err := fs.OpenFound(v.vol.Device, v.vol.Found, o.FS)
+// open opens the filesystem that was found. It reports whether the volume is of
+// a driver's format at all.
+func (s *scan) open(v *Volume) bool {
+	o := s.fs
+	o.NoProcesses = o.NoProcesses || s.borrowed >= maxBorrowed
+	fsys, err := fs.OpenFound(v.vol.Device, v.vol.Found, &o)
 	if err != nil {
-		v.refuse(err)
-		if v.Status == StatusDamaged {
-			rep.problem(v.Name, err)
+		if v.vol.Found.Kind == fs.Unknown && errors.Is(err, block.ErrFormat) {
+			return false
 		}
-		return
+		v.refuse(err)
+		if v.Status == StatusDamaged || v.Status == StatusIncomplete {
+			s.rep.problem(v.Name, err)
+		}
+		return true
 	}
 	v.fsys = fsys
 	v.Status = StatusRead
 	info := fsys.Info()
 	v.Content, v.UUID, v.ReadBy = info.Type, info.UUID, info.ReadBy
+	if v.ReadBy != "" {
+		s.borrowed++
+	}
 	if info.Version != "" {
 		v.Version = info.Version
 	}
 	v.Label = strings.ToValidUTF8(info.Label, "\uFFFD")
+	return true
 }
 
 // setStatus gives a volume without a filesystem its status.

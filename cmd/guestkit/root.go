@@ -9,13 +9,14 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/block"
-	guestfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -40,8 +41,10 @@ type app struct {
 	verbose, quiet bool
 	json           bool // of the commands that have it
 
-	// processes are those that read the guest which was opened last.
-	processes atomic.Pointer[guestfs.Processes]
+	// guests are those that were opened; a run that ends closes them, in case
+	// its command did not come to it.
+	mu     sync.Mutex
+	guests []*guestkit.Guest
 
 	// tidies is set by a command that must clean up after a signal; the
 	// others end at once.
@@ -77,11 +80,19 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	}()
 	select {
 	case code := <-done:
-		a.own(nil)
+		a.closeGuests()
 		return code
 	case sig := <-signals:
 		cancel()
-		a.own(nil)
+		ended := make(chan struct{})
+		go func() {
+			a.closeGuests()
+			close(ended)
+		}()
+		select { // what was started for the guest ends with it
+		case <-ended:
+		case <-time.After(maxEnd):
+		}
 		if a.tidies.Load() {
 			select {
 			case <-done:
@@ -92,13 +103,24 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	}
 }
 
-// own makes the run the owner of processes, which end with it, and ends those
-// that it had: a command works on one guest at a time.
-func (a *app) own(p *guestfs.Processes) *guestfs.Processes {
-	if old := a.processes.Swap(p); old != nil {
-		old.Close()
+// maxEnd is how long a signal waits for a guest that is being closed.
+const maxEnd = 3 * time.Second
+
+// own makes the run close a guest at its end.
+func (a *app) own(g *guestkit.Guest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.guests = append(a.guests, g)
+}
+
+func (a *app) closeGuests() {
+	a.mu.Lock()
+	guests := a.guests
+	a.guests = nil
+	a.mu.Unlock()
+	for _, g := range guests {
+		g.Close()
 	}
-	return p
 }
 
 // guard turns a panic, which is a fault of ours, into an error.

@@ -12,7 +12,6 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
-	guestfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/stdin"
 	"github.com/guestkit/guestkit/internal/terminal"
@@ -108,15 +107,11 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			return nil, err
 		}
 	}
-	var io inspect.Options
-	if o != nil {
-		io = *o
-	}
-	io.FS = &guestfs.Options{Processes: s.a.own(&guestfs.Processes{})}
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: &io})
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o})
 	if err != nil {
 		return nil, err
 	}
+	s.a.own(g)
 	var infos []*format.Info
 	for _, img := range g.Images() {
 		info := img.Info()

@@ -2,10 +2,12 @@ package vfs
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -22,7 +24,7 @@ func New(d Driver) (FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{root: root, drivers: []Driver{d}}, nil
+	return &tree{root: root, drivers: []Driver{d}, own: &owned{driver: d}}, nil
 }
 
 // A Mount lays a filesystem over a directory of a tree.
@@ -48,12 +50,13 @@ func Join(mounts []Mount) (FS, error) {
 	if !ok {
 		return nil, errForeign
 	}
-	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), mounts: map[string]Inode{}, drives: map[string]Inode{}}
+	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), shown: slices.Clone(base.all()), mounts: map[string]Inode{}, drives: map[string]Inode{}}
 	joined := map[*tree]bool{base: true}
 	add := func(over *tree) { // one that has several places has its problems once
 		if !joined[over] {
 			joined[over] = true
 			t.drivers = append(t.drivers, over.drivers...)
+			t.shown = append(t.shown, over.all()...)
 		}
 	}
 	rest := slices.Clone(mounts[1:])
@@ -95,7 +98,48 @@ type tree struct {
 	mounts   map[string]Inode // trail.name to what lies over it
 	drives   map[string]Inode // driveName to the root of one
 	drivers  []Driver
-	problems []error // met while joining
+	problems []error     // met while joining
+	own      *owned      // what Close closes, nil in a view
+	shown    []*owned    // what a view must have open
+	closed   atomic.Bool // of a view
+}
+
+// An owned is a driver as long as it is open.
+type owned struct {
+	driver Driver
+	closed atomic.Bool
+}
+
+func (o *owned) Close() error {
+	if c, ok := o.driver.(io.Closer); ok && !o.closed.Swap(true) {
+		return c.Close()
+	}
+	o.closed.Store(true)
+	return nil
+}
+
+// all are the drivers that must be open.
+func (t *tree) all() []*owned {
+	if t.own != nil {
+		return []*owned{t.own}
+	}
+	return t.shown
+}
+
+func (t *tree) Close() error {
+	if t.own != nil {
+		return t.own.Close()
+	}
+	t.closed.Store(true)
+	return nil
+}
+
+// ended reports whether the tree, or something that it shows, is closed.
+func (t *tree) ended() bool {
+	if t.own != nil {
+		return t.own.closed.Load()
+	}
+	return t.closed.Load() || slices.ContainsFunc(t.shown, func(o *owned) bool { return o.closed.Load() })
 }
 
 func (t *tree) Info() Info { return t.drivers[0].Info() }
@@ -170,6 +214,9 @@ func (t *tree) over(w *trail) {
 func (t *tree) resolve(op, name string, follow bool) (*trail, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	if t.ended() {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrClosed}
 	}
 	w := &trail{inodes: []Inode{t.root}}
 	if name == "." {

@@ -21,7 +21,7 @@ func Sub(fsys FS, dir string) (FS, error) {
 	if !w.at().Stat().Mode.IsDir() {
 		return nil, &fs.PathError{Op: "sub", Path: dir, Err: errNotDir}
 	}
-	sub := &tree{root: w.at(), drivers: slices.Clone(t.drivers), problems: slices.Clone(t.problems), mounts: map[string]Inode{}}
+	sub := &tree{root: w.at(), drivers: slices.Clone(t.drivers), shown: slices.Clone(t.all()), problems: slices.Clone(t.problems), mounts: map[string]Inode{}}
 	prefix := ""
 	if name := w.name(); name != "" {
 		prefix = name + "/"

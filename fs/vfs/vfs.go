@@ -23,6 +23,11 @@ type FS interface {
 	// Problems lists the recoverable faults met so far, each an error that
 	// says where. It grows while the filesystem is read.
 	Problems() []error
+	// Close frees what the driver holds; the volume stays open. From then on
+	// names are not resolved, and errors wrap fs.ErrClosed. Trees that Join and
+	// Sub made are views: to close one leaves what it shows open, and to close
+	// what it shows ends it. It may be called again.
+	Close() error
 }
 
 // Info describes a filesystem as a whole.
@@ -41,6 +46,9 @@ type Info struct {
 	Dirty, Replayed bool
 	Hibernated      bool // NTFS: a hibernated or fast-started system owns it
 	CaseInsensitive bool
+	// Devices are the further ones that the filesystem lies on, of those that
+	// it was given: the rest of a Btrfs of several, an external log.
+	Devices []block.Reader
 }
 
 // Stat is what [fs.FileInfo.Sys] returns, as a *Stat. A time that the
@@ -98,7 +106,8 @@ type Inode interface {
 	Xattrs() ([]Xattr, error)
 }
 
-// A Driver is what New needs beside the root.
+// A Driver is what New needs beside the root. One with a method Close has it
+// called once, when the filesystem is closed.
 type Driver interface {
 	Root() (Inode, error)
 	Info() Info

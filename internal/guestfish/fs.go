@@ -5,10 +5,10 @@ package guestfish
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -31,21 +31,30 @@ type Options struct {
 	Info vfs.Info
 	// CacheBytes bounds the memory for metadata and content; 0 means 16 MiB.
 	CacheBytes int64
-	// Own is given the process before it does anything, so that its Close can
-	// end it at any time. An error of Own ends it as well.
-	Own func(io.Closer) error
+	// Cancel ends Open when it is closed; nil never is.
+	Cancel <-chan struct{}
 }
 
-// Open has guestfish mount the filesystem on r.
+// Open has guestfish mount the filesystem on r. The process ends when the
+// filesystem is closed.
 func Open(r block.Reader, o Options) (vfs.FS, error) {
 	c, err := start(r)
 	if err != nil {
 		return nil, block.Errorf(o.Info.Type, "filesystem", -1, err, "")
 	}
 	f := &fsys{c: c, info: o.Info}
-	if err = o.Own(c); err == nil {
-		err = f.mount()
-	}
+	open := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-o.Cancel:
+			c.Close()
+		case <-open:
+		}
+	})
+	err = f.mount()
+	close(open)
+	watch.Wait()
 	if err != nil {
 		c.Close()
 		return nil, block.Errorf(o.Info.Type, "filesystem", -1, err, "")
@@ -74,6 +83,7 @@ type page struct {
 }
 
 func (f *fsys) Info() vfs.Info { return f.info }
+func (f *fsys) Close() error   { return f.c.Close() }
 
 func (f *fsys) Problems() []error {
 	return []error{block.Errorf(f.info.Type, "filesystem", -1, block.ErrUnsupported, "read by guestfish, not by guestkit")}

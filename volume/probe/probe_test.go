@@ -88,7 +88,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if j := fs.Judge(f); j.Supported || j.Reason == "" {
+		if j := (*fs.Options)(nil).Judge(f); j.Supported || j.Reason == "" {
 			t.Errorf("%s: supported %v, %q", c.name, j.Supported, j.Reason)
 		}
 		f.Off, f.Reason = 0, ""
