@@ -1,5 +1,3 @@
-//go:build libguestfs && linux
-
 // Package guestfish has guestfish read filesystems that guestkit names and does
 // not read itself. It exists in builds with the tag libguestfs alone.
 //
