@@ -28,5 +28,7 @@ type Layer struct {
 // below in a file of its name. Those that stand first are asked first.
 var layers = [...]Layer{
 	{Types: []string{""}, Open: openTables}, // in other volumes than disks
+	{Types: []string{"isw_raid_member", "ddf_raid_member"}, Open: nameFirmware},
+	{Types: []string{"linux_raid_member"}, Gather: true, Open: openMD},
 	{Types: []string{"LVM2_member"}, Gather: true, Open: openLVM},
 }

@@ -18,6 +18,7 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 		if v.Err = err; err != nil {
 			continue
 		}
+		pv.Name = v.Name
 		pvs = append(pvs, pv)
 		on[pv] = v
 	}
@@ -40,13 +41,11 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 			problems = append(problems, block.Errorf("lvm2", "volume group "+name, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", id))
 		}
 		for _, lv := range g.Volumes {
-			v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", name, lv.Name), Kind: Logical, UUID: g.UUID + lv.UUID, Device: lv.Device, Size: lv.Size, Err: lv.Err}
-			for _, pv := range lv.PhysicalVolumes {
-				v.Parents = append(v.Parents, on[pv])
-			}
-			if len(v.Parents) == 0 && len(g.PhysicalVolumes) > 0 {
-				v.Parents = []*Volume{on[g.PhysicalVolumes[0]]}
-			}
+			made = append(made, logical(name, g, lv, on))
+		}
+		for _, lv := range g.Hidden {
+			v := logical(name, g, lv, on)
+			v.Hidden = true
 			made = append(made, v)
 		}
 	}
@@ -56,4 +55,16 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 		}
 	}
 	return made, problems
+}
+
+// logical makes the volume of a logical one.
+func logical(group string, g *lvm.Group, lv *lvm.Volume, on map[*lvm.PhysicalVolume]*Volume) *Volume {
+	v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", group, lv.Name), Kind: Logical, UUID: g.UUID + lv.UUID, Device: lv.Device, Size: lv.Size, Err: lv.Err, Problems: lv.Problems}
+	for _, pv := range lv.PhysicalVolumes {
+		v.Parents = append(v.Parents, on[pv])
+	}
+	if len(v.Parents) == 0 && len(g.PhysicalVolumes) > 0 {
+		v.Parents = []*Volume{on[g.PhysicalVolumes[0]]}
+	}
+	return v
 }

@@ -178,6 +178,10 @@ func (s *scanner) make(r *row, v *Volume, first int) int {
 	if v.Device == nil {
 		v.Device = block.Plain(strings.NewReader(""))
 	}
+	if v.Hidden {
+		s.hide(v)
+		return first
+	}
 	if old := s.names[v.Name]; old != nil && r.Gather && old.Kind == v.Kind && slices.Contains(s.tree.made[:first], old) {
 		if !errors.Is(old.Err, block.ErrMissing) {
 			block.Close(v.Device)
@@ -200,6 +204,21 @@ func (s *scanner) make(r *row, v *Volume, first int) int {
 	s.tree.made = append(s.tree.made, v)
 	s.add(v)
 	return first
+}
+
+// hide keeps a volume that is in no list. What a layer made when it had fewer
+// members gives way.
+func (s *scanner) hide(v *Volume) {
+	if s.names[v.Name] != nil || len(s.tree.hidden) == maxMade {
+		return
+	}
+	if s.tree.hidden == nil {
+		s.tree.hidden = map[string]*Volume{}
+	}
+	if p := v.parent(); p != nil {
+		v.DiskIndex = p.DiskIndex
+	}
+	s.tree.hidden[v.Name] = v
 }
 
 // drop takes a volume that was probed and has no children out of the tree.

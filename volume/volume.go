@@ -18,6 +18,7 @@ const (
 	Partition Kind = "partition" // a primary or logical partition
 	Extended  Kind = "extended"  // holds the logical partitions of an MBR
 	Logical   Kind = "lv"        // a logical volume of LVM
+	Array     Kind = "array"     // of RAID
 )
 
 // Options says how disks are scanned. The zero value, or nil, is safe.
@@ -62,6 +63,9 @@ type Volume struct {
 	// one and cannot be trusted, nothing of the partition is on the disk, a
 	// member or a key is missing (block.ErrMissing, block.ErrEncrypted).
 	Err error
+	// Hidden says that other volumes are made of it: a leg of a RAID, the data
+	// of a pool. It is in no list, is no leaf, and can be looked up by name.
+	Hidden bool
 
 	taken bool // by a layer, whatever came of it
 }
@@ -98,7 +102,7 @@ func (v *Volume) Status() Status {
 // Leaf reports whether the volume holds content of its own: it is not divided
 // further, and nothing is known to be wrong with it.
 func (v *Volume) Leaf() bool {
-	return v.Err == nil && v.Kind != Extended && !v.taken && len(v.Children) == 0
+	return v.Err == nil && v.Kind != Extended && !v.taken && !v.Hidden && len(v.Children) == 0
 }
 
 // parent returns the first parent, nil of a disk.
@@ -117,7 +121,8 @@ type Tree struct {
 	// Problems are the faults of layers above the disks: of volume groups.
 	Problems []error
 
-	made []*Volume // by layers, whose devices are to be closed
+	made   []*Volume // by layers, whose devices are to be closed
+	hidden map[string]*Volume
 }
 
 // Close closes what layers opened, the last first. The disks stay open. It may
@@ -146,7 +151,8 @@ func (t *Tree) Lookup(name string) (*Volume, bool) {
 			return v, true
 		}
 	}
-	return nil, false
+	v, ok := t.hidden[name]
+	return v, ok
 }
 
 // ByPartUUID returns the partitions whose UUID is id, in any case of letters:

@@ -1,11 +1,13 @@
 package lvm
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/raid"
 )
 
 // MaxVolumes bounds the volumes of a group.
@@ -23,38 +25,64 @@ type Group struct {
 	Sequence   int64 // of the metadata that counts
 	ExtentSize int64 // bytes
 	Volumes    []*Volume
+	// Hidden are the volumes that others are made of: legs of raids, pools
+	// and what those consist of.
+	Hidden []*Volume
 	// PhysicalVolumes are those that are there; Missing are the UUIDs of the
 	// others.
 	PhysicalVolumes []*PhysicalVolume
 	Missing         []string
 }
 
-// A Volume is a logical volume that a user sees.
+// A Volume is a logical volume.
 type Volume struct {
 	Name, UUID string
-	Size       int64 // bytes
+	Type       string // of its first segment as LVM names it: "striped", "raid5_ls", "thin"; "snapshot" for one of the old style
+	Size       int64  // bytes
 	// Device is its content, nil if Err says why it cannot be read.
 	Device block.Device
 	Err    error
+	// Problems say what is wrong with a volume that can be read all the same:
+	// that a leg is missing, or stale.
+	Problems []error
 	// PhysicalVolumes are those that it lies on and that are there, in the
 	// order of its content, each once.
 	PhysicalVolumes []*PhysicalVolume
+
+	arrays []*raid.Array
+}
+
+// on notes physical volumes that a volume lies on.
+func (v *Volume) on(pvs ...*PhysicalVolume) {
+	for _, pv := range pvs {
+		if !slices.Contains(v.PhysicalVolumes, pv) {
+			v.PhysicalVolumes = append(v.PhysicalVolumes, pv)
+		}
+	}
+}
+
+// Faults returns what was noticed of the legs of a volume while it was read.
+func (v *Volume) Faults() []error {
+	var out []error
+	for _, a := range v.arrays {
+		out = append(out, a.Faults()...)
+	}
+	return out
 }
 
 // Assemble puts physical volumes together. A group whose metadata cannot be
 // used is left out with a problem, as is every copy of the metadata that is
-// bad. Of two physical volumes with the same ID the first counts. Several groups
+// bad. Of two physical volumes with the same ID the one with the newer metadata
+// counts, or the first. Several groups
 // may have one name.
 func Assemble(pvs []*PhysicalVolume) (groups []*Group, problems []error) {
 	byID := map[string]*PhysicalVolume{}
 	newest := map[string]*parsed{} // by the UUID of the group
+	own := map[*PhysicalVolume]int64{}
 	var order []string
+	texts := map[[sha256.Size]byte]*parsed{} // the copies are mostly the same
 	for _, pv := range pvs {
-		if byID[pv.id] != nil {
-			problems = append(problems, block.Errorf(format, "physical volume", -1, block.ErrAmbiguous, "two have the ID %s, as copies do; the first counts", pv.UUID))
-			continue
-		}
-		byID[pv.id] = pv
+		var found []*parsed
 		for _, a := range pv.areas {
 			text, err := pv.text(a)
 			if err != nil {
@@ -64,11 +92,31 @@ func Assemble(pvs []*PhysicalVolume) (groups []*Group, problems []error) {
 			if text == nil {
 				continue
 			}
-			m, err := parseGroup(text)
-			if err != nil {
-				problems = append(problems, err)
+			sum := sha256.Sum256(text)
+			m := texts[sum]
+			if m == nil {
+				if m, err = parseGroup(text); err != nil {
+					problems = append(problems, err)
+					continue
+				}
+				texts[sum] = m
+			}
+			found = append(found, m)
+			own[pv] = max(own[pv], m.sequence)
+		}
+		if first := byID[pv.id]; first != nil {
+			kept, left := first, pv
+			if own[pv] > own[first] {
+				kept, left = pv, first
+			}
+			problems = append(problems, block.Errorf(format, "physical volume", -1, block.ErrAmbiguous, "%s and %s both have the ID %s, as copies do; %s counts, %s is left out",
+				first.label(), pv.label(), pv.UUID, kept.label(), left.label()))
+			if kept == first {
 				continue
 			}
+		}
+		byID[pv.id] = pv
+		for _, m := range found {
 			old := newest[m.uuid]
 			if old == nil {
 				order = append(order, m.uuid)
@@ -97,6 +145,7 @@ type parsed struct {
 // pvText is a physical volume as a text describes it.
 type pvText struct {
 	id           string // without dashes
+	device       string // where it was last, as the machine named it
 	start, count int64  // bytes; extents
 }
 
@@ -136,7 +185,7 @@ func parseGroup(text []byte) (*parsed, error) {
 		if start < 0 || start > 1<<52 || count < 0 || count > (1<<62)/m.extent || id == "" {
 			return nil, bad(what, "the physical volume %.40q has %d extents from sector %d on", p.name, count, start)
 		}
-		m.pvs[p.name] = pvText{id, start * sectorSize, count}
+		m.pvs[p.name] = pvText{id, p.values["device"].str, start * sectorSize, count}
 		m.ids = append(m.ids, id)
 	}
 	return m, nil
@@ -160,26 +209,7 @@ func (m *parsed) build(byID map[string]*PhysicalVolume) *Group {
 			g.Missing = append(g.Missing, dashed(id))
 		}
 	}
-	list := m.s.child("logical_volumes")
-	if list == nil {
-		return g
-	}
-	for _, s := range list.sections {
-		if !visible(s) {
-			continue
-		}
-		if len(g.Volumes) == MaxVolumes {
-			break
-		}
-		v := &Volume{Name: s.name, UUID: s.values["id"].str}
-		if !validName(s.name) {
-			v.Name = strings.ToValidUTF8(fmt.Sprintf("%.40q", s.name), "")
-			v.Err = bad("logical volume", "the name %.40q is not valid", s.name)
-		} else {
-			v.Err = m.volume(v, s, byID)
-		}
-		g.Volumes = append(g.Volumes, v)
-	}
+	newBuilder(m, byID).volumes(g)
 	return g
 }
 
@@ -192,87 +222,4 @@ func visible(s *section) bool {
 		}
 	}
 	return false
-}
-
-// volume puts the segments of a volume together.
-func (m *parsed) volume(v *Volume, s *section, byID map[string]*PhysicalVolume) error {
-	what := fmt.Sprintf("logical volume %s/%s", m.name, s.name)
-	n := s.values["segment_count"].num
-	if n < 1 || n > maxSegments {
-		return bad(what, "%d segments", n)
-	}
-	dev := &mapped{}
-	var firstErr error
-	for i := range n {
-		seg := s.child(fmt.Sprintf("segment%d", i+1))
-		if seg == nil {
-			return bad(what, "segment %d is missing", i+1)
-		}
-		start, count := seg.values["start_extent"].num, seg.values["extent_count"].num
-		if start*m.extent != dev.size || start < 0 || count < 1 || count > (1<<62)/m.extent || dev.size > 1<<62-count*m.extent {
-			return bad(what, "segment %d has %d extents from %d on", i+1, count, start)
-		}
-		piece := piece{off: dev.size, size: count * m.extent}
-		err := m.segment(&piece, s, seg, count, byID, what)
-		if err != nil && firstErr == nil {
-			firstErr = err
-		}
-		for _, st := range piece.stripes {
-			if !slices.Contains(v.PhysicalVolumes, st.pv) {
-				v.PhysicalVolumes = append(v.PhysicalVolumes, st.pv)
-			}
-		}
-		dev.pieces = append(dev.pieces, piece)
-		dev.size += piece.size
-	}
-	v.Size = dev.size
-	if firstErr == nil {
-		v.Device = dev
-	}
-	return firstErr
-}
-
-// segment finds the stripes of one segment; a linear one has one stripe.
-func (m *parsed) segment(p *piece, of, seg *section, count int64, byID map[string]*PhysicalVolume, what string) error {
-	if t := seg.values["type"].str; t != "striped" {
-		return block.Errorf(format, what, -1, block.ErrUnsupported, "segments of the type %.40q", t)
-	}
-	n := seg.values["stripe_count"].num
-	list := seg.values["stripes"].list
-	if n < 1 || n > maxStripes || int64(len(list)) != 2*n || count%n != 0 {
-		return bad(what, "%d stripes in a list of %d, over %d extents", n, len(list), count)
-	}
-	p.stripe = p.size
-	if n > 1 {
-		sectors := seg.values["stripe_size"].num
-		if sectors < 1 || sectors > m.extent/sectorSize || m.extent%(sectors*sectorSize) != 0 {
-			return bad(what, "stripes of %d sectors", sectors)
-		}
-		p.stripe = sectors * sectorSize
-	}
-	var missing error
-	for i := range n {
-		name, first := list[2*i].str, list[2*i+1].num
-		t, ok := m.pvs[name]
-		if lv := m.s.child("logical_volumes").child(name); !ok && lv != nil && lv != of {
-			return block.Errorf(format, what, -1, block.ErrUnsupported, "it lies on the logical volume %.40q (pvmove, mirror or pool)", name)
-		}
-		if !ok {
-			return bad(what, "stripe %d lies on %.40q, which is no physical volume", i, name)
-		}
-		if first < 0 || first > t.count || count/n > t.count-first {
-			return bad(what, "stripe %d has %d extents from %d on, %.40q has %d", i, count/n, first, name, t.count)
-		}
-		pv := byID[t.id]
-		if pv == nil {
-			missing = block.Errorf(format, what, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", dashed(t.id))
-			continue
-		}
-		off := t.start + first*m.extent
-		if end := off + count/n*m.extent; off < t.start || end < off || end > pv.Device.Size() {
-			return block.Errorf(format, what, -1, block.ErrTruncated, "it ends at %d of the physical volume %s, which has %d bytes", end, pv.UUID, pv.Device.Size())
-		}
-		p.stripes = append(p.stripes, stripe{pv, off})
-	}
-	return missing
 }

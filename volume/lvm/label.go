@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 
 	"github.com/guestkit/guestkit/block"
@@ -54,6 +55,8 @@ type PhysicalVolume struct {
 	UUID   string // as LVM prints it
 	Size   int64  // bytes, as the label says
 	Device block.Device
+	// Name is what the caller calls it, for what is said of it; it may be "".
+	Name string
 
 	id    string // without dashes
 	areas []area // of metadata
@@ -126,6 +129,14 @@ func readPV(r block.Device, s []byte, off int, at int64) (*PhysicalVolume, error
 		}
 	}
 	return pv, nil
+}
+
+// label is what a problem calls a physical volume.
+func (pv *PhysicalVolume) label() string {
+	if pv.Name != "" {
+		return pv.Name
+	}
+	return "a device of " + fmt.Sprint(pv.Device.Size()) + " bytes"
 }
 
 // dashed puts the dashes into an ID: 6-4-4-4-4-4-6.
