@@ -32,14 +32,71 @@ func (a *app) documentBeside(stream bool, v any) error {
 func (a *app) line(v any) error { return a.encode(v, "") }
 
 func (a *app) encode(v any, indent string) error {
+	b, err := marshal(v, "", indent)
+	if err != nil {
+		return err
+	}
+	_, err = a.raw.Write(b)
+	return err
+}
+
+// marshal makes the JSON of v, safe for a terminal.
+func marshal(v any, prefix, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
+	enc.SetIndent(prefix, indent)
 	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return terminal.EscapeJSON(b.Bytes()), nil
+}
+
+// A listWriter prints a document whose last part is a list, an element at a
+// time: the list may be longer than memory is.
+type listWriter struct {
+	a      *app
+	tail   []byte
+	prefix string // of the lines of an element
+	any    bool
+}
+
+// list begins a document, which holds one empty list as its last value.
+func (a *app) list(doc any) (*listWriter, error) {
+	b, err := marshal(doc, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	i := bytes.LastIndex(b, []byte("[]")) + 1
+	l := &listWriter{a: a, tail: b[i:], prefix: "  "}
+	if i > 1 {
+		l.prefix = "    "
+	}
+	_, err = a.raw.Write(b[:i])
+	return l, err
+}
+
+// add prints an element.
+func (l *listWriter) add(v any) error {
+	b, err := marshal(v, l.prefix, "  ")
+	if err != nil {
 		return err
 	}
-	_, err := a.raw.Write(terminal.EscapeJSON(b.Bytes()))
+	if l.any {
+		l.a.raw.WriteByte(',')
+	}
+	l.any = true
+	l.a.raw.WriteString("\n" + l.prefix)
+	_, err = l.a.raw.Write(bytes.TrimSuffix(b, []byte("\n")))
+	return err
+}
+
+// end ends the document. Without it the document is no whole one.
+func (l *listWriter) end() error {
+	if l.any {
+		l.a.raw.WriteString("\n" + l.prefix[2:])
+	}
+	_, err := l.a.raw.Write(l.tail)
 	return err
 }
 

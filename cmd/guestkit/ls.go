@@ -172,7 +172,7 @@ func (l *ls) show(nodes []node) error {
 		return nil
 	}
 	l.printed = true
-	t := &terminal.Table{Gap: 1, Right: "-r--r"}
+	t := &terminal.Table{Gap: 1, Wide: true, Right: "-r--r"}
 	for _, n := range nodes {
 		if n.err != nil {
 			l.fail(guestError(n.path, n.err))

@@ -70,15 +70,24 @@ chain they come from (depth), and where they lie in its file.`,
 
 func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 	doc := mapDoc{Schema: schema("map"), Path: img.Info().Name, Size: img.Size(), Extents: []extentDoc{}}
-	asJSON := a.json || qemu
+	var list *listWriter
+	var err error
+	switch {
+	case qemu:
+		list, err = a.list(doc.Extents)
+	case a.json:
+		list, err = a.list(doc)
+	}
+	if err != nil {
+		return err
+	}
 	var last extentDoc
-	flush := func() {
+	flush := func() error {
 		if last.Length == 0 {
-			return
+			return nil
 		}
-		if asJSON {
-			doc.Extents = append(doc.Extents, last)
-			return
+		if list != nil {
+			return list.add(last)
 		}
 		what := "data"
 		switch {
@@ -94,8 +103,12 @@ func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 		} else {
 			a.out.Printf("%#14x  %#14x  depth %d  %s\n", last.Start, last.Length, last.Depth, what)
 		}
+		return a.out.Err()
 	}
 	for e, err := range block.Extents(img, off, n) {
+		if err == nil {
+			err = a.ctx.Err()
+		}
 		if err != nil {
 			return err
 		}
@@ -108,17 +121,15 @@ func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 			last.Length += d.Length
 			continue
 		}
-		flush()
+		if err := flush(); err != nil {
+			return err
+		}
 		last = d
 	}
-	flush()
-	switch {
-	case qemu:
-		return a.document(doc.Extents)
-	case a.json:
-		return a.document(doc)
+	if err := flush(); err != nil || list == nil {
+		return err
 	}
-	return nil
+	return list.end()
 }
 
 // joins reports whether b carries on where a ends.

@@ -39,8 +39,12 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 	return img, nil
 }
 
-// noteFiles says with --verbose what was opened besides the file of an image.
+// noteFiles says with --verbose what was opened besides the file of an image,
+// and warns of those that are being written to.
 func (a *app) noteFiles(i *format.Info) {
+	for _, below := range i.Chain {
+		a.warnInUse(below.Name)
+	}
 	for _, name := range i.Files {
 		a.note("opened %s, which holds a part of the disk", name)
 	}

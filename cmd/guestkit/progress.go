@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -16,8 +17,11 @@ import (
 type progress struct {
 	a     *app
 	json  bool
-	last  time.Time
 	shown bool
+	last  struct {
+		at    time.Time
+		width int // of the line
+	}
 }
 
 // newProgress makes what the flag asks for; nil shows nothing.
@@ -48,10 +52,10 @@ func (p *progress) callback() func(convert.Progress) {
 }
 
 func (p *progress) update(x convert.Progress) {
-	if time.Since(p.last) < 100*time.Millisecond && x.Done != x.Total {
+	if time.Since(p.last.at) < 100*time.Millisecond && x.Done != x.Total {
 		return
 	}
-	p.last = time.Now()
+	p.last.at = time.Now()
 	elapsed := time.Since(p.a.start)
 	if p.json {
 		line, err := json.Marshal(map[string]any{"transferred": x.Done, "total": x.Total, "elapsed": elapsed.Seconds()})
@@ -60,24 +64,58 @@ func (p *progress) update(x convert.Progress) {
 		}
 		return
 	}
-	rate := float64(x.Done) / elapsed.Seconds()
 	p.shown = true
+	width := p.width()
+	line := progressLine(x, elapsed, width-1)
+	p.a.err.Printf("\r%s%s", line, strings.Repeat(" ", max(0, min(p.last.width, width-1)-terminal.Width(line))))
+	p.last.width = terminal.Width(line)
+}
+
+// progressLine is the line of the bar, in at most width columns: what there is
+// no room for is left out, the bar first.
+func progressLine(x convert.Progress, elapsed time.Duration, width int) string {
+	rate := float64(x.Done) / max(elapsed.Seconds(), 1e-3)
+	speed := terminal.Size(int64(rate)) + "/s"
+	var parts []string // the most important ones first
+	bar := 0
 	if x.Total < x.Done { // a stream tells its size at the end
-		p.a.err.Printf("\r%s  %s/s   ", terminal.Size(x.Done), terminal.Size(int64(rate)))
-		return
+		parts = []string{terminal.Size(x.Done), speed}
+	} else {
+		part := 1.0
+		if x.Total > 0 {
+			part = float64(x.Done) / float64(x.Total)
+		}
+		left := "—"
+		if rate > 0 {
+			left = time.Duration(float64(x.Total-x.Done) / rate * float64(time.Second)).Round(time.Second).String()
+		}
+		parts = []string{fmt.Sprintf("%3d%%", int(part*100)), terminal.Size(x.Done) + " of " + terminal.Size(x.Total), speed, left + " left"}
+		bar = int(part * 1000)
 	}
-	part := 1.0
-	if x.Total > 0 {
-		part = float64(x.Done) / float64(x.Total)
+	line := ""
+	for i, s := range parts {
+		if i > 0 {
+			s = "  " + s
+		}
+		if terminal.Width(line+s) > width {
+			break
+		}
+		line += s
 	}
-	const bar = 30
-	full := int(part * bar)
-	line := strings.Repeat("█", full) + strings.Repeat("░", bar-full)
-	left := "—"
-	if rate > 0 {
-		left = time.Duration(float64(x.Total-x.Done) / rate * float64(time.Second)).Round(time.Second).String()
+	room := min(30, width-terminal.Width(line)-1)
+	if x.Total < x.Done || room < 8 {
+		return line
 	}
-	p.a.err.Printf("\r%s %3d%%  %s of %s  %s/s  %s left   ", line, int(part*100), terminal.Size(x.Done), terminal.Size(x.Total), terminal.Size(int64(rate)), left)
+	full := bar * room / 1000
+	return strings.Repeat("█", full) + strings.Repeat("░", room-full) + " " + line
+}
+
+// width is that of the terminal now, which may have been resized.
+func (p *progress) width() int {
+	if n := columns(os.Stderr); n > 0 {
+		return n
+	}
+	return 80
 }
 
 // end leaves the line of the bar.

@@ -56,8 +56,12 @@ func newApp(s streams) *app {
 	raw := bufio.NewWriterSize(s.out, 64<<10)
 	outColor, outTerminal := colors(s.out)
 	errColor, _ := colors(s.err)
-	return &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal,
+	a := &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal,
 		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
+	if f, ok := s.out.(*os.File); ok && outTerminal {
+		a.out.SetWidth(func() int { return columns(f) })
+	}
+	return a
 }
 
 // run is the whole program: it returns the exit code. A signal ends it.
@@ -199,7 +203,7 @@ root, without mounting them, and without changing a byte of the source.`,
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
-			help(cmd, cmd.ErrOrStderr())
+			help(cmd, cmd.ErrOrStderr(), mostHelp)
 			return exit(exitUsage)
 		},
 	}
@@ -226,7 +230,7 @@ root, without mounting them, and without changing a byte of the source.`,
 	)
 	root.SetOut(a.raw)
 	root.SetErr(s.err)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout()) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout(), a.helpWidth()) })
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	return root
 }

@@ -172,15 +172,20 @@ func (a *app) usable(path string) error {
 	if err := plainFile(path); err != nil {
 		return err
 	}
+	a.warnInUse(path)
+	return nil
+}
+
+// warnInUse tells of a file that another program has open for writing.
+func (a *app) warnInUse(path string) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil // the format's own opening tells
+		return // the format's own opening tells
 	}
 	defer f.Close()
 	if convert.InUse(f) {
-		a.warn([]error{pathError(path, errors.New("another program, such as QEMU, has it open for writing; what is read may be inconsistent"))})
+		a.warn([]error{pathError(path, errors.New("a running QEMU has it open for writing; what is read may be inconsistent"))})
 	}
-	return nil
 }
 
 // note says something with --verbose.

@@ -29,6 +29,9 @@ func (a *app) lookAt(name, path, stated string) ([]*target.Finding, error) {
 
 // checkTarget is check --target.
 func (a *app) checkTarget(name, path, stated string) error {
+	if err := a.usable(path); err != nil {
+		return &exitError{code: checkUnfinished, err: err}
+	}
 	broken, err := a.lookAt(name, path, stated)
 	if err != nil {
 		if errors.Is(err, block.ErrOption) {

@@ -19,8 +19,19 @@ func args(low, high int, want string) cobra.PositionalArgs {
 	}
 }
 
+// mostHelp is how wide help is at most.
+const mostHelp = 98
+
+// helpWidth is how wide help is on standard output.
+func (a *app) helpWidth() int {
+	if n := a.out.Width(); n >= 60 {
+		return min(n, mostHelp)
+	}
+	return mostHelp
+}
+
 // help prints what there is to know of a command.
-func help(cmd *cobra.Command, w io.Writer) {
+func help(cmd *cobra.Command, w io.Writer, width int) {
 	say := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	long := cmd.Long
 	if long == "" {
@@ -45,7 +56,7 @@ func help(cmd *cobra.Command, w io.Writer) {
 	}
 	flags := func(title string, set *pflag.FlagSet) {
 		if set.HasAvailableFlags() {
-			say("\n%s:\n%s", title, set.FlagUsages())
+			say("\n%s:\n%s", title, set.FlagUsagesWrapped(width))
 		}
 	}
 	flags("Flags", cmd.LocalNonPersistentFlags())

@@ -7,6 +7,8 @@ package terminal
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -16,7 +18,7 @@ const vfsEscape = 0xEF00
 
 // Escape returns s on one line and safe to print. Bytes that are no UTF-8 and
 // ASCII control characters become \xNN, other controls and the characters that
-// reorder text become \uNNNN; all else stays. It is for people: a backslash
+// reorder text or are invisible become \uNNNN or \UNNNNNNNN; all else stays. It is for people: a backslash
 // stays as it is, so what was escaped cannot be told for sure from what only
 // looks so.
 func Escape(s string) string {
@@ -42,6 +44,8 @@ func Escape(s string) string {
 			fmt.Fprintf(&b, `\x%02x`, r)
 		case r >= vfsEscape && r <= vfsEscape+0xFF:
 			fmt.Fprintf(&b, `\x%02x`, r-vfsEscape)
+		case r > 0xFFFF:
+			fmt.Fprintf(&b, `\U%08x`, r)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
@@ -62,12 +66,23 @@ func dangerous(r rune) bool {
 	switch {
 	case r < 0x20, r >= 0x7F && r <= 0x9F:
 		return true
-	case r == 0x61C, r == 0x200E, r == 0x200F, r >= 0x2028 && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
-		return true
-	case r == 0xFEFF, r >= vfsEscape && r <= vfsEscape+0xFF:
+	case r == 0x61C, r == 0x2028, r == 0x2029, r >= vfsEscape && r <= vfsEscape+0xFF:
 		return true
 	}
-	return false
+	return r >= 0xAD && unicode.Is(invisible, r)
+}
+
+// invisible are the characters that Unicode lets fonts show as nothing
+// (Default_Ignorable_Code_Point, DerivedCoreProperties.txt), those that reorder
+// text among them: two names that differ in them alone look the same.
+var invisible = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x00AD, 0x00AD, 1}, {0x034F, 0x034F, 1}, {0x061C, 0x061C, 1}, {0x115F, 0x1160, 1}, {0x17B4, 0x17B5, 1}, {0x180B, 0x180F, 1},
+		{0x200B, 0x200F, 1}, {0x202A, 0x202E, 1}, {0x2060, 0x206F, 1}, {0x3164, 0x3164, 1}, {0xFE00, 0xFE0F, 1}, {0xFEFF, 0xFEFF, 1},
+		{0xFFA0, 0xFFA0, 1}, {0xFFF0, 0xFFFB, 1},
+	},
+	R32:         []unicode.Range32{{0x1BCA0, 0x1BCA3, 1}, {0x1D173, 0x1D17A, 1}, {0xE0000, 0xE0FFF, 1}},
+	LatinOffset: 1,
 }
 
 // EscapeJSON takes a JSON text and writes the characters that a terminal would
@@ -77,7 +92,9 @@ func EscapeJSON(b []byte) []byte {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
 		if r >= 0x7F && dangerous(r) && !(r >= vfsEscape && r <= vfsEscape+0xFF) {
-			out = fmt.Appendf(out, `\u%04x`, r)
+			for _, u := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, `\u%04x`, u)
+			}
 		} else {
 			out = append(out, b[:n]...)
 		}

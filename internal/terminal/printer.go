@@ -10,11 +10,24 @@ import (
 type Printer struct {
 	w     io.Writer
 	color bool
+	width func() int // nil if it is not known
 	err   error
 }
 
 // NewPrinter makes a Printer; color says whether styles have an effect.
 func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color: color} }
+
+// SetWidth tells how many columns the terminal has; it is asked for each table,
+// since a terminal may be resized.
+func (p *Printer) SetWidth(width func() int) { p.width = width }
+
+// Width is how many columns the terminal has, 0 if nobody knows.
+func (p *Printer) Width() int {
+	if p.width == nil {
+		return 0
+	}
+	return p.width()
+}
 
 // Err returns the first error of writing.
 func (p *Printer) Err() error { return p.err }

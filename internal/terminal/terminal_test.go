@@ -5,25 +5,28 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
 func TestEscape(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                                 "",
-		"/etc/os-release":                  "/etc/os-release",
-		"Größe 日本 ✓":                       "Größe 日本 ✓",
-		"a\x1b[31mred":                     `a\x1b[31mred`,
-		"two\nlines\tand\r":                `two\x0alines\x09and\x0d`,
-		"del\x7f":                          `del\x7f`,
-		"c1 \u009b31m":                     `c1 \u009b31m`,
-		"exe\u202egpj":                     `exe\u202egpj`,
-		"\u200e\u200f\u2066\u2069":         `\u200e\u200f\u2066\u2069`,
-		"latin1 \xe9":                      `latin1 \xe9`,
-		"\xff\xfe":                         `\xff\xfe`,
-		"kept \uFFFD":                      "kept \uFFFD",
-		"vfs " + string(rune(0xEF00+0xe9)): `vfs \xe9`,
-		`C:\Windows`:                       `C:\Windows`,
+		"":                                  "",
+		"/etc/os-release":                   "/etc/os-release",
+		"Größe 日本 ✓":                        "Größe 日本 ✓",
+		"a\x1b[31mred":                      `a\x1b[31mred`,
+		"two\nlines\tand\r":                 `two\x0alines\x09and\x0d`,
+		"del\x7f":                           `del\x7f`,
+		"c1 \u009b31m":                      `c1 \u009b31m`,
+		"exe\u202egpj":                      `exe\u202egpj`,
+		"\u200e\u200f\u2066\u2069":          `\u200e\u200f\u2066\u2069`,
+		"zero\u200bwidth\u00ad\u180e\u115f": `zero\u200bwidth\u00ad\u180e\u115f`,
+		"tag\U000e0041":                     `tag\U000e0041`,
+		"latin1 \xe9":                       `latin1 \xe9`,
+		"\xff\xfe":                          `\xff\xfe`,
+		"kept \uFFFD":                       "kept \uFFFD",
+		"vfs " + string(rune(0xEF00+0xe9)):  `vfs \xe9`,
+		`C:\Windows`:                        `C:\Windows`,
 	} {
 		if got := Escape(in); got != want {
 			t.Errorf("Escape(%q) = %q, want %q", in, got, want)
@@ -148,5 +151,21 @@ func TestTextWriter(t *testing.T) {
 		if b.String() != want {
 			t.Errorf("in steps of %d: %q, want %q", step, b.String(), want)
 		}
+	}
+}
+
+// TestEscapeInvisible holds the table to what Unicode says of these characters.
+func TestEscapeInvisible(t *testing.T) {
+	for r := rune(0x80); r < 0xE1000; r++ {
+		ignorable := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) || unicode.Is(unicode.Variation_Selector, r)
+		// Marks of Egyptian hieroglyphs are format characters that are shown.
+		if ignorable && !(r >= 0x13430 && r <= 0x1345F) && Escape(string(r)) == string(r) {
+			t.Errorf("%U is not escaped", r)
+		}
+	}
+	b := EscapeJSON([]byte("\"a\U000e0041\u200b\""))
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil || s != "a\U000e0041\u200b" || strings.ContainsFunc(string(b), func(r rune) bool { return r > 0x7F }) {
+		t.Errorf("%s: %q, %v", b, s, err)
 	}
 }
