@@ -23,6 +23,13 @@ type Options struct {
 	Unlock block.Unlock
 }
 
+// What a guest holds, by the names under which it is looked for here.
+type (
+	Report = inspect.Report
+	System = inspect.System
+	Volume = inspect.Volume
+)
+
 // inspect are the options of an inspection.
 func (o *Options) inspect() *inspect.Options {
 	var io inspect.Options

@@ -13,6 +13,7 @@ import (
 type info struct {
 	name string
 	st   *Stat
+	dev  uint64 // of the filesystem in its tree
 }
 
 func (i info) Name() string       { return i.name }
@@ -20,7 +21,24 @@ func (i info) Size() int64        { return i.st.Size }
 func (i info) Mode() fs.FileMode  { return i.st.Mode }
 func (i info) ModTime() time.Time { return i.st.Mtime }
 func (i info) IsDir() bool        { return i.st.Mode.IsDir() }
-func (i info) Sys() any           { return i.st }
+func (i info) Sys() any           { return i.GuestStat() }
+
+// GuestStat is what StatOf asks for. The driver's Stat is shared.
+func (i info) GuestStat() *Stat {
+	st := *i.st
+	st.Dev |= i.dev << 32
+	return &st
+}
+
+// StatOf returns all that a guest's filesystem says of a file. ok is false for a
+// FileInfo that is not from one.
+func StatOf(fi fs.FileInfo) (st *Stat, ok bool) {
+	if g, ok := fi.(interface{ GuestStat() *Stat }); ok {
+		return g.GuestStat(), true
+	}
+	st, ok = fi.Sys().(*Stat)
+	return st, ok
+}
 
 // entry implements fs.DirEntry. Its inode is read when it is asked for.
 type entry struct {
@@ -28,6 +46,7 @@ type entry struct {
 	name string
 	e    Entry
 	over Inode // what is mounted here
+	dev  uint64
 }
 
 func (e *entry) Name() string { return e.name }
@@ -56,7 +75,7 @@ func (e *entry) Info() (fs.FileInfo, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "lstat", Path: e.name, Err: err}
 	}
-	return info{e.name, n.Stat()}, nil
+	return info{e.name, n.Stat(), e.dev}, nil
 }
 
 // RawName returns the name of a directory entry as the bytes that the guest

@@ -51,6 +51,15 @@ func Join(mounts []Mount) (FS, error) {
 		return nil, errForeign
 	}
 	t := &tree{root: base.root, drivers: slices.Clone(base.drivers), shown: slices.Clone(base.all()), mounts: map[string]Inode{}, drives: map[string]Inode{}}
+	t.devs = map[string]uint64{}
+	numbers := map[*owned]uint64{base.all()[0]: 1}
+	number := func(at string, over *tree) { // places of one filesystem have one
+		o := over.all()[0]
+		if numbers[o] == 0 {
+			numbers[o] = uint64(len(numbers) + 1)
+		}
+		t.devs[at] = numbers[o]
+	}
 	joined := map[*tree]bool{base: true}
 	add := func(over *tree) { // one that has several places has its problems once
 		if !joined[over] {
@@ -68,6 +77,7 @@ func Join(mounts []Mount) (FS, error) {
 		}
 		if m.Drive {
 			t.drives[driveName(m.Path)] = over.root
+			number(driveName(m.Path), over)
 			add(over)
 			continue
 		}
@@ -81,6 +91,7 @@ func Join(mounts []Mount) (FS, error) {
 		}
 		add(over)
 		t.mounts[place.name()] = over.root
+		number(place.name(), over)
 	}
 	return t, nil
 }
@@ -98,10 +109,11 @@ type tree struct {
 	mounts   map[string]Inode // trail.name to what lies over it
 	drives   map[string]Inode // driveName to the root of one
 	drivers  []Driver
-	problems []error     // met while joining
-	own      *owned      // what Close closes, nil in a view
-	shown    []*owned    // what a view must have open
-	closed   atomic.Bool // of a view
+	devs     map[string]uint64 // by where it is mounted; the root has 1 unless it says another
+	problems []error           // met while joining
+	own      *owned            // what Close closes, nil in a view
+	shown    []*owned          // what a view must have open
+	closed   atomic.Bool       // of a view
 }
 
 // An owned is a driver as long as it is open.
@@ -132,6 +144,14 @@ func (t *tree) Close() error {
 	}
 	t.closed.Store(true)
 	return nil
+}
+
+// devOf returns the number of the filesystem that is mounted at a place.
+func (t *tree) devOf(at string) uint64 {
+	if n := t.devs[at]; n != 0 {
+		return n
+	}
+	return 1
 }
 
 // ended reports whether the tree, or something that it shows, is closed.
@@ -303,11 +323,11 @@ func (t *tree) Stat(name string) (fs.FileInfo, error)  { return t.stat("stat", n
 func (t *tree) Lstat(name string) (fs.FileInfo, error) { return t.stat("lstat", name, false) }
 
 func (t *tree) stat(op, name string, follow bool) (fs.FileInfo, error) {
-	n, err := t.inode(op, name, follow)
+	w, err := t.resolve(op, name, follow)
 	if err != nil {
 		return nil, err
 	}
-	return info{path.Base(name), n.Stat()}, nil
+	return info{path.Base(name), w.at().Stat(), t.devOf(t.mountOf(w))}, nil
 }
 
 func (t *tree) ReadLink(name string) (string, error) {
@@ -359,15 +379,19 @@ func (t *tree) list(w *trail, name string) ([]fs.DirEntry, error) {
 	}
 	es, err := dir.ReadDir()
 	ents := make([]entry, len(es))
+	dev := t.devOf(t.mountOf(w))
 	out := make([]fs.DirEntry, len(es))
 	prefix := w.name()
 	if prefix != "" {
 		prefix += "/"
 	}
 	for i, e := range es {
-		ents[i] = entry{dir: dir, name: Escape(e.Name), e: e}
+		ents[i] = entry{dir: dir, name: Escape(e.Name), e: e, dev: dev}
 		if len(t.mounts) > 0 {
-			ents[i].over = t.mounts[prefix+ents[i].name]
+			at := prefix + ents[i].name
+			if over := t.mounts[at]; over != nil {
+				ents[i].over, ents[i].dev = over, t.devOf(at)
+			}
 		}
 	}
 	slices.SortFunc(ents, func(a, b entry) int { return strings.Compare(a.name, b.name) })
@@ -386,7 +410,7 @@ func (t *tree) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	n := w.at()
-	fi := info{path.Base(name), n.Stat()}
+	fi := info{path.Base(name), n.Stat(), t.devOf(t.mountOf(w))}
 	switch mode := fi.Mode(); {
 	case mode.IsDir():
 		return &dirFile{info: fi, path: name, list: func() ([]fs.DirEntry, error) { return t.list(w, name) }}, nil

@@ -14,6 +14,7 @@ import (
 // again. A walk by nodes takes time in proportion to the names that it meets,
 // however deep they lie. Nodes are immutable and safe for concurrent use.
 type Node struct {
+	t      *tree
 	ino    Inode
 	fsys   string // where the filesystem that it lies in is mounted
 	parent *Node  // nil for what Find returned
@@ -40,7 +41,7 @@ func Find(fsys FS, name string, follow bool) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{ino: w.at(), fsys: t.mountOf(w), start: name}
+	n := &Node{t: t, ino: w.at(), fsys: t.mountOf(w), start: name}
 	if len(w.names) > 0 {
 		n.name = w.names[len(w.names)-1]
 	}
@@ -132,7 +133,7 @@ func (n *Node) Parent() *Node { return n.parent }
 func (n *Node) Stat() *Stat { return n.ino.Stat() }
 
 // Info returns the metadata as io/fs has it.
-func (n *Node) Info() fs.FileInfo { return info{Escape(n.name), n.ino.Stat()} }
+func (n *Node) Info() fs.FileInfo { return info{Escape(n.name), n.ino.Stat(), n.t.devOf(n.fsys)} }
 
 // Mounted reports whether the node is the root of another filesystem than the
 // directory that it was found in.
@@ -153,13 +154,13 @@ func (n *Node) Open() (*File, error) {
 	case st.Mode.IsDir():
 		return nil, n.fail("open", errIsDir)
 	case !st.Mode.IsRegular():
-		return &File{info: info{Escape(n.name), st}, path: n.Path(), d: block.Plain(strings.NewReader(""))}, nil
+		return &File{info: info{Escape(n.name), st, n.t.devOf(n.fsys)}, path: n.Path(), d: block.Plain(strings.NewReader(""))}, nil
 	}
 	d, err := n.ino.Content()
 	if err != nil {
 		return nil, n.fail("open", err)
 	}
-	return &File{info: info{Escape(n.name), st}, path: n.Path(), d: d}, nil
+	return &File{info: info{Escape(n.name), st, n.t.devOf(n.fsys)}, path: n.Path(), d: d}, nil
 }
 
 // ReadLink returns the target of a symbolic link as the bytes that the guest
@@ -203,7 +204,7 @@ func (c Child) Type() fs.FileMode {
 // Node reads the inode.
 func (c Child) Node() (*Node, error) {
 	d := c.dir
-	n := &Node{fsys: d.fsys, parent: d, name: c.e.Name, start: d.start, depth: d.depth + 1}
+	n := &Node{t: d.t, fsys: d.fsys, parent: d, name: c.e.Name, start: d.start, depth: d.depth + 1}
 	if len(d.mounts) > 0 {
 		name := Escape(c.e.Name)
 		n.mounts = below(d.mounts, name)

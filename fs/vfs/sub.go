@@ -22,6 +22,7 @@ func Sub(fsys FS, dir string) (FS, error) {
 		return nil, &fs.PathError{Op: "sub", Path: dir, Err: errNotDir}
 	}
 	sub := &tree{root: w.at(), drivers: slices.Clone(t.drivers), shown: slices.Clone(t.all()), problems: slices.Clone(t.problems), mounts: map[string]Inode{}}
+	sub.devs = map[string]uint64{"": t.devOf(t.mountOf(w))}
 	prefix := ""
 	if name := w.name(); name != "" {
 		prefix = name + "/"
@@ -29,6 +30,7 @@ func Sub(fsys FS, dir string) (FS, error) {
 	for at, n := range t.mounts {
 		if below, ok := strings.CutPrefix(at, prefix); ok && below != "" {
 			sub.mounts[below] = n
+			sub.devs[below] = t.devOf(at)
 		}
 	}
 	return sub, nil

@@ -54,6 +54,11 @@ type Info struct {
 // Stat is what [fs.FileInfo.Sys] returns, as a *Stat. A time that the
 // filesystem does not keep is the zero Time.
 type Stat struct {
+	// Dev tells filesystems of a tree apart that have the same inode numbers,
+	// subvolumes included: the driver's number of one, 0 in what has none, and
+	// above 32 bits the number of the filesystem, from 1, which what StatOf
+	// returns has.
+	Dev                        uint64
 	Ino                        uint64
 	Nlink                      uint64
 	Mode                       fs.FileMode // type and permission bits
