@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/btrfs"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/ntfs"
@@ -24,6 +25,9 @@ type Driver struct {
 
 // drivers are all that this package can open.
 var drivers = [...]Driver{
+	{[]string{"btrfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return btrfs.Open(append([]block.Reader{r}, o.Devices...), &btrfs.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
+	}},
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
 	}},

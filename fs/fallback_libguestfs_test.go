@@ -135,7 +135,7 @@ func TestFallback(t *testing.T) {
 	if err := fstest.TestFS(sub, "-er"); err != nil {
 		t.Error(err)
 	}
-	if _, err := fs.Open(bytes.NewReader(make([]byte, 1<<20)), &fs.Options{Type: "btrfs"}); !errors.Is(err, block.ErrFormat) {
+	if _, err := fs.Open(bytes.NewReader(make([]byte, 1<<20)), &fs.Options{Type: "erofs"}); !errors.Is(err, block.ErrFormat) {
 		t.Errorf("no filesystem: %v", err)
 	}
 	if _, err := fs.OpenBorrowed("squashfs", testimg.File(t, image), &fs.Options{NoProcesses: true}); !errors.Is(err, block.ErrUnsupported) {
@@ -177,17 +177,6 @@ func TestFallbackKinds(t *testing.T) {
 		return path
 	}
 	source := testimg.TreeOptions{NoAtime: true, NoCtime: true, NoDirSize: true, NoNlink: true, TimeWithin: time.Second}
-	t.Run("btrfs", func(t *testing.T) {
-		image := blank(t, "btrfs", 256<<20)
-		peers.Run(t, "mkfs.btrfs", "-q", "-L", "b", image)
-		mnt := peers.Mount(t, image, "btrfs")
-		peers.Run(t, "btrfs", "subvolume", "create", mnt+"/sub")
-		peers.Run(t, "cp", "-a", src+"/.", mnt+"/sub")
-		peers.Run(t, "btrfs", "subvolume", "set-default", mnt+"/sub")
-		peers.Unmount(t, mnt)
-		fsys := opened(t, image, "btrfs")
-		compare(t, fsys, peers.Mount(t, image, "btrfs", "ro", "subvolid=5"), testimg.TreeOptions{NoAtime: true})
-	})
 	t.Run("erofs", func(t *testing.T) {
 		image := filepath.Join(dir, "erofs")
 		peers.Run(t, "mkfs.erofs", image, src)

@@ -16,12 +16,12 @@ import (
 // build that has it do so.
 func TestBorrowedFilesystem(t *testing.T) {
 	b := make([]byte, 128<<10)
-	copy(b[64<<10+0x40:], "_BHRfS_M")
+	copy(b[1024:], "\xe2\xe1\xf5\xe0")
 	f, err := fs.Probe(bytes.NewReader(b))
-	if err != nil || f.Type != "btrfs" || f.Supported || !strings.Contains(f.Reason, "tag libguestfs") {
+	if err != nil || f.Type != "erofs" || f.Supported || !strings.Contains(f.Reason, "tag libguestfs") {
 		t.Errorf("%+v, %v", f, err)
 	}
-	for _, o := range []*fs.Options{nil, {Type: "btrfs"}} {
+	for _, o := range []*fs.Options{nil, {Type: "erofs"}} {
 		if _, err := fs.Open(bytes.NewReader(b), o); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "tag libguestfs") {
 			t.Errorf("%v", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -494,16 +495,48 @@ func (rep *Report) merge(m *Mount, taken map[string]*Mount) (vfs.FS, string) {
 	case v.fsys == nil:
 		return nil, fmt.Sprintf("the volume is %s: %s", v.Status, v.Reason)
 	}
-	for o := range strings.SplitSeq(m.Options, ",") {
-		sub, ok := strings.CutPrefix(o, "subvol=")
-		if !ok || v.Content != "btrfs" {
+	if v.Content != "btrfs" {
+		return v.fsys, ""
+	}
+	dir, err := subvolume(v.fsys, m.Options)
+	if err == nil && dir == "." {
+		return v.fsys, ""
+	}
+	var fsys vfs.FS
+	if err == nil {
+		fsys, err = vfs.Sub(v.fsys, dir)
+	}
+	if err != nil {
+		return nil, "the subvolume: " + err.Error()
+	}
+	return fsys, ""
+}
+
+// subvolume returns the path of the subvolume that the options of a mount of
+// Btrfs name: the default one if they name none.
+func subvolume(fsys vfs.FS, options string) (string, error) {
+	for o := range strings.SplitSeq(options, ",") {
+		if sub, ok := strings.CutPrefix(o, "subvol="); ok {
+			return guest.Name(sub), nil
+		}
+		text, ok := strings.CutPrefix(o, "subvolid=")
+		if !ok {
 			continue
 		}
-		fsys, err := vfs.Sub(v.fsys, guest.Name(sub))
+		id, err := strconv.ParseUint(text, 0, 64)
 		if err != nil {
-			return nil, "the subvolume: " + err.Error()
+			return "", fmt.Errorf("the id %q", text)
 		}
-		return fsys, ""
+		subs, err := vfs.Subvolumes(fsys)
+		for _, s := range subs {
+			if s.ID == id || id == 0 && s.Parent == 0 {
+				return s.Path, nil
+			}
+		}
+		if err == nil {
+			err = fmt.Errorf("none has the id %d", id)
+		}
+		return "", err
 	}
-	return v.fsys, ""
+	return vfs.DefaultSubvolume(fsys)
 }

@@ -46,9 +46,10 @@ func findRoot(t *guest.Tree) []system.Place {
 	return nil
 }
 
-// findSubvolumes finds the roots in the subvolumes at the top level of Btrfs,
-// such as "root" of Fedora and "@" of Ubuntu. Each is a folder whose inode is
-// the first of a tree of its own.
+// findSubvolumes finds the roots in the default subvolume of Btrfs, as openSUSE
+// has it ("@/.snapshots/1/snapshot"), and in those at its top level, such as
+// "root" of Fedora and "@" of Ubuntu. Each is a folder whose inode is the first
+// of a tree of its own.
 func findSubvolumes(t *guest.Tree) []system.Place {
 	const firstInode = 256
 	top, ok := t.FS.(vfs.FS)
@@ -56,6 +57,25 @@ func findSubvolumes(t *guest.Tree) []system.Place {
 		return nil
 	}
 	var out []system.Place
+	look := func(dir string) {
+		sub, err := vfs.Sub(top, dir)
+		if err != nil {
+			t.Fail(dir, err)
+			return
+		}
+		below := *t
+		below.FS = sub
+		for _, p := range findRoot(&below) {
+			out = append(out, system.Place{Dir: path.Join(dir, p.Dir), Type: p.Type, Marker: path.Join(dir, p.Marker), Finder: "subvolume"})
+		}
+	}
+	main, err := vfs.DefaultSubvolume(top)
+	if err != nil {
+		t.Fail(".", err)
+	}
+	if main != "." {
+		look(main)
+	}
 	for _, e := range t.List(".") {
 		fi := t.Lstat(e.Name())
 		if fi == nil || !fi.IsDir() {
@@ -64,15 +84,8 @@ func findSubvolumes(t *guest.Tree) []system.Place {
 		if st, ok := fi.Sys().(*vfs.Stat); !ok || st.Ino != firstInode {
 			continue
 		}
-		sub, err := vfs.Sub(top, e.Name())
-		if err != nil {
-			t.Fail(e.Name(), err)
-			continue
-		}
-		below := *t
-		below.FS = sub
-		for _, p := range findRoot(&below) {
-			out = append(out, system.Place{Dir: path.Join(e.Name(), p.Dir), Type: p.Type, Marker: path.Join(e.Name(), p.Marker), Finder: "subvolume"})
+		if e.Name() != main {
+			look(e.Name())
 		}
 	}
 	return out

@@ -89,8 +89,7 @@ func (f *fsys) Problems() []error {
 	return []error{block.Errorf(f.info.Type, "filesystem", -1, block.ErrUnsupported, "read by guestfish, not by guestkit")}
 }
 
-// mount starts the appliance and mounts the volume in it. Of Btrfs that is the
-// top level, where all subvolumes are folders.
+// mount starts the appliance and mounts the volume in it.
 func (f *fsys) mount() error {
 	_, complaint, err := f.c.ask(maxAnswer, maxStart,
 		fmt.Sprintf(`add-drive "" readonly:true format:raw protocol:nbd server:unix:%s`, f.c.socket()), "launch")
@@ -101,11 +100,7 @@ func (f *fsys) mount() error {
 	if complaint != "" {
 		return fmt.Errorf("%w: guestfish does not start: %s", block.ErrUnsupported, complaint)
 	}
-	typ, options := f.info.Type, "ro"
-	if typ == "btrfs" {
-		options += ",subvolid=5"
-	}
-	if _, err := f.one(maxAnswer, "mount-vfs", options, typ, "/dev/sda", "/"); err != nil {
+	if _, err := f.one(maxAnswer, "mount-vfs", "ro", f.info.Type, "/dev/sda", "/"); err != nil {
 		if strings.Contains(err.Error(), "unknown filesystem type") {
 			err = fmt.Errorf("%w: %w", block.ErrUnsupported, err)
 		}
