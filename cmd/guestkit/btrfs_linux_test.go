@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/guestkit/guestkit/internal/peers"
 )
 
-const btrfsUUID = "0b6e6f4c-8a53-4c2d-9f1e-7d6c5b4a3921"
+// btrfsUUID is another one in each run: the kernel remembers devices.
+var btrfsUUID = fmt.Sprintf("0b6e6f4c-8a53-4c2d-9f1e-%012x", time.Now().UnixNano()&(1<<48-1))
 
 // btrfsDisks makes disks with one filesystem, and gives them to fill.
 func btrfsDisks(t *testing.T, n int, fill func(mnt string), args ...string) (images []string) {
@@ -72,8 +74,12 @@ func expect(t *testing.T, args []string, answers ...string) {
 	}
 }
 
+// forgetBtrfs has the kernel forget the devices of tests before.
+func forgetBtrfs(t *testing.T) { peers.Command(t, "btrfs", "device", "scan", "--forget").Run() }
+
 // TestBtrfsFedora: a root in a subvolume at the top level, and /home in another.
 func TestBtrfsFedora(t *testing.T) {
+	forgetBtrfs(t)
 	images := btrfsDisks(t, 1, func(mnt string) {
 		btrfsFiles(t, mnt, [2]string{"root/", ""}, [2]string{"home/", ""}, [2]string{"home/alice/notes.txt", "a note\n"})
 		btrfsFiles(t, mnt, btrfsRoot("root", "fedora", "Fedora Linux 40", "UUID="+btrfsUUID+" / btrfs subvol=root 0 0\nUUID="+btrfsUUID+" /home btrfs subvol=home 0 0\n")...)
@@ -87,6 +93,7 @@ func TestBtrfsFedora(t *testing.T) {
 // TestBtrfsOpenSUSE: the root is the default subvolume, a snapshot deep in others,
 // and fstab names subvolumes by path and by id.
 func TestBtrfsOpenSUSE(t *testing.T) {
+	forgetBtrfs(t)
 	images := btrfsDisks(t, 1, func(mnt string) {
 		btrfsFiles(t, mnt, [2]string{"@/", ""}, [2]string{"@/home/", ""}, [2]string{"@/opt/", ""}, [2]string{"@/.snapshots/", ""},
 			[2]string{"@/.snapshots/1/snapshot/", ""}, [2]string{"@/home/bob/notes.txt", "another note\n"}, [2]string{"@/opt/tool", "a tool\n"})
@@ -110,6 +117,7 @@ func TestBtrfsOpenSUSE(t *testing.T) {
 // TestBtrfsDisks: a root on two disks, given in either order, and one of them
 // alone.
 func TestBtrfsDisks(t *testing.T) {
+	forgetBtrfs(t)
 	images := btrfsDisks(t, 2, func(mnt string) {
 		btrfsFiles(t, mnt, [2]string{"@/", ""}, [2]string{"@home/", ""}, [2]string{"@home/carol/notes.txt", "a third note\n"})
 		btrfsFiles(t, mnt, btrfsRoot("@", "ubuntu", "Ubuntu 24.04", "UUID="+btrfsUUID+" / btrfs subvol=@ 0 0\nUUID="+btrfsUUID+" /home btrfs subvol=@home 0 0\n")...)
@@ -117,7 +125,7 @@ func TestBtrfsDisks(t *testing.T) {
 	for _, disks := range [][]string{images, {images[1], images[0]}} {
 		args := []string{"inspect", "--json", "-a", disks[0], "-a", disks[1]}
 		r := gk(t, args...)
-		if r.code != 0 || strings.Count(r.out, `"product_name": "Ubuntu 24.04"`) != 1 || !strings.Contains(r.out, "it is a device of the filesystem on disk1") {
+		if r.code != 0 || strings.Count(r.out, `"product_name": "Ubuntu 24.04"`) != 1 || !strings.Contains(r.out, "it is a part of the filesystem on disk") {
 			t.Errorf("%d\n%s%s", r.code, r.out, r.err)
 		}
 	}
