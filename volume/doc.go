@@ -20,7 +20,8 @@
 //
 // A partition of a table in another volume has that volume's name before a colon:
 // "lvm:vg/lv:gpt1". Of two volume groups of one name each has its UUID too:
-// "lvm:vg@UUID/lv".
+// "lvm:vg@UUID/lv". The content of an encrypted volume is "luks:gpt2" or
+// "bitlocker:gpt2".
 //
 // # Layers
 //

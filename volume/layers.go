@@ -30,5 +30,7 @@ var layers = [...]Layer{
 	{Types: []string{""}, Open: openTables}, // in other volumes than disks
 	{Types: []string{"isw_raid_member", "ddf_raid_member"}, Open: nameFirmware},
 	{Types: []string{"linux_raid_member"}, Gather: true, Open: openMD},
+	{Types: []string{"crypto_LUKS"}, Open: openLUKS},
+	{Types: []string{"BitLocker"}, Open: openBitLocker},
 	{Types: []string{"LVM2_member"}, Gather: true, Open: openLVM},
 }

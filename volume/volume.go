@@ -6,6 +6,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/volume/luks"
 	"github.com/guestkit/guestkit/volume/probe"
 )
 
@@ -19,6 +20,7 @@ const (
 	Extended  Kind = "extended"  // holds the logical partitions of an MBR
 	Logical   Kind = "lv"        // a logical volume of LVM
 	Array     Kind = "array"     // of RAID
+	Decrypted Kind = "decrypted" // the content of an encrypted volume
 )
 
 // Options says how disks are scanned. The zero value, or nil, is safe.
@@ -28,6 +30,9 @@ type Options struct {
 	SectorSize int
 	// Unlock gives the keys of encrypted volumes; nil leaves them locked.
 	Unlock block.Unlock
+	// KeyCost bounds what may be spent on keys that are made of passphrases; the
+	// zero value stands for the defaults of package volume/luks.
+	KeyCost luks.Limits
 	// Layers are asked before those of this package: formats that it does not
 	// know, or a reader of one that is to be used instead.
 	Layers []Layer
@@ -56,6 +61,9 @@ type Volume struct {
 	// Found is what it holds, by its content; the zero value where nobody
 	// looked, since Err or Table says more.
 	Found probe.Found
+	// Facts are what a layer tells of a member besides, in words: its cipher, its
+	// key slots, which of them opened it. Nothing in them is secret.
+	Facts []Fact
 	// Problems are the faults of this volume: those of its table that belong
 	// to no single partition, or those of its entry in one.
 	Problems []error
@@ -68,6 +76,12 @@ type Volume struct {
 	Hidden bool
 
 	taken bool // by a layer, whatever came of it
+}
+
+// A Fact is one thing that a layer tells of a member.
+type Fact struct {
+	Name  string // "cipher", "key slot 0", "opened by"
+	Value string
 }
 
 // A Status says what there is to do with a volume.

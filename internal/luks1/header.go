@@ -240,16 +240,17 @@ func (h *Header) Unlock(ctx context.Context, b *crypt.Budget, passphrase []byte)
 	if len(h.Slots) == 0 {
 		return nil, 0, block.Errorf("luks", "header", 0xd0, block.ErrEncrypted, "no key slot is in use, so that no passphrase opens it")
 	}
-	return nil, 0, NoSlot(skipped)
+	return nil, 0, NoSlot(len(h.Slots), skipped)
 }
 
-// NoSlot is the error for a passphrase that opens no key slot.
-func NoSlot(skipped []error) error {
-	err := block.Errorf("luks", "key slots", -1, block.ErrEncrypted, "the key opens none of them")
-	if len(skipped) > 0 {
-		return errors.Join(append([]error{err}, skipped...)...)
+// NoSlot is the error for a passphrase that opens none of n key slots, or for n
+// slots of which none could be tried.
+func NoSlot(n int, skipped []error) error {
+	if len(skipped) == n {
+		return errors.Join(skipped...)
 	}
-	return err
+	err := block.Errorf("luks", "key slots", -1, block.ErrEncrypted, "the key opens none of them")
+	return errors.Join(append([]error{err}, skipped...)...)
 }
 
 // try returns nil if the passphrase does not open the slot.

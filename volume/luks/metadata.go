@@ -365,7 +365,7 @@ func (m *metadata) unlock(ctx context.Context, b *crypt.Budget, passphrase []byt
 			return key, k.id, nil
 		}
 	}
-	return nil, 0, luks1.NoSlot(skipped)
+	return nil, 0, luks1.NoSlot(len(order), skipped)
 }
 
 // try returns nil if the passphrase does not open the slot.
