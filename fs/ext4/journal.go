@@ -172,7 +172,7 @@ func (f *filesystem) openJournal() (*journal, error) {
 	case s.featureCompat&compatHasJournal == 0:
 		return nil, badSuper(0x60, "needs_recovery without a journal")
 	case s.journalInum == 0 && s.journalDev != 0:
-		return nil, block.Errorf("ext4", "superblock", superblockOff+0xE4, block.ErrParent, "the journal is on another device")
+		return nil, block.Errorf("ext4", "superblock", superblockOff+0xE4, block.ErrMissing, "the journal is on another device; add its disk with -a")
 	}
 	n, err := f.inode(s.journalInum)
 	if err != nil {

@@ -423,7 +423,7 @@ func TestJournalRecipes(t *testing.T) {
 		h, _ := base(t)
 		h.super(0xE0, le32(0))
 		h.super(0xE4, le32(0x801))
-		stale(t, h, block.ErrParent, "on another device")
+		stale(t, h, block.ErrMissing, "on another device")
 	})
 	t.Run("the superblock would be bad", func(t *testing.T) {
 		h, at := base(t)

@@ -151,6 +151,9 @@ func (d driver) Info() vfs.Info {
 		Replayed:        d.log != nil,
 		CaseInsensitive: sb.asciiCI(),
 	}
+	if log := d.opts.Log; log != nil && sb.logstart == 0 {
+		info.Devices = []block.Reader{log}
+	}
 	if d.dirty { // the counters are not in the log; the kernel counts again
 		info.Free = -1
 	}

@@ -84,7 +84,7 @@ func (f *filesystem) journal(r block.Reader) (*journal, error) {
 	j := &journal{r: r, sb: &f.sb, blocks: int64(f.sb.logblocks) << f.sb.blocklog / basicBlock}
 	if f.sb.logstart == 0 {
 		if j.r = f.opts.Log; j.r == nil {
-			return nil, block.Errorf(format, "superblock", 0x30, block.ErrUnsupported, "the log is on another device, which is not at hand")
+			return nil, block.Errorf(format, "superblock", 0x30, block.ErrMissing, "the log is on another device; add its disk with -a")
 		}
 	} else {
 		j.off, _ = f.sb.blockOff(f.sb.logstart) // validate has checked it

@@ -1,0 +1,41 @@
+package xfs
+
+import (
+	"encoding/binary"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// What FindLog looks at of a device: the longest record and one more header.
+const (
+	logHeadBytes = 320 << 10
+	offRecUUID   = 0x130 // of h_fs_uuid in a record header
+)
+
+// FindLog returns the one of the devices that holds the external log of the
+// filesystem on r, by the UUID that its records have; nil if r is no XFS, has its
+// log inside, or none of them does. It is what Options.Log takes.
+func FindLog(r block.Reader, devices []block.Reader) block.Reader {
+	b, err := block.ReadBytes(r, 0, sbSize, sbSize)
+	if err != nil || len(devices) == 0 {
+		return nil
+	}
+	var sb superblock
+	sb.decode(b)
+	if sb.magicnum != sbMagic || sb.logstart != 0 {
+		return nil
+	}
+	for _, d := range devices {
+		n := min(d.Size(), logHeadBytes)
+		head, err := block.ReadBytes(d, 0, n, logHeadBytes)
+		if err != nil {
+			continue
+		}
+		for ; len(head) >= basicBlock; head = head[basicBlock:] {
+			if binary.BigEndian.Uint32(head) == recMagic && string(head[offRecUUID:offRecUUID+16]) == string(b[0x20:0x30]) {
+				return d
+			}
+		}
+	}
+	return nil
+}
