@@ -55,21 +55,20 @@ func (s *source) completePaths(volume *string) cobra.CompletionFunc {
 		if i := strings.LastIndex(partial, `\`) + 1; i > len(dir) && t.windows() {
 			dir, slash = partial[:i], `\`
 		}
-		p, err := t.path(dir)
+		d, err := t.node(dir, true)
 		if err != nil {
 			return nil, none
 		}
-		nodes, _ := s.a.walker(t).list(p)
+		children, _ := d.Children()
 		var out []string
-		for _, n := range nodes {
+		for _, c := range children {
 			// A shell would act on what has to be escaped.
-			if n.err != nil || terminal.Escape(n.name) != n.name || !strings.HasPrefix(dir+n.name, partial) {
-				continue
+			if name := c.Name(); terminal.Escape(name) == name && strings.HasPrefix(dir+name, partial) {
+				if dir == "" {
+					dir = "/"
+				}
+				out = append(out, dir+name+iff(c.Type().IsDir(), slash))
 			}
-			if dir == "" {
-				dir = "/"
-			}
-			out = append(out, dir+n.name+iff(n.stat.Mode.IsDir(), slash))
 		}
 		return out, none
 	}

@@ -44,11 +44,19 @@ func newFileDoc(path string, st *vfs.Stat, target string) fileDoc {
 	return d
 }
 
+// addXattrs adds extended attributes.
+func (d *fileDoc) addXattrs(xs []vfs.Xattr) {
+	for _, x := range xs {
+		if d.Xattrs == nil {
+			d.Xattrs = map[string][]byte{}
+		}
+		d.Xattrs[vfs.EscapeTarget(x.Name)] = append([]byte{}, x.Value...)
+	}
+}
+
 func timeText(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000000000Z")
 }
-
-func statOf(fi fs.FileInfo) *vfs.Stat { return fi.Sys().(*vfs.Stat) }

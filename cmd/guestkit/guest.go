@@ -14,7 +14,6 @@ import (
 // A guestTree is the files that a command works on.
 type guestTree struct {
 	vfs.FS
-	mounts map[string]bool // where other filesystems lie over the first, as io/fs names it
 	guest  *guestkit.Guest
 	report *inspect.Report
 	system *inspect.System // nil if it is that of a volume alone
@@ -42,6 +41,28 @@ func (s *source) tree(disks []string, volume string) (*guestTree, error) {
 	return t, nil
 }
 
+// onTree runs a command on the tree of the guest that its arguments name. run is
+// given the other arguments, and returns the exit code where errors were said that
+// did not end it.
+func (s *source) onTree(args []string, volume string, run func(t *guestTree, rest []string) (int, error)) error {
+	disks, rest, err := s.one(args)
+	if err != nil {
+		return err
+	}
+	t, err := s.tree(disks, volume)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	code, err := run(t, rest)
+	if err != nil {
+		return err
+	}
+	s.a.warn(t.Problems())
+	s.a.noteTime()
+	return exit(code)
+}
+
 func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 	t := &guestTree{guest: g}
 	var err error
@@ -66,17 +87,6 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		return t, t.onlyVolume()
 	case 1:
 		t.system = systems[0]
-		t.mounts = map[string]bool{}
-		for _, m := range systems[0].Mounts {
-			if m.Merged {
-				t.mounts[strings.Trim(m.Path, "/")] = true
-			}
-		}
-		if w := systems[0].Windows; w != nil {
-			for _, d := range w.Drives {
-				t.mounts[d.Letter] = true
-			}
-		}
 		t.FS, err = systems[0].FS()
 		return t, err
 	default:

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -24,9 +29,14 @@ type lsEntry struct {
 // ls is one run of the command.
 type ls struct {
 	a         *app
-	w         *walker
+	visited   vfs.Visited
 	long      bool
 	recursive bool
+	human     bool
+	byTime    bool
+	bySize    bool
+	reverse   bool
+	itself    bool      // directories as such
 	files     []lsEntry // for JSON
 	code      int       // of the errors so far, which did not end it
 	problems  []error
@@ -52,56 +62,79 @@ PATH may have a drive letter and backslashes: 'C:\Users'.
 	volume := src.volumeFlag(cmd)
 	required := completeFlag(cmd)
 	l := &ls{a: a}
-	cmd.Flags().BoolVarP(&l.long, "long", "l", false, "print type, mode, links, owner, size and time too")
-	cmd.Flags().BoolVarP(&l.recursive, "recursive", "R", false, "list the directories below as well")
+	f := cmd.Flags()
+	f.BoolVarP(&l.long, "long", "l", false, "print type, mode, links, owner, size and time too")
+	f.BoolVarP(&l.recursive, "recursive", "R", false, "list the directories below as well")
+	humanFlag(cmd, &l.human)
+	f.BoolVarP(&l.byTime, "time", "t", false, "newest first")
+	f.BoolVarP(&l.bySize, "size", "S", false, "largest first")
+	f.BoolVarP(&l.reverse, "reverse", "r", false, "the other way round")
+	f.BoolVarP(&l.itself, "directory", "d", false, "list directories themselves, not what is in them")
+	// Names come one a line, and none is hidden, without these too.
+	f.Bool("all", false, "")
+	f.BoolP("one", "1", false, "one name a line, as always")
+	f.MarkHidden("all")
+	f.MarkHidden("one")
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		disks, paths, err := src.one(args)
-		if err != nil {
-			return err
-		}
-		t, err := src.tree(disks, *volume)
-		if err != nil {
-			return err
-		}
-		defer t.Close()
-		if len(paths) == 0 {
-			paths = []string{"/"}
-		}
-		if err := l.run(t, paths); err != nil {
-			return err
-		}
-		a.warn(t.Problems())
-		a.noteTime()
-		if l.code != exitDone {
-			return exit(l.code)
-		}
-		return incomplete(t.report, *required)
+		return src.onTree(splitImage(args), *volume, func(t *guestTree, paths []string) (int, error) {
+			if len(paths) == 0 {
+				paths = []string{"/"}
+			}
+			if err := l.run(t, paths); err != nil {
+				return 0, err
+			}
+			if l.code != exitDone {
+				return l.code, nil
+			}
+			return exitDone, incomplete(t.report, *required)
+		})
 	}
 	return cmd
 }
 
-func (l *ls) run(t *guestTree, paths []string) error {
-	l.w = l.a.walker(t)
-	var files, dirs []node
-	for _, arg := range paths {
-		n, err := l.find(arg)
-		switch {
-		case err != nil:
-			l.fail(err)
-		case n.stat.Mode.IsDir():
-			dirs = append(dirs, n)
-		default:
-			files = append(files, n)
+// lsCluster is letters of ls behind one dash, -a among them.
+var lsCluster = regexp.MustCompile(`^-[ltSrR1dh]*a[ltSrR1dh]*$`)
+
+// lsArgs takes "ls -la IMAGE" as ls does: nothing is hidden here, so that the
+// letter a can go. Alone it stays: -a DISK adds a disk.
+func lsArgs(args []string) []string {
+	if i := slices.Index(args, "ls"); i < 0 || i > 3 {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, arg := range out {
+		if len(arg) > 2 && lsCluster.MatchString(arg) {
+			out[i] = strings.Replace(arg, "a", "", 1)
 		}
 	}
-	for i := range files {
-		files[i].name = rawPath(shownPath(files[i].path))
+	return out
+}
+
+// A row is a file and the name that it is listed by.
+type row struct {
+	*vfs.Node
+	name string // the guest's bytes
+}
+
+func (l *ls) run(t *guestTree, paths []string) error {
+	var files []row
+	var dirs []*vfs.Node
+	for _, arg := range paths {
+		nodes, err := l.find(t, arg)
+		l.fail(err)
+		for _, n := range nodes {
+			if n.Stat().Mode.IsDir() && !l.itself {
+				dirs = append(dirs, n)
+			} else {
+				files = append(files, row{n, "/" + n.RawPath()})
+			}
+		}
 	}
 	if err := l.show(files); err != nil {
 		return err
 	}
-	titled := len(paths) > 1 || l.recursive
+	titled := len(paths) > 1 || len(dirs) > 1 || l.recursive
 	for _, d := range dirs {
 		if err := l.dir(d, titled); err != nil {
 			return err
@@ -115,50 +148,57 @@ func (l *ls) run(t *guestTree, paths []string) error {
 
 // find looks an argument up. A link to a directory is followed, but with -l,
 // as ls does.
-func (l *ls) find(arg string) (node, error) {
-	p, err := l.w.tree.path(arg)
-	if err != nil {
-		return node{}, err
+func (l *ls) find(t *guestTree, arg string) ([]*vfs.Node, error) {
+	nodes, err := t.glob(l.a.ctx, arg)
+	if len(nodes) != 1 || nodes[0].Stat().Mode&fs.ModeSymlink == 0 || l.itself {
+		return nodes, err
 	}
-	n := node{path: p}
-	st, err := l.w.tree.lstat(p)
-	if err == nil && st.Mode&fs.ModeSymlink != 0 && (!l.long || strings.HasSuffix(arg, "/") || l.w.tree.windows() && strings.HasSuffix(arg, `\`)) {
-		fi, err2 := l.w.tree.Stat(n.path)
-		if err2 == nil && fi.IsDir() {
-			st = statOf(fi)
+	if !l.long || strings.HasSuffix(arg, "/") || t.windows() && strings.HasSuffix(arg, `\`) {
+		if to, err := t.node(nodes[0].Path(), true); err == nil && to.Stat().Mode.IsDir() {
+			return []*vfs.Node{to}, nil
 		}
 	}
-	n.stat = st
-	return n, guestError(p, err)
+	return nodes, err
 }
 
 // dir lists one directory, and with -R those below.
-func (l *ls) dir(d node, titled bool) error {
-	if err := l.w.enter(d); err != nil {
-		l.fail(err)
+func (l *ls) dir(d *vfs.Node, titled bool) error {
+	if err := l.a.ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.visited.Enter(d); err != nil {
+		l.fail(guestError(d.Path(), err))
 		return nil
 	}
-	nodes, err := l.w.list(d.path)
-	if cerr := l.a.ctx.Err(); cerr != nil {
-		return cerr
+	children, err := d.Children()
+	if err != nil {
+		l.fail(guestError(d.Path(), err))
 	}
-	l.fail(err)
+	rows := make([]row, 0, len(children))
+	for _, c := range children {
+		n, err := c.Node()
+		if err != nil {
+			l.fail(guestError(path.Join(d.Path(), vfs.Escape(c.Name())), err))
+			continue
+		}
+		rows = append(rows, row{n, n.Name()})
+	}
 	if titled && !l.a.json {
 		if l.printed {
 			l.a.out.Printf("\n")
 		}
-		l.a.out.Printf("%s:\n", rawPath(shownPath(d.path)))
+		l.a.out.Printf("%s:\n", "/"+d.RawPath())
 		l.printed = true
 	}
-	if err := l.show(nodes); err != nil {
+	if err := l.show(rows); err != nil {
 		return err
 	}
 	if !l.recursive {
 		return nil
 	}
-	for _, n := range nodes {
-		if n.err == nil && n.stat.Mode.IsDir() {
-			if err := l.dir(n, true); err != nil {
+	for _, r := range rows {
+		if r.Stat().Mode.IsDir() {
+			if err := l.dir(r.Node, true); err != nil {
 				return err
 			}
 		}
@@ -166,28 +206,38 @@ func (l *ls) dir(d node, titled bool) error {
 	return nil
 }
 
+// sort puts rows, which are sorted by name, in the order that was asked for.
+func (l *ls) sort(rows []row) {
+	if l.byTime {
+		slices.SortStableFunc(rows, func(a, b row) int { return b.Stat().Mtime.Compare(a.Stat().Mtime) })
+	}
+	if l.bySize {
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(b.Stat().Size, a.Stat().Size) })
+	}
+	if l.reverse {
+		slices.Reverse(rows)
+	}
+}
+
 // show prints the files of one directory.
-func (l *ls) show(nodes []node) error {
-	if len(nodes) == 0 {
+func (l *ls) show(rows []row) error {
+	if len(rows) == 0 {
 		return nil
 	}
+	l.sort(rows)
 	l.printed = true
 	t := &terminal.Table{Gap: 1, Wide: true, Right: "-r--r"}
-	for _, n := range nodes {
-		if n.err != nil {
-			l.fail(guestError(n.path, n.err))
-			continue
-		}
+	for _, n := range rows {
 		var target string
-		if n.stat.Mode&fs.ModeSymlink != 0 && (l.long || l.a.json) {
+		if n.Stat().Mode&fs.ModeSymlink != 0 && (l.long || l.a.json) {
 			var err error
-			if target, err = l.w.tree.ReadLinkRaw(n.path); err != nil {
-				l.fail(guestError(n.path, err))
+			if target, err = n.ReadLink(); err != nil {
+				l.fail(guestError(n.Path(), err))
 			}
 		}
 		switch {
 		case l.a.json:
-			l.files = append(l.files, lsEntry{newFileDoc(n.path, n.stat, target), n.stat.Nlink})
+			l.files = append(l.files, lsEntry{newFileDoc(n.Path(), n.Stat(), target), n.Stat().Nlink})
 		case l.long:
 			l.row(t, n, target)
 		default:
@@ -198,20 +248,24 @@ func (l *ls) show(nodes []node) error {
 	return l.a.out.Err()
 }
 
-func (l *ls) row(t *terminal.Table, n node, target string) {
-	size := fmt.Sprint(n.stat.Size)
-	if n.stat.Mode&fs.ModeDevice != 0 {
-		size = fmt.Sprintf("%d, %d", n.stat.Major, n.stat.Minor)
+func (l *ls) row(t *terminal.Table, n row, target string) {
+	st := n.Stat()
+	size := fmt.Sprint(st.Size)
+	if l.human {
+		size = terminal.Size(st.Size)
+	}
+	if st.Mode&fs.ModeDevice != 0 {
+		size = fmt.Sprintf("%d, %d", st.Major, st.Minor)
 	}
 	date := "-"
-	if !n.stat.Mtime.IsZero() {
-		date = n.stat.Mtime.UTC().Format("2006-01-02 15:04")
+	if !st.Mtime.IsZero() {
+		date = st.Mtime.UTC().Format("2006-01-02 15:04")
 	}
 	name := paint(n)
-	if n.stat.Mode&fs.ModeSymlink != 0 {
+	if st.Mode&fs.ModeSymlink != 0 {
 		name.Text += " -> " + target
 	}
-	t.Row(modeString(n.stat.Mode), n.stat.Nlink, n.stat.UID, n.stat.GID, size, date, name)
+	t.Row(modeString(st.Mode), st.Nlink, st.UID, st.GID, size, date, name)
 }
 
 // fail notes an error that does not end the listing, and says it.
@@ -224,8 +278,8 @@ func (l *ls) fail(err error) {
 }
 
 // paint colours a name by its type, as people know it from ls.
-func paint(n node) terminal.Styled {
-	m := n.stat.Mode
+func paint(n row) terminal.Styled {
+	m := n.Stat().Mode
 	switch {
 	case m.IsDir():
 		return terminal.Blue.In(n.name)

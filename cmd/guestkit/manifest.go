@@ -1,22 +1,45 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 )
 
+// defaultMaxFile is how large a file may be to be hashed: a hole costs nothing on
+// disk, and hashing it takes seconds for each gibibyte of zeros.
+const defaultMaxFile = 256 << 30
+
 // manifest is one run of the command.
 type manifest struct {
-	a    *app
-	w    *walker
-	code int // of the errors so far, which did not end it
+	a       *app
+	max     sizeFlag // of a file that is hashed
+	visited vfs.Visited
+	code    int // of the errors so far, which did not end it
+
+	lines chan *manifestLine // in order
+	work  chan *manifestLine
+	links map[vfs.FileID]*manifestLine // files of several names are hashed once
+}
+
+// A manifestLine is a file whose line is made by a worker.
+type manifestLine struct {
+	n    *vfs.Node
+	same *manifestLine // another name of the same file
+	err  error         // of the walk: n could not be read or entered
+	doc  fileDoc
+	errs []error // of parts of the line
+	done chan struct{}
 }
 
 func newManifest(a *app) *cobra.Command {
@@ -36,135 +59,190 @@ What cannot be read has its line with the error, and makes the exit code 1.
 	src := a.sourceFlags(cmd)
 	volume := src.volumeFlag(cmd)
 	required := completeFlag(cmd)
+	m := &manifest{a: a, max: defaultMaxFile}
+	cmd.Flags().Var(&m.max, "max-file-size", "do not hash larger files; their lines have an error")
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		disks, paths, err := src.one(args)
-		if err != nil {
-			return err
-		}
-		if len(paths) > 1 {
-			return usagef("one PATH at most; got %d", len(paths))
-		}
-		t, err := src.tree(disks, *volume)
-		if err != nil {
-			return err
-		}
-		defer t.Close()
-		p, err := t.path(strings.Join(paths, ""))
-		if err != nil {
-			return err
-		}
-		start := node{path: p}
-		if start.stat, err = t.lstat(start.path); err != nil {
-			return guestError(start.path, err)
-		}
-		m := &manifest{a: a, w: a.walker(t)}
-		if err := m.line(start); err != nil {
-			return err
-		}
-		if start.stat.Mode.IsDir() {
-			if err := m.dir(start); err != nil {
-				return err
+		return src.onTree(splitImage(args), *volume, func(t *guestTree, paths []string) (int, error) {
+			if len(paths) > 1 {
+				return 0, usagef("one PATH at most; got %d", len(paths))
 			}
-		}
-		a.warn(t.Problems())
-		a.noteTime()
-		if m.code != exitDone {
-			return exit(exitFailed)
-		}
-		return incomplete(t.report, *required)
+			start, err := t.node(strings.Join(paths, ""), false)
+			if err != nil {
+				return 0, err
+			}
+			if err := m.run(start); err != nil {
+				return 0, err
+			}
+			if m.code != exitDone {
+				return exitFailed, nil
+			}
+			return exitDone, incomplete(t.report, *required)
+		})
 	}
 	return cmd
 }
 
-// dir prints what is below a directory, sorted by whole paths: "a", "a-b",
+// run walks, hashes on all cores, and prints in the order of the walk.
+func (m *manifest) run(start *vfs.Node) error {
+	ctx, cancel := context.WithCancel(m.a.ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	workers := runtime.GOMAXPROCS(0)
+	m.lines = make(chan *manifestLine, 32*workers)
+	m.work = make(chan *manifestLine, 32*workers)
+	m.links = map[vfs.FileID]*manifestLine{}
+	running.Go(func() {
+		defer close(m.lines)
+		defer close(m.work)
+		if m.add(ctx, &manifestLine{n: start}) && start.Stat().Mode.IsDir() {
+			m.dir(ctx, start)
+		}
+	})
+	for range workers {
+		running.Go(func() {
+			buf := make([]byte, 256<<10)
+			for l := range m.work {
+				m.fill(ctx, l, buf)
+				close(l.done)
+			}
+		})
+	}
+	for l := range m.lines {
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := m.print(l); err != nil {
+			return err
+		}
+	}
+	return m.a.ctx.Err()
+}
+
+// add sends a file on its way; false means that the run is over.
+func (m *manifest) add(ctx context.Context, l *manifestLine) bool {
+	l.done = make(chan struct{})
+	if id, ok := l.n.ID(); ok && l.err == nil && l.n.Stat().Mode.IsRegular() && l.n.Stat().Nlink > 1 {
+		if first := m.links[id]; first != nil {
+			l.same = first
+		} else {
+			m.links[id] = l
+		}
+	}
+	for _, c := range []chan *manifestLine{m.lines, m.work} {
+		select {
+		case c <- l:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// dir adds what is below a directory, sorted by whole paths: "a", "a-b",
 // "a/c". What is in a directory thus comes where its name and a slash sort,
 // which may be later than its own line.
-func (m *manifest) dir(d node) error {
-	if err := m.w.enter(d); err != nil {
-		m.fail(err)
-		return nil
+func (m *manifest) dir(ctx context.Context, d *vfs.Node) bool {
+	if err := m.visited.Enter(d); err != nil {
+		return m.add(ctx, &manifestLine{n: d, err: err})
 	}
-	nodes, err := m.w.list(d.path)
-	if cerr := m.a.ctx.Err(); cerr != nil {
-		return cerr
-	}
-	if err != nil {
-		m.fail(err)
+	children, err := d.Children()
+	if err != nil && !m.add(ctx, &manifestLine{n: d, err: err}) {
+		return false
 	}
 	type event struct {
 		key   string
-		n     *node
+		n     *vfs.Node
 		below bool
 	}
-	events := make([]event, 0, len(nodes))
-	for i := range nodes {
-		n := &nodes[i]
-		events = append(events, event{n.name, n, false})
-		if n.err == nil && n.stat.Mode.IsDir() {
-			events = append(events, event{n.name + "/", n, true})
+	events := make([]event, 0, len(children))
+	for _, c := range children {
+		n, err := c.Node()
+		if err != nil {
+			if !m.add(ctx, &manifestLine{n: d, err: err, doc: fileDoc{Path: shownPath(d.Path()) + "/" + vfs.Escape(c.Name())}}) {
+				return false
+			}
+			continue
+		}
+		events = append(events, event{n.Name(), n, false})
+		if n.Stat().Mode.IsDir() {
+			events = append(events, event{n.Name() + "/", n, true})
 		}
 	}
 	slices.SortFunc(events, func(a, b event) int { return strings.Compare(a.key, b.key) })
 	for _, e := range events {
-		var err error
 		if e.below {
-			err = m.dir(*e.n)
-		} else {
-			err = m.line(*e.n)
-		}
-		if err != nil {
-			return err
+			if !m.dir(ctx, e.n) {
+				return false
+			}
+		} else if !m.add(ctx, &manifestLine{n: e.n}) {
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
-// line prints one file.
-func (m *manifest) line(n node) error {
-	if n.err != nil {
-		d := fileDoc{Path: shownPath(n.path), Error: bare(n.err).Error()}
-		d.PathBytes = rawBytes(d.Path, rawPath(d.Path))
-		if err := m.a.line(d); err != nil {
+// fill makes the line of a file.
+func (m *manifest) fill(ctx context.Context, l *manifestLine, buf []byte) {
+	if l.err != nil {
+		return
+	}
+	st := l.n.Stat()
+	target := ""
+	var err error
+	if st.Mode&fs.ModeSymlink != 0 {
+		target, err = l.n.ReadLink()
+		l.errs = appendError(l.errs, err)
+	}
+	l.doc = newFileDoc(l.n.Path(), st, target)
+	if l.same != nil { // which is before it in the queue of work
+		select {
+		case <-l.same.done:
+		case <-ctx.Done():
+			return
+		}
+		l.doc.SHA256, l.doc.Xattrs, l.errs = l.same.doc.SHA256, l.same.doc.Xattrs, l.same.errs
+		return
+	}
+	if st.Mode.IsRegular() {
+		l.doc.SHA256, err = m.hash(ctx, l.n, buf)
+		l.errs = appendError(l.errs, err)
+	}
+	xattrs, err := l.n.Xattrs()
+	l.errs = appendError(l.errs, err)
+	l.doc.addXattrs(xattrs)
+	if len(l.errs) > 0 {
+		l.doc.Error = strings.Join(texts(l.errs), "; ")
+	}
+}
+
+// print prints the line of a file.
+func (m *manifest) print(l *manifestLine) error {
+	if l.err == nil {
+		if l.same != nil && len(l.errs) > 0 {
+			l.doc.Error = strings.Join(texts(l.errs), "; ")
+		}
+		if err := m.a.line(l.doc); err != nil {
 			return err
 		}
-		m.fail(guestError(n.path, n.err))
+		for _, err := range l.errs {
+			m.fail(guestError(l.n.Path(), err))
+		}
 		return nil
 	}
-	var target string
-	var errs []error // of parts of the line
-	t := m.w.tree
-	if n.stat.Mode&fs.ModeSymlink != 0 {
-		var err error
-		target, err = t.ReadLinkRaw(n.path)
-		errs = appendError(errs, err)
-	}
-	d := newFileDoc(n.path, n.stat, target)
-	if n.stat.Mode.IsRegular() {
-		var err error
-		d.SHA256, err = m.hash(n.path)
-		errs = appendError(errs, err)
-	}
-	xattrs, err := t.Xattrs(n.path)
-	errs = appendError(errs, err)
-	for _, x := range xattrs {
-		if d.Xattrs == nil {
-			d.Xattrs = map[string][]byte{}
+	if l.doc.Path != "" { // a file of which only the name is known
+		l.doc.Path = strings.Replace(l.doc.Path, "//", "/", 1)
+		l.doc.PathBytes, l.doc.Error = rawBytes(l.doc.Path, rawPath(l.doc.Path)), bare(l.err).Error()
+		if err := m.a.line(l.doc); err != nil {
+			return err
 		}
-		d.Xattrs[vfs.EscapeTarget(x.Name)] = append([]byte{}, x.Value...)
+		m.fail(guestError(strings.TrimPrefix(l.doc.Path, "/"), l.err))
+		return nil
 	}
-	if err := m.a.ctx.Err(); err != nil {
-		return err
-	}
-	if len(errs) > 0 {
-		d.Error = strings.Join(texts(errs), "; ")
-	}
-	if err := m.a.line(d); err != nil {
-		return err
-	}
-	for _, err := range errs {
-		m.fail(guestError(n.path, err))
-	}
+	m.fail(guestError(l.n.Path(), l.err))
 	return nil
 }
 
@@ -175,11 +253,38 @@ func appendError(errs []error, err error) []error {
 	return append(errs, bare(err))
 }
 
-// hash is the SHA-256 of a file, "" if it cannot be read to its end.
-func (m *manifest) hash(p string) (string, error) {
-	h := sha256.New()
-	if err := m.a.copyFile(h, m.w.tree, p); err != nil {
+// hash is the SHA-256 of a file, "" if it cannot be read to its end. Holes are not
+// read.
+func (m *manifest) hash(ctx context.Context, n *vfs.Node, buf []byte) (string, error) {
+	f, err := n.Open()
+	if err != nil {
 		return "", err
+	}
+	defer f.Close()
+	if f.Size() > int64(m.max) {
+		return "", block.Errorf("", "file", -1, block.ErrLimit, "its %d bytes are not hashed; --max-file-size allows %d", f.Size(), int64(m.max))
+	}
+	h := sha256.New()
+	for e, err := range block.Extents(f, 0, f.Size()) {
+		if err != nil {
+			return "", err
+		}
+		if e.Zero {
+			clear(buf)
+		}
+		for off := e.Off; off < e.Off+e.Len; {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			b := buf[:min(int64(len(buf)), e.Off+e.Len-off)]
+			if !e.Zero {
+				if err := block.ReadFull(f, b, off); err != nil {
+					return "", err
+				}
+			}
+			h.Write(b)
+			off += int64(len(b))
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

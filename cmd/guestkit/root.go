@@ -74,7 +74,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	go func() {
 		done <- a.guard(func() int {
 			root := newRoot(a, s)
-			root.SetArgs(resizeArgs(args))
+			root.SetArgs(lsArgs(findArgs(resizeArgs(args))))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
 				err = werr
@@ -216,6 +216,13 @@ root, without mounting them, and without changing a byte of the source.`,
 		newVolumes(a),
 		newLs(a),
 		newCat(a),
+		newCp(a),
+		newTar(a),
+		newFind(a),
+		newStat(a),
+		newGrep(a),
+		newDu(a),
+		newDf(a),
 		newManifest(a),
 		newRegistry(a),
 		newConvert(a),

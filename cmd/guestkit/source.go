@@ -23,6 +23,7 @@ func (s *source) one(args []string) (disks, rest []string, err error) {
 	switch {
 	case s.image != "":
 		disks = []string{s.image}
+	case len(s.disks) > 0 && len(args) > 0 && !onHost(args[0]): // "-a DISK PATH", as virt-ls takes it
 	case len(args) > 0:
 		disks, args = args[:1:1], args[1:]
 	case len(s.disks) == 0:
@@ -35,6 +36,12 @@ func (s *source) one(args []string) (disks, rest []string, err error) {
 		}
 	}
 	return disks, args, s.check()
+}
+
+// onHost reports whether there is a file of that name on the host.
+func onHost(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil || name == "-"
 }
 
 // each takes several guests from the arguments: every one is an image of its

@@ -137,7 +137,8 @@ func (f *filesystem) Info() vfs.Info {
 		BlockSize: int(s.blockSize),
 		Size:      int64(s.blocksCount) * s.blockSize,
 		Free:      int64(min(s.freeBlocks, s.blocksCount)) * s.blockSize,
-		Features:  s.features(),
+		Inodes:    int64(s.inodesCount), InodesFree: int64(min(s.freeInodes, s.inodesCount)),
+		Features: s.features(),
 		// Without a journal, an unset bit says that the filesystem was in use.
 		Dirty:    f.dirty || s.featureCompat&compatHasJournal == 0 && s.state&stateValid == 0,
 		Replayed: f.replayed,

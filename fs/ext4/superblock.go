@@ -30,6 +30,7 @@ const (
 // superblock is struct ext4_super_block as far as a reader needs it.
 type superblock struct {
 	inodesCount     uint32    // 0x000
+	freeInodes      uint32    // 0x010
 	blocksCount     uint64    // 0x004, 0x150
 	freeBlocks      uint64    // 0x00C, 0x158
 	firstDataBlock  uint32    // 0x014
@@ -72,6 +73,7 @@ type superblock struct {
 func (s *superblock) decode(b []byte) {
 	le := binary.LittleEndian
 	s.inodesCount = le.Uint32(b[0x000:])
+	s.freeInodes = le.Uint32(b[0x010:])
 	s.blocksCount = uint64(le.Uint32(b[0x004:]))
 	s.freeBlocks = uint64(le.Uint32(b[0x00C:]))
 	s.firstDataBlock = le.Uint32(b[0x014:])

@@ -77,7 +77,7 @@ const maxCopyDepth = 1000
 // whose copy fails is removed. The error is the first one without OnError, or
 // one that ended the copy: of the context, a limit, or a disk that is full.
 func Copy(ctx context.Context, root *os.Root, items []CopyItem, o *CopyOptions) error {
-	c := &copier{first: map[linkID]string{}, top: root, folds: foldsNames(root)}
+	c := &copier{first: map[FileID]string{}, top: root, folds: foldsNames(root)}
 	if o != nil {
 		c.o = *o
 	}
@@ -126,21 +126,9 @@ type copier struct {
 	top   *os.Root
 	folds bool // the host does not tell "A" from "a"
 	jobs  chan copyJob
-	first map[linkID]string // files of several names, and where the first was copied to
+	first map[FileID]string // files of several names, and where the first was copied to
 
 	mu sync.Mutex // of calls to OnError and OnRename
-}
-
-// linkID tells files of several names apart.
-type linkID struct {
-	fsys string
-	ino  uint64
-}
-
-// hardLinked returns what the other names of a file are known by.
-func (n *Node) hardLinked() (linkID, bool) {
-	st := n.ino.Stat()
-	return linkID{n.fsys, st.Ino}, st.Nlink > 1 && st.Ino != 0 && st.Mode.IsRegular()
 }
 
 // A copyJob is a regular file to copy.

@@ -87,8 +87,12 @@ func below(mounts map[string]over, dir string) map[string]over {
 // Path is the path of the node as io/fs names it.
 func (n *Node) Path() string { return n.join(n.start, Escape) }
 
-// RawPath is the path as the bytes of the guest, without a slash in front.
+// RawPath is the path as the bytes of the guest, without a slash in front; that of
+// the root is "".
 func (n *Node) RawPath() string {
+	if n.start == "." {
+		return n.Below()
+	}
 	var b strings.Builder
 	for i, e := range elements(n.start) {
 		if i > 0 {
@@ -138,6 +142,28 @@ func (n *Node) Info() fs.FileInfo { return info{Escape(n.name), n.ino.Stat(), n.
 // Mounted reports whether the node is the root of another filesystem than the
 // directory that it was found in.
 func (n *Node) Mounted() bool { return n.parent != nil && n.parent.fsys != n.fsys }
+
+// A FileID tells files apart within one tree: the names of a hard-linked file have
+// the same.
+type FileID struct {
+	fsys string
+	ino  uint64
+}
+
+// ID returns what tells the file from others, false where the filesystem has no
+// inode numbers.
+func (n *Node) ID() (FileID, bool) {
+	ino := n.ino.Stat().Ino
+	return FileID{n.fsys, ino}, ino != 0
+}
+
+// hardLinked returns what the other names of a regular file are known by, false
+// if it has none.
+func (n *Node) hardLinked() (FileID, bool) {
+	id, ok := n.ID()
+	st := n.ino.Stat()
+	return id, ok && st.Nlink > 1 && st.Mode.IsRegular()
+}
 
 func (n *Node) fail(op string, err error) error {
 	if err == nil {

@@ -51,7 +51,7 @@ type TarCount struct {
 // A file that cannot be read to its end after its header was written is an error
 // that ends the archive; a smaller one, which is read before, is left out.
 func Tar(ctx context.Context, w io.Writer, start *Node, o *TarOptions) error {
-	t := &tarWriter{ctx: ctx, w: w, tw: tar.NewWriter(w), first: map[linkID]string{}, buf: make([]byte, copyPiece)}
+	t := &tarWriter{ctx: ctx, w: w, tw: tar.NewWriter(w), first: map[FileID]string{}, buf: make([]byte, copyPiece)}
 	if o != nil {
 		t.o = *o
 	}
@@ -91,7 +91,7 @@ type tarWriter struct {
 	tw    *tar.Writer
 	o     TarOptions
 	count *TarCount
-	first map[linkID]string
+	first map[FileID]string
 	buf   []byte
 	ended error // why nothing more can be written
 }

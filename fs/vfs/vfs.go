@@ -40,7 +40,10 @@ type Info struct {
 	BlockSize int    // bytes; the cluster size where that is the unit
 	Size      int64  // bytes
 	Free      int64  // bytes, -1 if not known
-	Features  []string
+	// Inodes is how many there are, InodesFree how many of them are free; both
+	// are 0 where the filesystem makes them as it needs them, or does not tell.
+	Inodes, InodesFree int64
+	Features           []string
 	// Dirty says that the journal or log was not clean when the image was
 	// taken; Replayed, that its changes are part of what is read here.
 	Dirty, Replayed bool

@@ -33,12 +33,9 @@ type Visit func(n *Node, err error) error
 // followed. A directory that was met before (a loop, or a tree that unfolds
 // without end) is an error for fn and not entered.
 func Walk(ctx context.Context, start *Node, o *WalkOptions, fn Visit) error {
-	w := walk{ctx: ctx, fn: fn, seen: map[dirID]bool{}, maxDepth: MaxDepth}
+	w := walk{ctx: ctx, fn: fn}
 	if o != nil {
-		w.one = o.OneFilesystem
-		if o.MaxDepth > 0 {
-			w.maxDepth = o.MaxDepth
-		}
+		w.one, w.visited.MaxDepth = o.OneFilesystem, o.MaxDepth
 	}
 	err := w.visit(start)
 	if err == fs.SkipAll || err == fs.SkipDir {
@@ -48,11 +45,10 @@ func Walk(ctx context.Context, start *Node, o *WalkOptions, fn Visit) error {
 }
 
 type walk struct {
-	ctx      context.Context
-	fn       Visit
-	seen     map[dirID]bool
-	one      bool
-	maxDepth int
+	ctx     context.Context
+	fn      Visit
+	visited Visited
+	one     bool
 }
 
 // dirID tells directories apart.
@@ -73,7 +69,7 @@ func (w *walk) visit(n *Node) error {
 	if err != nil {
 		return err
 	}
-	if err := w.enter(n); err != nil {
+	if err := w.visited.Enter(n); err != nil {
 		return skipped(w.fn(n, err))
 	}
 	if err := w.ctx.Err(); err != nil {
@@ -112,19 +108,34 @@ func skipped(err error) error {
 	return err
 }
 
-// enter refuses a directory that the walk was in before, and one too deep.
-func (w *walk) enter(n *Node) error {
-	if n.depth >= w.maxDepth {
-		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLimit, "it lies more than %d directories deep", w.maxDepth))
+// Visited holds the directories that a walk of one's own was in. The zero value is
+// ready; it is not safe for concurrent use.
+type Visited struct {
+	MaxDepth int // 0 means [MaxDepth]
+	seen     map[dirID]bool
+}
+
+// Enter says that the walk goes into a directory. It refuses one that the walk was
+// in before, with block.ErrLoop, and one too deep, with block.ErrLimit.
+func (v *Visited) Enter(n *Node) error {
+	most := v.MaxDepth
+	if most <= 0 {
+		most = MaxDepth
+	}
+	if n.depth >= most {
+		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLimit, "it lies more than %d directories deep", most))
 	}
 	st := n.Stat()
 	if st.Ino == 0 { // the driver has no numbers
 		return nil
 	}
 	id := dirID{n.fsys, st.Ino, st.Ctime.UnixNano()}
-	if w.seen[id] {
+	if v.seen[id] {
 		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLoop, "it was met before"))
 	}
-	w.seen[id] = true
+	if v.seen == nil {
+		v.seen = map[dirID]bool{}
+	}
+	v.seen[id] = true
 	return nil
 }

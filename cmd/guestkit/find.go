@@ -1,0 +1,340 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+)
+
+// finder is one run of find.
+type finder struct {
+	a *app
+	t *guestTree
+
+	name, iname, path, types string
+	size, mtime, perm, newer string
+	uid, gid                 string
+	minDepth, maxDepth       int
+	print0, long, oneFS      bool
+	empty                    bool
+	tests                    []func(n *vfs.Node) bool
+	code                     int
+}
+
+// findHabit is what find(1) writes with one dash.
+var findHabit = []string{"name", "iname", "path", "wholename", "type", "size", "mtime", "perm", "newer", "newermt", "uid", "gid", "user", "group", "mindepth", "maxdepth", "print0", "print", "ls", "xdev", "mount", "empty"}
+
+// findArgs lets "find IMAGE -name x" be written as find(1) takes it.
+func findArgs(args []string) []string {
+	if i := slices.Index(args, "find"); i < 0 || i > 3 {
+		return args
+	}
+	out := slices.Clone(args)
+	for i, arg := range out {
+		if name, ok := strings.CutPrefix(arg, "-"); ok && slices.Contains(findHabit, name) {
+			out[i] = "-" + arg
+		}
+	}
+	return out
+}
+
+func newFind(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "find [flags] IMAGE [PATH…]",
+		Short: "Find files of the guest by name, type, size, time, owner or mode",
+		Long: `Prints the files below each PATH, or of the whole guest, for which all tests hold.
+The tests are those of find(1), with one dash or two. Links are not followed.
+
+  size   N, +N or -N with c (bytes), k, M, G or T; 512-byte blocks without
+  mtime  N, +N or -N days ago
+  newer  a time such as 2026-01-31 or 2026-01-31T12:00:00Z, or a file of the guest
+  perm   octal: MODE exactly, -MODE all of the bits, /MODE any of them`,
+		Example: `  guestkit find disk.qcow2 /etc -name '*.conf'
+  guestkit find disk.qcow2 --type f --size +100M --json
+  guestkit find disk.qcow2 -perm /6000 -type f -print0 | xargs -0 -n1 echo`,
+	}
+	src := a.sourceFlags(cmd)
+	a.jsonFlag(cmd)
+	volume := src.volumeFlag(cmd)
+	d := &finder{a: a}
+	f := cmd.Flags()
+	f.StringVar(&d.name, "name", "", "the name matches `PATTERN`")
+	f.StringVar(&d.iname, "iname", "", "the name matches `PATTERN` in any case")
+	f.StringVar(&d.path, "path", "", "the whole path matches `PATTERN`; * takes slashes too")
+	f.StringVar(&d.path, "wholename", "", "the same as --path")
+	f.StringVar(&d.types, "type", "", "the type is one of these `LETTERS`: f d l b c p s")
+	f.StringVar(&d.size, "size", "", "the size is `N`, +N or -N")
+	f.StringVar(&d.mtime, "mtime", "", "it changed `DAYS` ago, +N or -N")
+	f.StringVar(&d.newer, "newer", "", "it changed after this `TIME` or file of the guest")
+	f.StringVar(&d.newer, "newermt", "", "the same as --newer")
+	f.StringVar(&d.perm, "perm", "", "the permission bits are `MODE`, -MODE or /MODE")
+	for _, name := range []string{"uid", "user"} {
+		f.StringVar(&d.uid, name, "", "it belongs to the user of this `NUMBER`")
+	}
+	for _, name := range []string{"gid", "group"} {
+		f.StringVar(&d.gid, name, "", "it belongs to the group of this `NUMBER`")
+	}
+	f.IntVar(&d.minDepth, "mindepth", 0, "at least `N` levels below PATH")
+	f.IntVar(&d.maxDepth, "maxdepth", 0, "at most `N` levels below PATH")
+	f.BoolVar(&d.empty, "empty", false, "it is an empty file or directory")
+	f.BoolVar(&d.oneFS, "xdev", false, "stay on the filesystem of PATH")
+	f.BoolVar(&d.oneFS, "mount", false, "the same as --xdev")
+	f.BoolVarP(&d.print0, "print0", "0", false, "end each path with a NUL byte, as the guest's own bytes")
+	f.BoolVar(&d.long, "ls", false, "print as ls -l does")
+	f.Bool("print", true, "print the path, which is done anyway")
+	for _, same := range []string{"wholename", "newermt", "uid", "gid", "mount", "print"} {
+		f.MarkHidden(same)
+	}
+	cmd.ValidArgsFunction = src.completePaths(volume)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if !f.Changed("maxdepth") {
+			d.maxDepth = -1
+		}
+		return src.onTree(splitImage(args), *volume, d.run)
+	}
+	return cmd
+}
+
+func (d *finder) run(t *guestTree, paths []string) (int, error) {
+	d.t = t
+	if err := d.compile(); err != nil {
+		return 0, err
+	}
+	if len(paths) == 0 {
+		paths = []string{"/"}
+	}
+	for _, arg := range paths {
+		nodes, err := t.glob(d.a.ctx, arg)
+		if err != nil {
+			d.code = d.a.sayError(err, d.code)
+		}
+		for _, n := range nodes {
+			base := n.Path()
+			err := vfs.Walk(d.a.ctx, n, &vfs.WalkOptions{OneFilesystem: d.oneFS}, func(n *vfs.Node, err error) error {
+				if err != nil {
+					d.code = d.a.sayError(guestError(n.Path(), err), d.code)
+					return nil
+				}
+				return d.visit(n, n.Depth()-depthOf(base, n))
+			})
+			if err != nil {
+				return 0, err
+			}
+		}
+	}
+	return d.code, d.a.out.Err()
+}
+
+// depthOf is how deep the node of a path lies below what was found first.
+func depthOf(base string, n *vfs.Node) int {
+	for m := n; m != nil; m = m.Parent() {
+		if m.Depth() == 0 || m.Path() == base {
+			return m.Depth()
+		}
+	}
+	return 0
+}
+
+func (d *finder) visit(n *vfs.Node, depth int) error {
+	ok := depth >= d.minDepth
+	for _, test := range d.tests {
+		ok = ok && test(n)
+	}
+	if ok {
+		if err := d.print(n); err != nil {
+			return err
+		}
+	}
+	if d.maxDepth >= 0 && depth >= d.maxDepth {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func (d *finder) print(n *vfs.Node) error {
+	switch {
+	case d.a.json:
+		target := ""
+		if n.Stat().Mode&fs.ModeSymlink != 0 {
+			var err error
+			if target, err = n.ReadLink(); err != nil {
+				d.code = d.a.sayError(guestError(n.Path(), err), d.code)
+			}
+		}
+		return d.a.line(newFileDoc(n.Path(), n.Stat(), target))
+	case d.print0:
+		_, err := fmt.Fprintf(d.a.raw, "/%s\x00", n.RawPath())
+		return err
+	case d.long:
+		st := n.Stat()
+		date := "-"
+		if !st.Mtime.IsZero() {
+			date = st.Mtime.UTC().Format("2006-01-02 15:04")
+		}
+		d.a.out.Printf("%s %3d %5d %5d %12d %s %s\n", modeString(st.Mode), st.Nlink, st.UID, st.GID, st.Size, date, "/"+n.RawPath())
+	default:
+		d.a.out.Printf("%s\n", "/"+n.RawPath())
+	}
+	return d.a.out.Err()
+}
+
+// compile makes tests of the flags.
+func (d *finder) compile() error {
+	add := func(test func(n *vfs.Node) bool) { d.tests = append(d.tests, test) }
+	if d.types != "" {
+		letters := strings.ReplaceAll(d.types, ",", "")
+		if strings.Trim(letters, "fdlbcps") != "" {
+			return usagef("--type takes letters of f d l b c p s, not %q", d.types)
+		}
+		add(func(n *vfs.Node) bool { return strings.Contains(letters, typeLetter(n.Stat().Mode)) })
+	}
+	for _, p := range []struct {
+		pattern string
+		text    func(n *vfs.Node) string
+		fold    bool
+	}{{d.name, (*vfs.Node).Name, false}, {d.iname, (*vfs.Node).Name, true}} {
+		if p.pattern == "" {
+			continue
+		}
+		pattern := p.pattern
+		if p.fold {
+			pattern = strings.ToLower(pattern)
+		}
+		if _, err := path.Match(pattern, ""); err != nil {
+			return usagef("%s: %v", p.pattern, err)
+		}
+		add(func(n *vfs.Node) bool {
+			text := strings.ReplaceAll(p.text(n), "/", "\x01")
+			if p.fold {
+				text = strings.ToLower(text)
+			}
+			ok, _ := path.Match(pattern, text)
+			return ok
+		})
+	}
+	if d.path != "" {
+		pattern := strings.ReplaceAll(d.path, "/", "\x01")
+		if _, err := path.Match(pattern, ""); err != nil {
+			return usagef("%s: %v", d.path, err)
+		}
+		add(func(n *vfs.Node) bool {
+			ok, _ := path.Match(pattern, strings.ReplaceAll("/"+n.RawPath(), "/", "\x01"))
+			return ok
+		})
+	}
+	for _, id := range []struct {
+		text string
+		of   func(st *vfs.Stat) uint32
+	}{{d.uid, func(st *vfs.Stat) uint32 { return st.UID }}, {d.gid, func(st *vfs.Stat) uint32 { return st.GID }}} {
+		if id.text == "" {
+			continue
+		}
+		want, err := strconv.ParseUint(id.text, 10, 32)
+		if err != nil {
+			return usagef("users and groups are numbers here, as those of the guest are not the host's; not %q", id.text)
+		}
+		add(func(n *vfs.Node) bool { return uint64(id.of(n.Stat())) == want })
+	}
+	if d.empty {
+		add(func(n *vfs.Node) bool {
+			if n.Stat().Mode.IsDir() {
+				children, err := n.Children()
+				return err == nil && len(children) == 0
+			}
+			return n.Stat().Mode.IsRegular() && n.Stat().Size == 0
+		})
+	}
+	return d.compileNumbers(add)
+}
+
+// compileNumbers makes tests of sizes, times and modes.
+func (d *finder) compileNumbers(add func(func(n *vfs.Node) bool)) error {
+	if d.size != "" {
+		text, unit := d.size, int64(512)
+		units := map[byte]int64{'c': 1, 'w': 2, 'b': 512, 'k': 1 << 10, 'M': 1 << 20, 'G': 1 << 30, 'T': 1 << 40}
+		if u, ok := units[text[len(text)-1]]; ok {
+			text, unit = text[:len(text)-1], u
+		}
+		holds, err := compare(text)
+		if err != nil {
+			return usagef("--size %s: %v", d.size, err)
+		}
+		add(func(n *vfs.Node) bool {
+			size := n.Stat().Size
+			return holds(size/unit + min(size%unit, 1)) // rounded up, as find does
+		})
+	}
+	if d.mtime != "" {
+		holds, err := compare(d.mtime)
+		if err != nil {
+			return usagef("--mtime %s: %v", d.mtime, err)
+		}
+		now := d.a.start
+		add(func(n *vfs.Node) bool {
+			return !n.Stat().Mtime.IsZero() && holds(int64(math.Floor(now.Sub(n.Stat().Mtime).Hours()/24)))
+		})
+	}
+	if d.newer != "" {
+		when, err := d.time(d.newer)
+		if err != nil {
+			return err
+		}
+		add(func(n *vfs.Node) bool { return n.Stat().Mtime.After(when) })
+	}
+	if d.perm != "" {
+		bits, err := strconv.ParseUint(strings.TrimLeft(d.perm, "-/"), 8, 32)
+		if err != nil || bits > 0o7777 {
+			return usagef("--perm takes an octal mode, not %q", d.perm)
+		}
+		want := uint32(bits)
+		add(func(n *vfs.Node) bool {
+			have := unixMode(n.Stat().Mode)
+			switch d.perm[0] {
+			case '-':
+				return have&want == want
+			case '/':
+				return want == 0 || have&want != 0
+			}
+			return have == want
+		})
+	}
+	return nil
+}
+
+// compare makes a test of a number: N, +N for more, -N for less.
+func compare(text string) (func(int64) bool, error) {
+	want, err := strconv.ParseInt(strings.TrimLeft(text, "+-"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("it is not a number")
+	}
+	switch text[0] {
+	case '+':
+		return func(n int64) bool { return n > want }, nil
+	case '-':
+		return func(n int64) bool { return n < want }, nil
+	}
+	return func(n int64) bool { return n == want }, nil
+}
+
+// time reads a time, or takes that of a file of the guest.
+func (d *finder) time(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	n, err := d.t.node(text, true)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--newer: %q is no time and no file: %w", text, err)
+	}
+	return n.Stat().Mtime, nil
+}
