@@ -114,6 +114,14 @@ func (rep *Report) resolve(d system.Device, names diskNames, typ string) (*Volum
 		return rep.byDisk(d, names, typ)
 	}
 	v, reason := rep.choose(d, names.home, func(v *Volume) bool { return v.is(d) })
+	if v == nil && d.By == "volume name" && names.home != nil {
+		// Of two groups of one name, the root's own is meant: "lvm:vg@UUID/lv".
+		if at := strings.IndexByte(names.home.Name, '@'); at > 0 {
+			if id, _, ok := strings.Cut(names.home.Name[at:], "/"); ok {
+				v = rep.byName(strings.Replace(d.Value, "/", id+"/", 1))
+			}
+		}
+	}
 	return rep.within(v, d), reason
 }
 

@@ -162,3 +162,17 @@ func TestUnlocked(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupsOfOneName takes the volumes of the root's own group, of two that have
+// one name.
+func TestGroupsOfOneName(t *testing.T) {
+	var vols []*Volume
+	for _, id := range []string{"A", "B"} {
+		vols = append(vols, vol(t, "lvm:vg@"+id+"/root", debianRoot("/dev/vg/var /var ext4\n", fstest.MapFS{"etc/passwd": file("")})), vol(t, "lvm:vg@"+id+"/var", dpkg()))
+	}
+	for i, s := range guestOf(t, vols...).Systems {
+		if want := "lvm:vg@" + string("AB"[i]) + "/var"; s.Mounts[0].Volume != want || !s.Mounts[0].Merged {
+			t.Errorf("%+v, want %s", s.Mounts[0], want)
+		}
+	}
+}
