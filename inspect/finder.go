@@ -16,7 +16,7 @@ import (
 // volume, before anything is mounted, and are in order: the first that finds
 // something in a volume is right.
 var finders = [...]func(context.Context, fs.FS, *system.Options) []system.Place{
-	windows.Find, others.FindBSD, linux.Find, others.FindDOS,
+	windows.Find, others.Find, linux.Find, others.FindDOS,
 }
 
 // role says what a volume without a root is for, by its content.

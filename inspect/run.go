@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -45,6 +46,9 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error {
 	for _, find := range finders {
 		places := find(ctx, v.fsys, rep.detect(v.Name, o))
+		if len(places) > 1 && places[0].Finder == "ostree" {
+			places = rep.booted(ctx, v, places, o)
+		}
 		for _, p := range places {
 			sys, err := rep.system(ctx, v, p, o)
 			if err != nil {
@@ -88,12 +92,18 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 	sys := system.New(p.Type)
 	sys.Volume, sys.Root = v.Name, guest.Shown(p.Dir)
 	sys.Evidence = append(sys.Evidence, Evidence{Field: "type", Volume: v.Name, Path: guest.Shown(p.Marker), Detail: p.Finder})
+	if p.Entry != "" {
+		on, name, _ := strings.Cut(p.Entry, ":/")
+		sys.Evidence = append(sys.Evidence, Evidence{Field: "root", Volume: on, Path: "/" + name, Detail: "the boot entry that starts it"})
+	}
 	do := rep.detect(v.Name, o)
 	if p.Type == TypeWindows {
 		return sys, rep.windows(ctx, v, fsys, sys, o)
 	}
-	if p.Type == TypeLinux {
+	if p.Type == TypeLinux || p.Type == TypeHurd {
 		rep.readFstab(ctx, fsys, sys, do)
+	}
+	if p.Type == TypeLinux {
 		t := guest.NewTree(ctx, fsys, do)
 		rep.findByType(t, sys)
 		rep.findUsr(ctx, t, sys, o)
@@ -103,15 +113,11 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 		return nil, err
 	}
 	findMissing(sys)
-	identify := others.IdentifyBSD
-	switch p.Type {
-	case TypeLinux:
-		identify = linux.Identify
-	case TypeDOS:
-		return sys, nil // whose files say nothing more
-	}
-	if err := identify(ctx, sys.Files, sys, do); err != nil {
+	if err := identify(ctx, sys, do); err != nil {
 		return nil, err
+	}
+	if p.Type == TypeDOS {
+		return sys, nil
 	}
 	found, err := packages.Read(ctx, sys.Files, do)
 	if err != nil {
@@ -137,4 +143,46 @@ func (rep *Report) windows(ctx context.Context, v *Volume, fsys vfs.FS, sys *Sys
 	rep.findVolumeRisks(sys)
 	w.Risks()
 	return nil
+}
+
+// identify says which system it is, by its own view of its files.
+func identify(ctx context.Context, sys *System, o *system.Options) error {
+	switch sys.Type {
+	case TypeDOS:
+		return others.IdentifyDOS(ctx, sys.Files, sys, o)
+	case TypeLinux:
+		return linux.Identify(ctx, sys.Files, sys, o)
+	}
+	// Many have an os-release today; what it does not say their own files may.
+	linux.IdentifyRelease(ctx, sys.Files, sys, o)
+	return others.Identify(ctx, sys.Files, sys, o)
+}
+
+// booted orders the deployments of a volume by the entries of the boot loader, which
+// may be on a volume of their own.
+func (rep *Report) booted(ctx context.Context, v *Volume, places []system.Place, o *Options) []system.Place {
+	for _, boot := range append([]*Volume{v}, rep.Volumes...) {
+		if boot.fsys == nil || boot.Disk != v.Disk {
+			continue
+		}
+		entries := linux.BootEntries(ctx, boot.fsys, rep.detect(boot.Name, o))
+		if len(entries) == 0 {
+			continue
+		}
+		out := linux.Booted(ctx, v.fsys, places, entries, rep.detect(v.Name, o))
+		if out[0].Entry != "" {
+			return from(boot, out)
+		}
+	}
+	return from(v, linux.Booted(ctx, v.fsys, places, nil, rep.detect(v.Name, o)))
+}
+
+// from says on which volume the boot entries are.
+func from(v *Volume, places []system.Place) []system.Place {
+	for i := range places {
+		if places[i].Entry != "" {
+			places[i].Entry = v.Name + ":/" + places[i].Entry
+		}
+	}
+	return places
 }

@@ -36,6 +36,13 @@ const (
 	TypeNetBSD      = system.TypeNetBSD
 	TypeOpenBSD     = system.TypeOpenBSD
 	TypeDOS         = system.TypeDOS
+	TypeDragonFly   = system.TypeDragonFly
+	TypeIllumos     = system.TypeIllumos
+	TypeHurd        = system.TypeHurd
+	TypeMinix       = system.TypeMinix
+	TypeHaiku       = system.TypeHaiku
+	TypeMacOS       = system.TypeMacOS
+	TypeESXi        = system.TypeESXi
 	FamilyUnknown   = system.FamilyUnknown
 	FamilyOther     = system.FamilyOther
 	FamilyDebian    = system.FamilyDebian

@@ -269,6 +269,15 @@ func kernelName(name string) (disk string, index, part int, ok bool) {
 		part, rest, ok = leadingNumber(rest)
 		return disk, n, part, ok && rest == "" && part > 0
 	}
+	if rest, found := strings.CutPrefix(name, "hd"); found { // of the Hurd: hd0s1
+		if n, part, ok := strings.Cut(rest, "s"); ok {
+			index, tail, ok1 := leadingNumber(n)
+			part, end, ok2 := leadingNumber(part)
+			if ok1 && ok2 && tail == "" && end == "" && part > 0 {
+				return "hd" + n, index, part, true
+			}
+		}
+	}
 	for _, prefix := range [...]string{"xvd", "dasd", "sd", "vd", "hd", "ubd", "i2o/hd"} {
 		rest, found := strings.CutPrefix(name, prefix)
 		if !found {

@@ -38,3 +38,14 @@ func kernelImagesOf(sys *system.System) []string {
 	}
 	return out
 }
+
+// IdentifyRelease fills in what the os-release of a system says that need not be
+// Linux.
+func IdentifyRelease(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) {
+	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	if sys.Type == system.TypeHurd {
+		r.identify()
+		return
+	}
+	r.fromOSRelease()
+}

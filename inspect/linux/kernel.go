@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -16,8 +18,25 @@ const maxKernels = 64
 var kernelDirs = [...]string{"boot", "efi", "boot/efi"}
 
 // imagePrefixes are how the names of kernel images start; the version, or
-// what the distribution calls the kernel, follows.
-var imagePrefixes = [...]string{"vmlinuz-", "vmlinux-", "kernel-", "Image-", "bzImage-", "zImage-"}
+// what the distribution calls the kernel, follows, or nothing.
+var imagePrefixes = [...]string{"vmlinuz", "vmlinux", "kernel", "Image", "bzImage", "zImage"}
+
+// imageSuffix is what the name of a file that may be a kernel says behind that.
+func imageSuffix(name string) (string, bool) {
+	for _, prefix := range imagePrefixes {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok || strings.HasSuffix(rest, ".hmac") || strings.HasSuffix(rest, ".sig") {
+			continue
+		}
+		if rest == "" {
+			return "", true
+		}
+		if rest[0] == '-' && len(rest) > 1 {
+			return rest[1:], true
+		}
+	}
+	return "", false
+}
 
 // findKernels lists the kernels in /boot, those that only have modules, and
 // those that a boot loader entry names.
@@ -49,33 +68,90 @@ func (r *root) kernel(version, evidence string) *system.Kernel {
 	return &r.Sys.Kernels[len(r.Sys.Kernels)-1]
 }
 
+// kernelImages lists the images in a directory. Their version is the one in the
+// image, which uname prints; the name of the file may say something else.
 func (r *root) kernelImages(dir string) {
-	for _, e := range r.List(dir) {
-		name := path.Join(dir, e.Name())
-		for _, prefix := range imagePrefixes {
-			version, ok := strings.CutPrefix(e.Name(), prefix)
-			if !ok || version == "" || strings.HasSuffix(version, ".hmac") || !r.IsFile(name) {
+	seen := map[string]bool{}
+	es := r.List(dir)
+	for _, links := range [...]bool{false, true} { // a link is another name of an image
+		for _, e := range es {
+			name := path.Join(dir, e.Name())
+			suffix, ok := imageSuffix(e.Name())
+			if !ok || (e.Type()&fs.ModeSymlink != 0) != links || !r.IsFile(name) {
 				continue
 			}
-			k := r.kernel(version, name)
-			if k == nil {
+			real := r.Real(name)
+			if seen[real] {
+				continue
+			}
+			seen[real] = true
+			version := r.versionOf(name, suffix)
+			if version == "" {
+				continue
+			}
+			if len(r.Sys.Kernels) >= maxKernels {
 				return
 			}
-			if k.Image == "" {
-				k.Image = guest.Shown(name)
-			}
-			for _, initrd := range []string{
-				"initrd.img-" + version, "initramfs-" + version + ".img", "initrd-" + version, "initramfs-" + version, "initrd-" + version + ".img",
-			} {
+			k := system.Kernel{Version: version, Image: guest.Shown(name)}
+			r.Because("kernels", name, 0, "")
+			for _, initrd := range initrdNames(suffix) {
 				if f := path.Join(dir, initrd); k.Initrd == "" && r.IsFile(f) {
 					k.Initrd = guest.Shown(f)
 				}
 			}
-			if f := path.Join(dir, "config-"+version); r.IsFile(f) {
-				k.Config = guest.Shown(f)
+			for _, config := range [...]string{"config-" + suffix, "config-" + version} {
+				if f := path.Join(dir, config); k.Config == "" && r.IsFile(f) {
+					k.Config = guest.Shown(f)
+				}
 			}
+			r.Sys.Kernels = append(r.Sys.Kernels, k)
 		}
 	}
+}
+
+// initrdNames are how the initial RAM disk of a kernel may be called.
+func initrdNames(suffix string) []string {
+	if suffix == "" {
+		return []string{"initrd.img", "initrd", "initrd.gz", "initramfs", "initramfs.img"}
+	}
+	return []string{"initrd.img-" + suffix, "initramfs-" + suffix + ".img", "initrd-" + suffix, "initramfs-" + suffix, "initrd-" + suffix + ".img"}
+}
+
+// versionOf returns the version of an image: that in its header, or the suffix of
+// its name if modules have it or there is no other.
+func (r *root) versionOf(name, suffix string) string {
+	head := r.Head(name, 16<<10)
+	if v := imageVersion(head); v != "" {
+		return v
+	}
+	if len(head) > 0x206 && string(head[0x202:0x206]) == "HdrS" { // the text is further on
+		if v := imageVersion(r.Head(name, maxImageHead)); v != "" {
+			return v
+		}
+	}
+	for _, dir := range [...]string{"usr/lib/modules", "lib/modules"} {
+		if suffix != "" && r.IsDir(path.Join(dir, suffix)) {
+			return suffix
+		}
+	}
+	if len(head) < 64 {
+		return suffix
+	}
+	f, err := r.FS.Open(name)
+	if err != nil {
+		r.Fail(name, err)
+		return suffix
+	}
+	defer f.Close()
+	at, ok := f.(io.ReaderAt)
+	fi, err := f.Stat()
+	if !ok || err != nil {
+		return suffix
+	}
+	if v := bannerVersion(at, fi.Size()); v != "" {
+		return v
+	}
+	return suffix
 }
 
 // kernelModules joins the kernels with their modules. Where the image is
@@ -95,7 +171,12 @@ func (r *root) kernelModules() {
 					return
 				}
 			}
-			k.Version, k.Modules = e.Name(), guest.Shown(name)
+			k.Version = e.Name()
+			for i := range r.Sys.Kernels { // a rescue image has the version of another
+				if other := &r.Sys.Kernels[i]; other.Version == k.Version {
+					other.Modules = guest.Shown(name)
+				}
+			}
 			if f := path.Join(name, "vmlinuz"); k.Image == "" && r.IsFile(f) {
 				k.Image = guest.Shown(f)
 			}
@@ -186,9 +267,11 @@ func (r *root) bootEntries() {
 			image := r.bootPath(dir, e.linux)
 			var k *system.Kernel
 			for i := range r.Sys.Kernels {
-				if x := &r.Sys.Kernels[i]; x.Image == guest.Shown(image) || x.Version == e.version {
+				if x := &r.Sys.Kernels[i]; x.Image == guest.Shown(image) {
 					k = x
 					break
+				} else if k == nil && x.Version == e.version {
+					k = x
 				}
 			}
 			if k == nil {

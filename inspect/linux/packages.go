@@ -48,15 +48,35 @@ func Packages(ctx context.Context, fsys fs.FS, sys *system.System, found []syste
 	r.findInitVersion()
 }
 
+// usualFormat is the package format of the distribution, as far as the tables know:
+// of its family, if it is of several.
+func (r *root) usualFormat() string {
+	first := ""
+	for _, id := range append([]string{r.Sys.Distro}, r.Sys.IDLike...) {
+		d, ok := knownDistro(id)
+		switch {
+		case !ok:
+		case d.family == r.Sys.Family:
+			return d.format
+		case first == "":
+			first = d.format
+		}
+	}
+	if r.Sys.Family == system.FamilyRHEL {
+		return "rpm"
+	}
+	return first
+}
+
 // choose decides which of the databases is the system's own: the one
 // of the format that its distribution is made of, with something in it.
 func (r *root) choose(found []system.Packages) {
 	s := r.Sys
-	hint, _ := knownDistro(append([]string{s.Distro}, s.IDLike...)...)
+	hint := r.usualFormat()
 	best, score := -1, -1
 	for i, p := range found {
 		n := 0
-		if p.Format == hint.format {
+		if p.Format == hint {
 			n += 2
 		}
 		if p.Status == system.PackagesNotRead || len(p.Items) > 0 {
@@ -78,13 +98,14 @@ func (r *root) choose(found []system.Packages) {
 			s.OtherPackages = append(s.OtherPackages, p)
 		}
 	}
-	if best < 0 && hint.format != "" {
-		s.PackageFormat = hint.format
+	if best < 0 && hint != "" {
+		s.PackageFormat = hint
 		for _, e := range s.Because("distro") {
 			e.Field, e.Detail = "package_format", "by the distribution; no database was found"
 			s.Evidence = append(s.Evidence, e)
 		}
 	}
+	r.placeFamily(found)
 	for _, m := range managers {
 		if m.format != s.PackageFormat || m.family != "" && m.family != s.Family {
 			continue

@@ -95,15 +95,96 @@ func dpkgField(f string) bool {
 // readDpkg reads /var/lib/dpkg/status, or the database of opkg, which is
 // written alike.
 func (r *root) readDpkg(p *system.Packages, name string) error {
-	return r.readStanzas(p, name, dpkgField, func(f map[string]string) (system.Package, bool, error) {
+	err := r.readStanzas(p, name, dpkgField, func(f map[string]string) (system.Package, bool, error) {
 		return dpkgPackage(f, true)
 	})
+	if err != nil {
+		return err
+	}
+	return r.readUpdates(p, path.Join(path.Dir(name), "updates"))
+}
+
+// readUpdates applies what a run of dpkg did that was interrupted: files named by
+// numbers, one stanza each, in their order (dpkg, lib/dpkg/dbmodify.c).
+func (r *root) readUpdates(p *system.Packages, name string) error {
+	if !r.IsDir(name) {
+		return nil
+	}
+	var index map[string]int // of the items, by name and architecture
+	key := func(name, arch string) string { return name + ":" + arch }
+	es, more := r.ListAll(name, 2*r.O.MaxPackages)
+	if more {
+		r.flaw(p, name, tooMany(r.O.MaxPackages))
+	}
+	removed := map[int]bool{}
+	for _, e := range es {
+		if strings.Trim(e.Name(), "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		if index == nil {
+			index = map[string]int{}
+			for i, x := range p.Items {
+				index[key(x.Name, x.Arch)] = i
+			}
+		}
+		items := p.Items
+		var changed system.Packages
+		gone := map[string]bool{}
+		err := r.readStanzas(&changed, path.Join(name, e.Name()), dpkgField, func(f map[string]string) (system.Package, bool, error) {
+			item, ok, err := dpkgPackage(f, true)
+			if err == nil && !ok {
+				gone[key(f["Package"], f["Architecture"])] = true
+			}
+			return item, ok, err
+		})
+		if err != nil {
+			return err
+		}
+		if changed.Status == system.PackagesPartial {
+			p.Status, p.Reason = changed.Status, changed.Reason
+		}
+		for k := range gone {
+			if i, ok := index[k]; ok {
+				removed[i] = true
+			}
+		}
+		for _, item := range changed.Items {
+			k := key(item.Name, item.Arch)
+			if i, ok := index[k]; ok {
+				items[i] = item
+				delete(removed, i)
+				continue
+			}
+			index[k] = len(items)
+			items = append(items, item)
+		}
+		p.Items = items
+	}
+	if len(removed) > 0 {
+		kept := p.Items[:0]
+		for i, item := range p.Items {
+			if !removed[i] {
+				kept = append(kept, item)
+			}
+		}
+		p.Items = kept
+	}
+	return nil
+}
+
+// tooMany is the error of a list that was cut.
+func tooMany(most int) error {
+	return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", most)
 }
 
 // readDpkgDir reads /var/lib/dpkg/status.d, where images without dpkg keep
 // one file for each package, without a Status.
 func (r *root) readDpkgDir(p *system.Packages, name string) error {
-	for _, e := range r.List(name) {
+	es, more := r.ListAll(name, 2*r.O.MaxPackages+1)
+	if more {
+		r.flaw(p, name, tooMany(r.O.MaxPackages))
+	}
+	for _, e := range es {
 		if strings.HasSuffix(e.Name(), ".md5sums") {
 			continue
 		}
@@ -148,7 +229,7 @@ func (r *root) readStanzas(p *system.Packages, name string, want func(string) bo
 			continue
 		}
 		if len(p.Items) >= r.O.MaxPackages {
-			return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", r.O.MaxPackages)
+			return tooMany(r.O.MaxPackages)
 		}
 		for _, s := range []*string{&item.Arch, &item.Section, &item.Maintainer, &item.Source, &item.State} {
 			*s = same.of(*s)

@@ -14,7 +14,8 @@ import (
 // readPacman reads /var/lib/pacman/local: a directory for each package with a
 // file "desc" of "%FIELD%" lines, each followed by its values and a blank line.
 func (r *root) readPacman(p *system.Packages, name string) error {
-	for _, e := range r.List(name) {
+	es, more := r.ListAll(name, r.O.MaxPackages+1)
+	for _, e := range es {
 		if !e.IsDir() {
 			continue
 		}
@@ -22,7 +23,7 @@ func (r *root) readPacman(p *system.Packages, name string) error {
 			return err
 		}
 		if len(p.Items) >= r.O.MaxPackages {
-			return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", r.O.MaxPackages)
+			return tooMany(r.O.MaxPackages)
 		}
 		desc := path.Join(name, e.Name(), "desc")
 		b, ok := r.Text(desc)
@@ -36,6 +37,9 @@ func (r *root) readPacman(p *system.Packages, name string) error {
 			continue
 		}
 		p.Items = append(p.Items, item)
+	}
+	if more {
+		return tooMany(r.O.MaxPackages)
 	}
 	return nil
 }

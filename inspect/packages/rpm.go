@@ -39,7 +39,7 @@ func (r *root) readRPM(p *system.Packages, name string) error {
 			return nil
 		}
 		if len(p.Items) >= r.O.MaxPackages {
-			return block.Errorf("", "package list", -1, block.ErrLimit, "more than %d packages", r.O.MaxPackages)
+			return tooMany(r.O.MaxPackages)
 		}
 		item := rpmPackage(x)
 		for _, s := range []*string{&item.Arch, &item.Section, &item.Vendor, &item.Source} {

@@ -28,4 +28,5 @@ type Place struct {
 	Type   Type
 	Marker string // the file that gave it away
 	Finder string // the rule that did: "linux", "ostree"
+	Entry  string // the boot entry that leads to it, empty if none is known
 }

@@ -22,6 +22,14 @@ const (
 	TypeNetBSD  Type = "netbsd"
 	TypeOpenBSD Type = "openbsd"
 	TypeDOS     Type = "dos"
+
+	TypeDragonFly Type = "dragonfly"
+	TypeIllumos   Type = "illumos" // and Solaris
+	TypeHurd      Type = "hurd"
+	TypeMinix     Type = "minix"
+	TypeHaiku     Type = "haiku"
+	TypeMacOS     Type = "macos"
+	TypeESXi      Type = "esxi"
 )
 
 // A Family is a group of Linux distributions that are run and patched alike.

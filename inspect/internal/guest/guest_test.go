@@ -26,7 +26,7 @@ func TestAssignments(t *testing.T) {
 		{"A=\nB=''\n", "A=|B="},
 		{"A=b\\\nB=c", "A=b|B=c"},
 		{"A='x'\"y\"z\r\n", "A=xyz"},
-		{"A=\"x\nB=c\n", "A=\"x|B=c"},
+		{"A=\"x\nB=c\n", "A=x|B=c"},
 		{"1A=x\n=y\nA-B=z\n", ""},
 	} {
 		var got []string

@@ -32,7 +32,7 @@ func Assignments(b []byte) []Assignment {
 		n := 0
 		a.Value, n, a.Open = shellValue(s[valAt:])
 		if a.Open {
-			a.Value = strings.TrimSpace(val)
+			a.Value = strings.TrimLeft(strings.TrimSpace(val), `"'`)
 			n = len(val)
 		}
 		out = append(out, a)

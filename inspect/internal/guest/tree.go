@@ -109,6 +109,16 @@ func (t *Tree) List(name string) []fs.DirEntry {
 	return es
 }
 
+// ListAll returns up to most entries of a directory, and whether there are more.
+func (t *Tree) ListAll(name string, most int) ([]fs.DirEntry, bool) {
+	es, err := fs.ReadDir(t.FS, name)
+	t.Fail(name, err)
+	if len(es) > most {
+		return es[:most], true
+	}
+	return es, false
+}
+
 // Open opens a regular file of at most limit bytes.
 func (t *Tree) Open(name string, limit int64) (fs.File, int64) {
 	fi := t.Stat(name)

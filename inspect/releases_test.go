@@ -1,0 +1,94 @@
+package inspect
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"testing"
+	"testing/fstest"
+)
+
+// TestReleaseFiles identifies systems by the release files that distributions
+// installed, as Ansible's and python-distro's tests collected them. What is right
+// was compared with what those projects expect.
+func TestReleaseFiles(t *testing.T) {
+	f, err := os.Open("testdata/releases.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sets []struct {
+		Name string
+		Tree map[string]any // text, or {"link": target}
+		Want map[string]string
+	}
+	if err := json.NewDecoder(z).Decode(&sets); err != nil {
+		t.Fatal(err)
+	}
+	if len(sets) < 100 {
+		t.Errorf("%d sets", len(sets))
+	}
+	for _, set := range sets {
+		m := fstest.MapFS{"etc/passwd": file(""), "usr/bin": dir(), "bin": link("usr/bin")}
+		for name, v := range set.Tree {
+			switch v := v.(type) {
+			case string:
+				m[name] = file(v)
+			case map[string]any:
+				m[name] = link(v["link"].(string))
+			}
+		}
+		rep := guestOf(t, vol(t, "gpt1", m))
+		if len(rep.Systems) != 1 {
+			t.Errorf("%s: %d systems", set.Name, len(rep.Systems))
+			continue
+		}
+		s := rep.Systems[0]
+		for field, got := range map[string]string{"distro": s.Distro, "version": s.Version, "version_id": s.VersionID, "codename": s.Codename,
+			"product_name": s.ProductName, "family": string(s.Family), "variant": s.Variant} {
+			want, ok := set.Want[field]
+			if !ok {
+				want = Unknown
+			}
+			if got != want {
+				t.Errorf("%s: %s is %q, want %q", set.Name, field, got, want)
+			}
+		}
+		checkEvidence(t, s, m)
+	}
+}
+
+// TestFamilies applies the rule of precedence: a database that was read, ID_LIKE,
+// PLATFORM_ID, then the table.
+func TestFamilies(t *testing.T) {
+	deb := fstest.MapFS{"var/lib/dpkg/status": file("Package: a\nStatus: install ok installed\nVersion: 1\n")}
+	apk := fstest.MapFS{"lib/apk/db/installed": file("P:a\nV:1\n\n")}
+	for name, c := range map[string]struct {
+		release string
+		db      fstest.MapFS
+		family  Family
+		format  string
+	}{
+		"by the table":                      {"ID=kylin\n", nil, FamilyDebian, "deb"},
+		"the database outranks the table":   {"ID=kylin\n", apk, FamilyOther, "apk"},
+		"PLATFORM_ID outranks the table":    {"ID=uos\nPLATFORM_ID=\"platform:uel20\"\n", nil, FamilyRHEL, "rpm"},
+		"the database outranks PLATFORM_ID": {"ID=uos\nPLATFORM_ID=\"platform:uel20\"\n", deb, FamilyDebian, "deb"},
+		"ID_LIKE outranks the table":        {"ID=steamos\nID_LIKE=debian\n", nil, FamilyDebian, "deb"},
+		"the database outranks ID_LIKE":     {"ID=steamos\nID_LIKE=arch\n", deb, FamilyDebian, "deb"},
+		"in no table":                       {"ID=new\n", deb, FamilyDebian, "deb"},
+		"nothing":                           {"ID=new\n", nil, FamilyUnknown, Unknown},
+	} {
+		m := base(fstest.MapFS{"etc/os-release": file(c.release)})
+		for n, f := range c.db {
+			m[n] = f
+		}
+		s, _ := one(t, m)
+		if s.Family != c.family || s.PackageFormat != c.format || (c.family != FamilyUnknown) != (len(s.Because("family")) > 0) {
+			t.Errorf("%s: %s, %s, %v", name, s.Family, s.PackageFormat, s.Because("family"))
+		}
+	}
+}
