@@ -1,4 +1,4 @@
-package btrfs_test
+package btrfs
 
 import (
 	"fmt"
@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/fs/btrfs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
@@ -96,9 +95,9 @@ func (p *pool) readers(t testing.TB) (out []block.Reader) {
 	return out
 }
 
-func open(t testing.TB, o *btrfs.Options, devices ...block.Reader) vfs.FS {
+func openAll(t testing.TB, o *Options, devices ...block.Reader) vfs.FS {
 	t.Helper()
-	fsys, err := btrfs.Open(devices, o)
+	fsys, err := Open(devices, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +183,7 @@ func TestKernel(t *testing.T) {
 			fill(t, dir, !slices.Contains([]string{"default", "zlib", "node4k"}, c.name))
 			peers.Unmount(t, dir)
 			dir = p.mount(t, "ro", "subvolid=5")
-			fsys := open(t, nil, p.readers(t)...)
+			fsys := openAll(t, nil, p.readers(t)...)
 			compare(t, fsys, dir)
 			noProblems(t, fsys)
 			if info := fsys.Info(); info.Dirty || info.Type != "btrfs" {
@@ -225,7 +224,7 @@ func degraded(t *testing.T, p *pool, profile string) {
 				part.detach(t)
 				continue
 			}
-			fsys := open(t, nil, part.readers(t)...)
+			fsys := openAll(t, nil, part.readers(t)...)
 			compare(t, fsys, dir)
 			if n := len(fsys.Problems()); n != lost {
 				t.Errorf("%d problems for %d lost devices: %v", n, lost, fsys.Problems())

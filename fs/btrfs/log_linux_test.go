@@ -1,4 +1,4 @@
-package btrfs_test
+package btrfs
 
 import (
 	"fmt"
@@ -36,7 +36,7 @@ func compareReplay(t *testing.T, image string) (replayed bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fsys := open(t, nil, testimg.File(t, ours))
+	fsys := openAll(t, nil, testimg.File(t, ours))
 	got, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
 	if err != nil {
 		t.Fatal(err)
