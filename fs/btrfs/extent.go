@@ -2,6 +2,7 @@ package btrfs
 
 import (
 	"encoding/binary"
+	"math"
 	"sort"
 
 	"github.com/guestkit/guestkit/block"
@@ -117,7 +118,6 @@ func (n *inode) decodeExtent(off uint64, b []byte) (e extent, err error) {
 
 // window reads extents of the file, from that which holds off on.
 func (n *inode) window(off int64) (*window, error) {
-	const end = 1 << 62
 	c, err := n.firstExtent(off)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func (n *inode) window(off int64) (*window, error) {
 	}
 	for ; err == nil; err = c.next() {
 		if !c.ok || c.key.objectid != n.ino || c.key.typ != typeExtentData {
-			hole(end)
+			hole(math.MaxInt64)
 			break
 		}
 		e, err := n.decodeExtent(c.key.offset, c.data)

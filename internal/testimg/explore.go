@@ -75,6 +75,10 @@ func (x *explorer) visit(path string, d fs.DirEntry, contents bool) {
 			return
 		}
 		defer f.Close()
+		if _, ok := f.(*vfs.File); !ok {
+			x.note(fmt.Errorf("%s is listed as a file and opened as a directory", path))
+			return
+		}
 		n := min(fi.Size(), 64<<10, x.budget)
 		x.budget -= n
 		_, err = block.ReadBytes(f.(*vfs.File), 0, n, n)
