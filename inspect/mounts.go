@@ -469,7 +469,7 @@ func (rep *Report) join(sys *System, base vfs.FS, v *Volume, p system.Place, o *
 		m.Merged = true
 		mounts = append(mounts, vfs.Mount{Path: at, FS: over})
 	}
-	if p.Dir != "." { // ostree keeps /var beside the deployments
+	if p.Finder == "ostree" { // which keeps /var beside the deployments
 		if over, err := vfs.Sub(v.fsys, path.Join(p.Dir, "../../var")); err == nil && index["var"] == nil {
 			mounts = append(mounts, vfs.Mount{Path: "var", FS: over})
 		}

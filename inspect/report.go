@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"errors"
+	"io"
 	"slices"
 
 	"github.com/guestkit/guestkit/inspect/internal/guest"
@@ -15,6 +16,7 @@ type Report struct {
 	Systems []*System `json:"systems"`
 
 	tree     *volume.Tree
+	opened   []io.Closer // images in volumes, and their files
 	problems problem.List
 }
 
@@ -41,6 +43,11 @@ func (r *Report) Problems() []error {
 // the disks stay open. It may be called again.
 func (r *Report) Close() error {
 	var errs []error
+	for len(r.opened) > 0 {
+		last := r.opened[len(r.opened)-1]
+		r.opened = r.opened[:len(r.opened)-1]
+		errs = append(errs, last.Close())
+	}
 	for _, v := range slices.Backward(r.Volumes) {
 		if v.fsys != nil {
 			errs = append(errs, v.fsys.Close())

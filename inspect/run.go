@@ -3,9 +3,11 @@ package inspect
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	gfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/linux"
@@ -57,6 +59,9 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			if sys != nil {
 				rep.Systems = append(rep.Systems, sys)
 				v.Role = RoleRoot
+				if p.Kind != "" {
+					v.Role = RoleInstaller
+				}
 			}
 		}
 		if len(places) > 0 {
@@ -97,6 +102,26 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 		sys.Evidence = append(sys.Evidence, Evidence{Field: "root", Volume: on, Path: "/" + name, Detail: "the boot entry that starts it"})
 	}
 	do := rep.detect(v.Name, o)
+	outer := fsys
+	if p.Kind != "" {
+		sys.Kind = p.Kind
+	}
+	if p.Image != "" {
+		inner, err := rep.openImage(v, p.Image, o)
+		if err != nil {
+			rep.problem(v.Name, guest.Named(guest.Shown(p.Image), err))
+		} else {
+			fsys = inner
+			sys.Image = guest.Shown(p.Image)
+		}
+	}
+	if p.Kind == system.KindInstaller {
+		sys.Files = fsys
+		if p.Type == TypeLinux {
+			linux.IdentifyMedium(ctx, fsys, sys, do)
+		}
+		return sys, ctx.Err()
+	}
 	if p.Type == TypeWindows {
 		return sys, rep.windows(ctx, v, fsys, sys, o)
 	}
@@ -118,6 +143,9 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 	}
 	if p.Type == TypeDOS {
 		return sys, nil
+	}
+	if p.Kind != "" {
+		linux.IdentifyMedium(ctx, outer, sys, do)
 	}
 	found, err := packages.Read(ctx, sys.Files, do)
 	if err != nil {
@@ -185,4 +213,33 @@ func from(v *Volume, places []system.Place) []system.Place {
 		}
 	}
 	return places
+}
+
+// openImage opens the filesystem in a file of a volume, and the one in that where a
+// live medium has them nested.
+func (rep *Report) openImage(v *Volume, name string, o *Options) (vfs.FS, error) {
+	var in fs.FS = v.fsys
+	for range 2 {
+		f, err := in.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		r, ok := f.(block.Reader)
+		if !ok {
+			f.Close()
+			return nil, block.Errorf("", "image", -1, block.ErrUnsupported, "it is no regular file")
+		}
+		inner, err := gfs.Open(r, o.FS)
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		rep.opened = append(rep.opened, f, inner)
+		const nested = "LiveOS/rootfs.img"
+		if fi, err := fs.Stat(inner, nested); err != nil || !fi.Mode().IsRegular() {
+			return inner, nil
+		}
+		in, name = inner, nested
+	}
+	return nil, block.Errorf("", "image", -1, block.ErrLimit, "more images in each other than live media have")
 }

@@ -4,6 +4,7 @@ import "github.com/guestkit/guestkit/inspect/system"
 
 // What a system is; package system says it in full.
 type (
+	SystemKind    = system.SystemKind
 	Type          = system.Type
 	Family        = system.Family
 	Firmware      = system.Firmware
@@ -29,6 +30,9 @@ type (
 // which the guest does not state.
 const (
 	Unknown         = system.Unknown
+	KindInstalled   = system.KindInstalled
+	KindLive        = system.KindLive
+	KindInstaller   = system.KindInstaller
 	TypeUnknown     = system.TypeUnknown
 	TypeLinux       = system.TypeLinux
 	TypeWindows     = system.TypeWindows

@@ -82,7 +82,7 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		return nil, err
 	}
 	s.a.noteVolumes(t.report)
-	switch systems := t.report.Systems; len(systems) {
+	switch systems := installed(t.report.Systems); len(systems) {
 	case 0:
 		return t, t.onlyVolume()
 	case 1:
@@ -96,6 +96,20 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		}
 		return nil, fmt.Errorf("there are several systems: %s; choose with --volume", strings.Join(names, ", "))
 	}
+}
+
+// installed leaves out media, where a guest has a system as well.
+func installed(systems []*inspect.System) []*inspect.System {
+	var out []*inspect.System
+	for _, s := range systems {
+		if s.Kind == inspect.KindInstalled {
+			out = append(out, s)
+		}
+	}
+	if len(out) == 0 {
+		return systems
+	}
+	return out
 }
 
 // onlyVolume takes the only filesystem there is.

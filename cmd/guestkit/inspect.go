@@ -130,11 +130,14 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 		}
 	}
 	row("system", describe(sys))
+	if sys.Kind != inspect.KindInstalled {
+		row("kind", sys.Kind)
+	}
 	row("architecture", sys.Arch)
 	row("host name", hostname(sys))
 	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
 	row("firmware", firmware(sys))
-	row("root", sys.Volume+rootDir(sys.Root))
+	row("root", sys.Volume+rootDir(sys.Root)+rootDir(iff(sys.Image == "", "/")+sys.Image))
 	row("missing", strings.Join(sys.Missing, ", "))
 	row("Windows in", sys.SystemRoot)
 	if sys.Windows != nil {

@@ -18,7 +18,7 @@ import (
 // nowhere.
 func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
 	t := guest.NewTree(ctx, fsys, o)
-	for _, find := range [...]func(*guest.Tree) []system.Place{findOSTree, findRoot, findSubvolumes} {
+	for _, find := range [...]func(*guest.Tree) []system.Place{findOSTree, findImages, findRoot, findSubvolumes, findMedia, findAppliances} {
 		if places := find(t); len(places) > 0 {
 			return places
 		}

@@ -49,3 +49,11 @@ func IdentifyRelease(ctx context.Context, fsys fs.FS, sys *system.System, o *sys
 	}
 	r.fromOSRelease()
 }
+
+// IdentifyMedium fills in what an installation medium says it installs.
+func IdentifyMedium(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) {
+	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r.fromMedium()
+	r.fromVersionID()
+	r.placeFamily(nil)
+}

@@ -126,6 +126,7 @@ func (r *root) identify() {
 			f.read(r, f, b)
 		}
 	}
+	r.fromAppliance()
 	r.fromVersionID()
 	r.findVariant()
 	r.placeFamily(nil)

@@ -29,4 +29,8 @@ type Place struct {
 	Marker string // the file that gave it away
 	Finder string // the rule that did: "linux", "ostree"
 	Entry  string // the boot entry that leads to it, empty if none is known
+	// Image is a file with the filesystem that is the root, as io/fs names it;
+	// empty if Dir is.
+	Image string
+	Kind  SystemKind // empty if it is an installed system
 }

@@ -3,7 +3,7 @@ package system
 // New returns a System of which nothing is known.
 func New(typ Type) *System {
 	return &System{
-		Root: "/", Type: typ, Family: FamilyUnknown, Distro: Unknown, IDLike: []string{}, ProductName: Unknown,
+		Root: "/", Type: typ, Kind: KindInstalled, Family: FamilyUnknown, Distro: Unknown, IDLike: []string{}, ProductName: Unknown,
 		Version: Unknown, VersionID: Unknown, Codename: Unknown, Variant: Unknown, BuildID: Unknown,
 		Arch: Unknown, Hostname: Unknown, Init: Init{Unknown, Unknown}, Firmware: FirmwareUnknown,
 		Kernels: []Kernel{}, Mounts: []Mount{}, PackageFormat: Unknown, PackageManager: Unknown,

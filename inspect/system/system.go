@@ -32,6 +32,16 @@ const (
 	TypeESXi      Type = "esxi"
 )
 
+// A SystemKind says whether a system was installed or is a medium.
+type SystemKind string
+
+// The kinds of systems.
+const (
+	KindInstalled SystemKind = "installed"
+	KindLive      SystemKind = "live"      // runs from its medium, and mostly installs from it too
+	KindInstaller SystemKind = "installer" // installs
+)
+
 // A Family is a group of Linux distributions that are run and patched alike.
 type Family string
 
@@ -74,11 +84,14 @@ type System struct {
 	Volume string `json:"volume"` // the name of the volume that holds the root
 	Root   string `json:"root"`   // the root's directory in that volume: "/", or that of an ostree deployment
 
-	Type        Type     `json:"type"`
-	Family      Family   `json:"family"`
-	Distro      string   `json:"distro"`  // the ID of os-release: "debian"
-	IDLike      []string `json:"id_like"` // the IDs that it says it is like, closest first
-	ProductName string   `json:"product_name"`
+	Image string `json:"image,omitempty"` // the file in that volume that holds the root, of live media and such
+
+	Type        Type       `json:"type"`
+	Kind        SystemKind `json:"kind"`
+	Family      Family     `json:"family"`
+	Distro      string     `json:"distro"`  // the ID of os-release: "debian"
+	IDLike      []string   `json:"id_like"` // the IDs that it says it is like, closest first
+	ProductName string     `json:"product_name"`
 	// Version is the most exact version that the guest states: "12.7".
 	// VersionID is the one that its repositories are named by: "12".
 	Version   string `json:"version"`
