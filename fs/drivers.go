@@ -5,6 +5,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/btrfs"
+	"github.com/guestkit/guestkit/fs/erofs"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/ntfs"
@@ -30,6 +31,9 @@ var drivers = [...]Driver{
 	}},
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
+	}},
+	{[]string{"erofs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"squashfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return squashfs.Open(r, &squashfs.Options{CacheBytes: o.CacheBytes})

@@ -177,11 +177,6 @@ func TestFallbackKinds(t *testing.T) {
 		return path
 	}
 	source := testimg.TreeOptions{NoAtime: true, NoCtime: true, NoDirSize: true, NoNlink: true, TimeWithin: time.Second}
-	t.Run("erofs", func(t *testing.T) {
-		image := filepath.Join(dir, "erofs")
-		peers.Run(t, "mkfs.erofs", image, src)
-		compare(t, opened(t, image, "erofs"), peers.Mount(t, image, "erofs", "ro"), testimg.TreeOptions{NoAtime: true})
-	})
 	t.Run("iso9660", func(t *testing.T) {
 		image := filepath.Join(dir, "iso")
 		// Linux 6.1 lists a name of one byte above 0x7f and does not find it, and

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"slices"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -95,32 +94,22 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 		return nil, err
 	}
 	var out []vfs.Entry
-	full, sorted := false, true
+	full := false
 	err = n.eachEntry(c, 0, func(e *dirEntry) bool {
 		if full = len(out) >= maxEntries; full {
 			return false
 		}
-		name := string(e.name)
-		sorted = sorted && (len(out) == 0 || out[len(out)-1].Name < name)
-		out = append(out, vfs.Entry{Name: name, Type: typeModes[e.typ], HasType: true, Ino: uint64(e.ino), Aux: e.ref})
+		out = append(out, vfs.Entry{Name: string(e.name), Type: typeModes[e.typ], HasType: true, Ino: uint64(e.ino), Aux: e.ref})
 		return true
 	})
 	if full {
 		err = n.fault(block.ErrLimit, "more than %d entries", maxEntries)
 	}
-	if sorted {
-		return out, err
+	out, sorted, unique := onetree.Unique(out)
+	if !sorted {
+		n.f.problems.Add(n.corrupt("its names are not in order"))
 	}
-	// Names are in order, so that none comes twice: a directory that did would
-	// have two places.
-	n.f.problems.Add(n.corrupt("its names are not in order"))
-	seen, all := make(map[string]bool, len(out)), len(out)
-	out = slices.DeleteFunc(out, func(e vfs.Entry) bool {
-		twice := seen[e.Name]
-		seen[e.Name] = true
-		return twice
-	})
-	if len(out) < all {
+	if !unique {
 		err = errors.Join(err, n.corrupt("it has names that come twice"))
 	}
 	return out, err

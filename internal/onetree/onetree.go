@@ -4,7 +4,12 @@
 // let into another.
 package onetree
 
-import "sync"
+import (
+	"slices"
+	"sync"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+)
 
 // most bounds what is remembered: some MiB.
 const most = 1 << 18
@@ -44,4 +49,25 @@ func Name(name string) uint64 {
 		h = (h ^ uint64(name[i])) * 1099511628211
 	}
 	return h
+}
+
+// Unique looks at the entries of a directory whose format has them in the order
+// of their names. It reports whether they are, and whether no name comes twice;
+// the second of two is left out, for a directory with two entries has two
+// places.
+func Unique(es []vfs.Entry) (out []vfs.Entry, sorted, unique bool) {
+	sorted = true
+	for i := 1; i < len(es) && sorted; i++ {
+		sorted = es[i-1].Name < es[i].Name
+	}
+	if sorted {
+		return es, true, true
+	}
+	seen := make(map[string]bool, len(es))
+	out = slices.DeleteFunc(es, func(e vfs.Entry) bool {
+		twice := seen[e.Name]
+		seen[e.Name] = true
+		return twice
+	})
+	return out, false, len(out) == len(es)
 }
