@@ -16,12 +16,12 @@ import (
 // build that has it do so.
 func TestBorrowedFilesystem(t *testing.T) {
 	b := make([]byte, 128<<10)
-	copy(b[1024:], "\xe2\xe1\xf5\xe0")
+	copy(b[1024:], "\x10\x20\xf5\xf2")
 	f, err := fs.Probe(bytes.NewReader(b))
-	if err != nil || f.Type != "erofs" || f.Supported || !strings.Contains(f.Reason, "tag libguestfs") {
+	if err != nil || f.Type != "f2fs" || f.Supported || !strings.Contains(f.Reason, "tag libguestfs") {
 		t.Errorf("%+v, %v", f, err)
 	}
-	for _, o := range []*fs.Options{nil, {Type: "erofs"}} {
+	for _, o := range []*fs.Options{nil, {Type: "f2fs"}} {
 		if _, err := fs.Open(bytes.NewReader(b), o); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "tag libguestfs") {
 			t.Errorf("%v", err)
 		}
