@@ -71,9 +71,9 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 			return nil, err
 		}
 		s.a.noteVolumes(t.report)
-		v, ok := t.report.Volume(volume)
-		if !ok {
-			return nil, nothingf("there is no volume %q; there are %s", volume, volumeNames(t.report.Volumes))
+		v, err := volumeNamed(t.report, volume)
+		if err != nil {
+			return nil, err
 		}
 		t.FS, err = v.FS()
 		return t, err

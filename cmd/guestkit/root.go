@@ -39,6 +39,7 @@ type app struct {
 	outTerminal bool // a person is watching
 
 	verbose, quiet bool
+	showVersion    bool // of the root command
 	json           bool // of the commands that have it
 
 	// guests are those that were opened; a run that ends closes them, in case
@@ -74,6 +75,9 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	go func() {
 		done <- a.guard(func() int {
 			root := newRoot(a, s)
+			if err := knownCommand(root, args); err != nil { // whatever flags follow
+				return a.report(err, root.CommandPath())
+			}
 			root.SetArgs(lsArgs(findArgs(resizeArgs(args))))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
@@ -203,10 +207,14 @@ root, without mounting them, and without changing a byte of the source.`,
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
+			if a.showVersion {
+				return a.version()
+			}
 			help(cmd, cmd.ErrOrStderr(), mostHelp)
 			return exit(exitUsage)
 		},
 	}
+	root.Flags().BoolVarP(&a.showVersion, "version", "V", false, "print the version")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say what is opened, read and skipped, and how long it took")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors")
 	root.AddCommand(
@@ -242,10 +250,31 @@ root, without mounting them, and without changing a byte of the source.`,
 	return root
 }
 
+// knownCommand is an error if the first word is no command.
+func knownCommand(root *cobra.Command, args []string) error {
+	word := firstWord(args)
+	if word == "" || strings.HasPrefix(word, "__complete") {
+		return nil
+	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == word || c.HasAlias(word) {
+			return nil
+		}
+	}
+	return unknownCommand(root, word)
+}
+
+// unknownCommand says that there is no such command, and what to type instead:
+// for what other programs have, or what looks like it.
 func unknownCommand(root *cobra.Command, name string) error {
+	if f := foreignVerb(name); f != nil {
+		return usagef("unknown command %q; %s", name, f.answer())
+	}
 	root.SuggestionsMinimumDistance = 2
 	if s := root.SuggestionsFor(name); len(s) > 0 {
-		return usagef("there is no command %q; did you mean %q?", name, s[0])
+		return usagef("unknown command %q; did you mean %q?", name, s[0])
 	}
-	return usagef("there is no command %q", name)
+	return usagef("unknown command %q", name)
 }

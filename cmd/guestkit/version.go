@@ -25,17 +25,19 @@ func newVersion(a *app) *cobra.Command {
 		Short:   "Print the version",
 		Example: "  guestkit version --json",
 		Args:    args(0, 0, "nothing"),
-		RunE: func(*cobra.Command, []string) error {
-			d := versionDoc{schema("version"), buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
-			if a.json {
-				return a.document(d)
-			}
-			a.out.Printf("guestkit %s (%s, %s/%s)\n", d.Version, d.Go, d.OS, d.Arch)
-			return nil
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.version() },
 	}
 	a.jsonFlag(cmd)
 	return cmd
+}
+
+func (a *app) version() error {
+	d := versionDoc{schema("version"), buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
+	if a.json {
+		return a.document(d)
+	}
+	a.out.Printf("guestkit %s (%s, %s/%s)\n", d.Version, d.Go, d.OS, d.Arch)
+	return nil
 }
 
 // buildVersion is the release, or what the Go tool knows of a build by hand.
