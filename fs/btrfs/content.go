@@ -79,6 +79,11 @@ func (c *content) readPlain(p []byte, e *extent, in int64) (int, error) {
 	head := logical % sector
 	if head == 0 && uint64(len(p)) >= sector {
 		p = p[:uint64(len(p))/sector*sector]
+		if f.checked.has(logical, uint64(len(p))) {
+			if err := f.readCopy(p, logical, 0); err == nil {
+				return len(p), nil
+			}
+		}
 		sums, err := c.sumsOf(logical, uint64(len(p)))
 		if err != nil {
 			return 0, err

@@ -57,6 +57,7 @@ type filesystem struct {
 	nodes    *lru.Cache[uint64, *node]
 	inodes   *lru.Cache[inodeKey, *inode]
 	extents  *lru.Cache[extentKey, []byte]
+	checked  checked
 	packers  unpackers
 	packed   sync.Pool // of buffers for compressed extents
 	problems problem.List
@@ -88,6 +89,7 @@ func open(devices []block.Reader, opts *Options) (*filesystem, error) {
 		return nil, err
 	}
 	f.nodes = lru.New[uint64, *node](f.opts.CacheBytes / 2)
+	f.checked = newChecked(f.sb.sectorSize)
 	f.inodes = lru.New[inodeKey, *inode](f.opts.CacheBytes / 8)
 	f.extents = lru.New[extentKey, []byte](max(f.opts.CacheBytes*3/8, maxUncompressed))
 	if err := f.readChunks(); err != nil {

@@ -159,6 +159,10 @@ func TestKernel(t *testing.T) {
 		{"zstd", 1, "256M", "", "compress-force=zstd:9"},
 		{"zstd-blake2-4k", 1, "256M", "--csum blake2 -n 4096", "compress=zstd"},
 		{"old", 1, "256M", "-O ^no-holes,^extref,^skinny-metadata -R ^free-space-tree", ""},
+		{"block-group-tree", 1, "256M", "-O block-group-tree", ""},
+		{"squota", 1, "256M", "-O squota", ""},
+		{"zoned", 1, "2560M", "-O zoned -m single -d single", ""},
+		{"metadata-uuid", 1, "256M", "", ""},
 		{"quota", 1, "256M", "-R quota", ""},
 		{"nodatasum", 1, "256M", "", "nodatasum"},
 		{"inline-off", 1, "256M", "", "max_inline=0"},
@@ -174,7 +178,16 @@ func TestKernel(t *testing.T) {
 		{"raid5-sha256-zlib", 4, "200M", "-m raid1 -d raid5 --csum sha256", "compress-force=zlib"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if feature, ok := strings.CutPrefix(c.args, "-O "); ok && feature[0] != '^' {
+				feature, _, _ = strings.Cut(feature, " ")
+				if out, _ := peers.Command(t, "mkfs.btrfs", "-O", "list-all").CombinedOutput(); !strings.Contains(string(out), feature) {
+					t.Skipf("this mkfs.btrfs does not know %s", feature)
+				}
+			}
 			p := newPool(t, c.n, c.size, strings.Fields(c.args)...)
+			if c.name == "metadata-uuid" {
+				peers.Run(t, "btrfstune", "-m", p.images[0])
+			}
 			options := []string{"noatime"}
 			if c.mount != "" {
 				options = append(options, c.mount)

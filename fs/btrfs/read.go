@@ -83,14 +83,19 @@ func (f *filesystem) readData(p []byte, logical uint64, sums []byte) error {
 		}
 		return err
 	}
+	good := err == nil
 	for at := 0; at < len(p); at += sector {
 		want := sums[at/sector*size:][:size]
 		if err == nil && f.sb.csumType.match(p[at:at+sector], want) {
 			continue
 		}
+		good = false
 		if err := f.repairSector(p[at:at+sector], logical+uint64(at), want, ways); err != nil {
 			return err
 		}
+	}
+	if good {
+		f.checked.add(logical, uint64(len(p)))
 	}
 	return nil
 }
