@@ -29,19 +29,20 @@ func foreigns() []foreign {
 	return []foreign{
 		// Programs.
 		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure and resize take its flags"},
-		{"libguestfs", []string{"guestfish"}, "guestkit ls IMAGE PATH", "there is no shell: ls, cat, manifest, inspect and volumes are commands"},
-		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit ls IMAGE PATH", "nothing is mounted: ls, cat and manifest read files in place"},
+		{"libguestfs", []string{"guestfish"}, "guestkit ls IMAGE PATH", "there is no shell: ls, cat, cp, find, inspect and volumes are commands"},
+		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit ls IMAGE PATH", "nothing is mounted: ls, cat, cp and tar read files in place"},
 		{"libguestfs", []string{"libguestfs-test-tool", "libguestfs-make-fixed-appliance"}, "guestkit version", "there is no appliance to test"},
 		{"libguestfs", []string{"virt-cat"}, "guestkit cat IMAGE PATH", ""},
 		{"libguestfs", []string{"virt-ls"}, "guestkit ls -lR IMAGE PATH", "with checksums: guestkit manifest"},
 		{"libguestfs", []string{"virt-inspector", "virt-inspector2", "virt-v2v-inspector"}, "guestkit inspect --json IMAGE", ""},
 		{"libguestfs", []string{"virt-filesystems", "virt-list-filesystems", "virt-list-partitions", "virt-alignment-scan"}, "guestkit volumes IMAGE", ""},
-		{"libguestfs", []string{"virt-df"}, "guestkit volumes IMAGE", "sizes of volumes; how full they are is not told"},
+		{"libguestfs", []string{"virt-df"}, "guestkit df IMAGE", ""},
 		{"libguestfs", []string{"virt-win-reg", "hivexget"}, "guestkit registry IMAGE 'HKLM\\SOFTWARE\\Microsoft'", "--reg prints a .reg file"},
 		{"libguestfs", []string{"hivexregedit", "hivexml", "hivexsh"}, "guestkit registry HIVE", "a hive file is an image too; --reg and --json print all of it"},
 		{"libguestfs", []string{"virt-diff"}, "guestkit manifest IMAGE", "of both images, and then diff"},
 		{"libguestfs", []string{"virt-log", "virt-tail"}, "guestkit cat IMAGE /var/log/messages", "journals are printed as they are; read them with journalctl --file"},
-		{"libguestfs", []string{"virt-copy-out", "virt-tar-out", "virt-tar", "virt-get-kernel"}, "guestkit cat IMAGE PATH", "a file at a time"},
+		{"libguestfs", []string{"virt-copy-out", "virt-get-kernel"}, "guestkit cp IMAGE PATH DEST", ""},
+		{"libguestfs", []string{"virt-tar-out", "virt-tar"}, "guestkit tar IMAGE PATH -o FILE", ""},
 		{"libguestfs", []string{"virt-drivers"}, "guestkit inspect --json IMAGE", ""},
 		{"libguestfs", []string{"virt-sparsify"}, "guestkit convert IMAGE OUTPUT", "blocks of zeros are left out; what the guest has deleted stays"},
 		{"libguestfs", []string{"virt-v2v", "virt-p2v", "virt-v2v-*", "virt-p2v-*"}, "guestkit convert IMAGE OUTPUT", "the disk is converted; drivers in the guest are not changed"},
@@ -64,12 +65,15 @@ func foreigns() []foreign {
 		// guestfish: looking at files.
 		{"guestfish", []string{"ll", "llz"}, "guestkit ls -l IMAGE PATH", ""},
 		{"guestfish", []string{"lcd"}, "", noShell},
-		{"guestfish", []string{"ls0", "readdir", "find", "find0", "glob-expand", "glob", "filesystem-walk", "du", "list-9p"}, "guestkit ls -R IMAGE PATH", ""},
-		{"guestfish", []string{"read-file", "read-lines", "download", "download-offset", "head", "head-n", "tail", "tail-n", "more", "less", "strings", "strings-e", "hexdump", "pread", "wc-*", "base64-out", "copy-out", "copy-file-to-file"}, "guestkit cat IMAGE PATH", "and pipe it to what you need"},
-		{"guestfish", []string{"*grep", "*grepi"}, "guestkit cat IMAGE PATH", "and pipe it to grep"},
-		{"guestfish", []string{"stat", "lstat", "statns", "lstatns", "lstatlist", "lstatnslist", "exists", "is-dir", "is-file", "is-fifo", "is-socket", "is-symlink", "is-blockdev", "is-chardev", "filesize", "readlink", "readlinklist", "realpath", "case-sensitive-path", "file", "zfile", "file-architecture", "get-e2attrs", "get-e2generation"}, "guestkit ls -l IMAGE PATH", "--json has all that is known of a file"},
+		{"guestfish", []string{"ls0", "readdir", "list-9p"}, "guestkit ls IMAGE PATH", ""},
+		{"guestfish", []string{"find0", "glob-expand", "glob", "filesystem-walk"}, "guestkit find IMAGE PATH", ""},
+		{"guestfish", []string{"read-file", "read-lines", "download", "download-offset", "head", "head-n", "tail", "tail-n", "more", "less", "strings", "strings-e", "hexdump", "pread", "wc-*", "base64-out"}, "guestkit cat IMAGE PATH", "and pipe it to what you need"},
+		{"guestfish", []string{"*grep", "*grepi"}, "guestkit grep PATTERN IMAGE PATH", ""},
+		{"guestfish", []string{"stat", "lstat", "statns", "lstatns", "lstatlist", "lstatnslist", "exists", "is-dir", "is-file", "is-fifo", "is-socket", "is-symlink", "is-blockdev", "is-chardev", "filesize", "readlink", "readlinklist", "realpath", "case-sensitive-path", "file", "zfile", "file-architecture", "get-e2attrs", "get-e2generation"}, "guestkit stat IMAGE PATH", ""},
 		{"guestfish", []string{"getxattr", "getxattrs", "lgetxattr", "lgetxattrs", "lxattrlist", "acl-get-file", "cap-get-file", "getcon", "checksum", "checksums-out"}, "guestkit manifest IMAGE PATH", "metadata, extended attributes and SHA-256 of each file"},
-		{"guestfish", []string{"tar-out", "tgz-out", "cpio-out", "rsync-out", "compress-out", "initrd-cat", "initrd-list", "download-inode", "download-blocks", "find-inode", "ntfscat-i"}, "guestkit cat IMAGE PATH", "a file at a time; what is in archives of the guest is read with their own tools"},
+		{"guestfish", []string{"tgz-out", "txz-out", "cpio-out"}, "guestkit tar IMAGE PATH -o FILE", ""},
+		{"guestfish", []string{"rsync-out", "copy-file-to-file"}, "guestkit cp IMAGE PATH DEST", ""},
+		{"guestfish", []string{"compress-out", "initrd-cat", "initrd-list", "download-inode", "download-blocks", "find-inode", "ntfscat-i"}, "guestkit cat IMAGE PATH", "a file at a time; what is in archives of the guest is read with their own tools"},
 		{"guestfish", []string{"journal-*"}, "guestkit cat IMAGE /var/log/journal/ID/system.journal", "and read it with journalctl --file"},
 		{"guestfish", []string{"hivex-node-set-*", "hivex-node-add-*", "hivex-node-delete-*", "hivex-commit"}, "", noWrite},
 		{"guestfish", []string{"hivex-*"}, "guestkit registry IMAGE 'HKLM\\SYSTEM\\Select'", ""},
@@ -79,7 +83,7 @@ func foreigns() []foreign {
 		// guestfish: systems and volumes.
 		{"guestfish", []string{"inspect-*"}, "guestkit inspect IMAGE", "--json has every field"},
 		{"guestfish", []string{"list-filesystems", "list-partitions", "list-devices", "list-*", "part-list", "part-get-*", "part-to-*", "vfs-*", "blkid", "lvs", "lvs-full", "vgs", "vgs-full", "pvs", "pvs-full", "lvuuid", "vguuid", "pvuuid", "vglvuuids", "vgpvuuids", "vgmeta", "vgscan", "lvm-scan", "lvm-canonical-lv-name", "canonical-device-name", "findfs-*", "sfdisk-l", "sfdisk-*-geometry", "device-index", "nr-devices", "max-disks", "is-lv", "is-config", "is-whole-device", "get-uuid", "get-e2label", "get-e2uuid", "luks-uuid", "mountable-*", "blockdev-get*", "tune2fs-l", "xfs-info", "md-detail", "md-stat", "isoinfo", "isoinfo-device", "ldmtool-*", "ntfs-3g-probe", "btrfs-filesystem-show", "btrfs-subvolume-list", "btrfs-subvolume-show", "btrfs-subvolume-get-default", "btrfs-qgroup-show"}, "guestkit volumes IMAGE", "--json has types, labels, UUIDs and sizes"},
-		{"guestfish", []string{"df", "df-h", "statvfs"}, "guestkit volumes IMAGE", "sizes of volumes; how full they are is not told"},
+		{"guestfish", []string{"df-h", "statvfs"}, "guestkit df IMAGE", ""},
 		{"guestfish", []string{"disk-format", "disk-has-backing-file", "disk-virtual-size"}, "guestkit info IMAGE", ""},
 		{"guestfish", []string{"disk-create", "sparse", "alloc", "allocate", "add-drive-scratch", "scratch"}, "guestkit create FILE SIZE", ""},
 		{"guestfish", []string{"copy-device-to-file", "copy-device-to-device", "pread-device", "compress-device-out", "ntfsclone-out", "btrfs-image"}, "guestkit convert --offset 1M --length 64M IMAGE OUTPUT", "'guestkit volumes --json' tells where a volume lies"},
@@ -87,7 +91,7 @@ func foreigns() []foreign {
 		{"guestfish", []string{"equal"}, "guestkit compare A B", "compares disks; files: the checksums of 'guestkit manifest'"},
 		{"guestfish", []string{"is-zero", "is-zero-device"}, "guestkit map IMAGE", "tells zeros from data"},
 		{"guestfish", []string{"add*", "mount", "mount-ro", "mount-options", "mount-vfs", "mount-loop", "mount-9p", "mount-local*", "domain", "config", "direct"}, "guestkit ls IMAGE PATH", "nothing is added or mounted: each command names its image, -a adds disks, --volume chooses a volume"},
-		{"guestfish", []string{"luks-open*", "cryptsetup-open"}, "guestkit volumes IMAGE", "what is encrypted is named there"},
+		{"guestfish", []string{"luks-open*", "cryptsetup-open"}, "guestkit volumes IMAGE", "what is encrypted is named there; a key opens it"},
 		{"guestfish", []string{"e2fsck*", "fsck", "ntfsfix", "xfs-repair", "btrfs-*fsck*", "btrfs-rescue-*", "btrfs-scrub-*"}, "guestkit volumes IMAGE", "filesystems are not repaired; what is wrong with one is listed. Images are checked by 'guestkit check'"},
 
 		// guestfish: the session and the appliance.
@@ -101,7 +105,7 @@ func foreigns() []foreign {
 
 // guestfishWrites are verbs that change a guest: the words that the last row of
 // foreigns stands for.
-var guestfishWrites = []string{"acl-delete-def-file", "acl-set-file", "base64-in", "cap-set-file", "chmod", "chown", "copy-attributes", "copy-in", "cp", "cp-a", "cp-r", "edit", "emacs", "vi", "fallocate", "fallocate64", "fill", "fill-dir", "fill-pattern", "hexedit", "lchown", "ln", "ln-f", "ln-s", "ln-sf", "lremovexattr", "lsetxattr", "mkdir", "mkdir-mode", "mkdir-p", "mkdtemp", "mkfifo", "mknod", "mknod-b", "mknod-c", "mktemp", "mv", "pwrite", "removexattr", "rename", "rm", "rm-f", "rm-rf", "rmdir", "rsync-in", "selinux-relabel", "setcon", "setxattr", "tar-in", "tgz-in", "txz-in", "touch", "truncate", "truncate-size", "txz-out", "upload", "upload-offset", "utimens", "write", "write-append", "write-file"}
+var guestfishWrites = []string{"acl-delete-def-file", "acl-set-file", "base64-in", "cap-set-file", "chmod", "chown", "copy-attributes", "copy-in", "cp-a", "cp-r", "edit", "emacs", "vi", "fallocate", "fallocate64", "fill", "fill-dir", "fill-pattern", "hexedit", "lchown", "ln", "ln-f", "ln-s", "ln-sf", "lremovexattr", "lsetxattr", "mkdir", "mkdir-mode", "mkdir-p", "mkdtemp", "mkfifo", "mknod", "mknod-b", "mknod-c", "mktemp", "mv", "pwrite", "removexattr", "rename", "rm", "rm-f", "rm-rf", "rmdir", "rsync-in", "selinux-relabel", "setcon", "setxattr", "tar-in", "tgz-in", "txz-in", "touch", "truncate", "truncate-size", "upload", "upload-offset", "utimens", "write", "write-append", "write-file"}
 
 // foreignVerb finds what a word means that is no command; nil if nobody knows
 // it.
