@@ -27,7 +27,7 @@ func Checks(format string) bool {
 // error means that the check could not be finished; it wraps block.ErrUnsupported
 // if the format has nothing to check.
 func CheckFile(ctx context.Context, path string, opts *Options, report func(Fault)) (*CheckResult, error) {
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, err
 	}

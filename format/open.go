@@ -40,6 +40,11 @@ type Options struct {
 	// raw. Otherwise it is refused; it is never probed.
 	RawBacking bool
 
+	// Remote opens what is named by an address (a scheme, "://" and more) where a
+	// path is taken: see package remote. Nil takes all names for paths. What such
+	// an image names is looked for beside it by FollowOwnDir.
+	Remote func(address string) (Source, error)
+
 	// Unwrap reads files that are compressed as a whole, with gzip, xz, zstd or
 	// bzip2, as what they hold. An image that is read here and there takes
 	// several passes over such a file; one that takes too many is an error that
@@ -340,7 +345,7 @@ func describe(r block.Reader, o *Options, name string) (*Info, []error, error) {
 // for reading. Files that it names are opened as opts allow: with nil options
 // none.
 func OpenFile(path string, opts *Options) (Image, error) {
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -349,7 +354,7 @@ func OpenFile(path string, opts *Options) (Image, error) {
 
 // DescribeFile is Describe for the file or block device at path.
 func DescribeFile(path string, opts *Options) (*Info, []error, error) {
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, nil, err
 	}

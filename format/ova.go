@@ -255,7 +255,7 @@ func OpenSourceDisks(src Source, opts *Options) ([]Image, error) { return openSo
 
 // OpenFileDisks is OpenDisks for the file or block device at path.
 func OpenFileDisks(path string, opts *Options) ([]Image, error) {
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ type DiskCheck = block.DiskCheck
 // opts allow. It returns a fault for each that differs, is missing, or is not
 // named. The error wraps ova.ErrNoManifest if there is no manifest.
 func VerifyFile(ctx context.Context, path string, opts *Options) (*PackageCheck, []error, error) {
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -47,6 +47,22 @@ func FileSource(path string) (Source, error) {
 	return s, nil
 }
 
+// PathSource opens what a user names: by Options.Remote where it is an address,
+// and like FileSource otherwise.
+func PathSource(name string, opts *Options) (Source, error) {
+	if opts != nil && opts.Remote != nil && IsAddress(name) {
+		return opts.Remote(name)
+	}
+	return FileSource(name)
+}
+
+// IsAddress reports whether a name begins with a scheme of two letters or more and
+// "://". (One letter is a drive of Windows.)
+func IsAddress(name string) bool {
+	scheme, _, ok := strings.Cut(name, "://")
+	return ok && len(scheme) > 1 && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.") == ""
+}
+
 // openOthers opens the parts after the first one.
 func (s *splitFile) openOthers(dir, name string) error {
 	folder, err := newHostFolder(dir)

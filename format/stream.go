@@ -110,7 +110,7 @@ func OpenFileStream(path string, opts *Options) (*Stream, error) {
 	if opts == nil || !opts.Unwrap {
 		return nil, nil
 	}
-	src, err := FileSource(path)
+	src, err := PathSource(path, opts)
 	if err != nil {
 		return nil, err
 	}

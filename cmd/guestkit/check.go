@@ -223,7 +223,7 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	if err := a.usable(path); err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
-	info, _, err := format.DescribeFile(path, &format.Options{Format: src.format})
+	info, _, err := format.DescribeFile(path, src.stored())
 	if err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}

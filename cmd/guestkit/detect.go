@@ -56,7 +56,7 @@ func (a *app) detect(path string, src *source, named bool) error {
 	if err := a.usable(path); err != nil {
 		return err
 	}
-	f, err := format.OpenHostFile(path)
+	f, err := format.PathSource(path, src.options())
 	if err != nil {
 		return err
 	}

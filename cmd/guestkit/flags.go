@@ -33,6 +33,7 @@ type source struct {
 	disk   string   // --disk, of a package
 	max    sizeFlag // --max-virtual-size
 	ratio  sizeFlag // --max-ratio
+	remote remotes
 }
 
 // sourceFlags gives a command the flags of its disks.
@@ -43,6 +44,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
 	s.allowFlag(cmd)
 	s.keyFlags(cmd)
+	s.remoteFlags(cmd)
 	f.StringVar(&s.disk, "disk", "", "take only this `DISK` of an OVA or OVF: its number, id or file")
 	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
 	f.Var(&s.ratio, "max-ratio", "refuse a compressed file that expands to more than `N` times its size")
@@ -58,6 +60,7 @@ func (a *app) storedFlags(cmd *cobra.Command) *source {
 	s := &source{a: a}
 	s.formatFlag(cmd)
 	s.allowFlag(cmd)
+	s.remoteFlags(cmd)
 	return s
 }
 

@@ -59,6 +59,7 @@ func (s *source) onTree(args []string, volume string, run func(t *guestTree, res
 		return err
 	}
 	s.a.warn(t.Problems())
+	s.noteRemote()
 	s.a.noteTime()
 	return exit(code)
 }

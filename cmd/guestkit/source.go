@@ -96,7 +96,7 @@ func knownFormat(name string) error {
 // options are the rules by which images are opened: a file that one names is
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
-	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk,
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, Remote: s.openAddress,
 		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
@@ -104,7 +104,7 @@ func (s *source) options() *format.Options {
 func (s *source) stored() *format.Options { return s.storedAs(s.format) }
 
 func (s *source) storedAs(name string) *format.Options {
-	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow}
+	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow, Remote: s.openAddress}
 }
 
 // open opens the disks of one guest, to be inspected as o says.
@@ -176,6 +176,9 @@ func plainFile(path string) error {
 // usable refuses what is no image file, and tells of one that another program
 // has open for writing. Every command asks it of every image.
 func (a *app) usable(path string) error {
+	if format.IsAddress(path) {
+		return nil // the request says what is wrong
+	}
 	if err := plainFile(path); err != nil {
 		return err
 	}
