@@ -6,10 +6,20 @@ OUT     ?= guestkit
 # These flags make the same bytes from the same source in any folder.
 BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 
-.PHONY: build test check release fixtures clean
+PREFIX  ?= /usr/local
+
+.PHONY: build install test check release fixtures clean
 
 build: ## one static binary, ./guestkit
 	$(BUILD) -o $(OUT) ./cmd/guestkit
+
+install: build ## the binary, manual pages and completions, below DESTDIR and PREFIX
+	install -D -m 755 $(OUT) $(DESTDIR)$(PREFIX)/bin/guestkit
+	./$(OUT) man-pages $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	./$(OUT) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/guestkit
+	./$(OUT) completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_guestkit
+	./$(OUT) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/guestkit.fish
 
 test: ## needs nothing but Go
 	go test ./...

@@ -65,9 +65,9 @@ func newConvert(a *app) *cobra.Command {
 what is all zeros takes no room. A chain of images is flattened, unless --backing
 keeps the output an overlay.
 
-The output appears complete or not at all: it is written beside its name and
-renamed at the end. Standard output ("-", raw only) and block devices (--device)
-are the exceptions: after a failure they hold a part of the disk.
+The output appears complete or not at all: it gets its name at the end, and so do
+all its files where it has several. Standard output ("-", raw only) and block
+devices (--device) are the exceptions: after a failure they hold a part of the disk.
 
 Files that are compressed as a whole (gzip, xz, zstd, bzip2) are read as what
 they hold, without a scratch file: a raw disk in one pass, an image of another

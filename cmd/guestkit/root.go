@@ -242,6 +242,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newCheck(a),
 		newResize(a),
 		newVersion(a),
+		newMan(a),
 	)
 	root.SetOut(a.raw)
 	root.SetErr(s.err)
