@@ -57,6 +57,7 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 				return err
 			}
 			if sys != nil {
+				sys.Number()
 				rep.Systems = append(rep.Systems, sys)
 				v.Role = RoleRoot
 				if p.Kind != "" {

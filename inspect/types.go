@@ -4,6 +4,11 @@ import "github.com/guestkit/guestkit/inspect/system"
 
 // What a system is; package system says it in full.
 type (
+	User          = system.User
+	HostKey       = system.HostKey
+	Interface     = system.Interface
+	CryptEntry    = system.CryptEntry
+	SELinux       = system.SELinux
 	SystemKind    = system.SystemKind
 	Type          = system.Type
 	Family        = system.Family

@@ -77,6 +77,7 @@ func TestJSONFields(t *testing.T) {
 		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
 		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Extent of a VMDK": extentFile{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
+		"User": inspect.User{}, "Host key": inspect.HostKey{}, "Interface": inspect.Interface{}, "Encrypted volume": inspect.CryptEntry{},
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{},
 		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},

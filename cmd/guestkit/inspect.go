@@ -135,6 +135,7 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	}
 	row("architecture", sys.Arch)
 	row("host name", hostname(sys))
+	row("time zone", iff(sys.Windows == nil, sys.TimeZone))
 	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
 	row("firmware", firmware(sys))
 	row("root", sys.Volume+rootDir(sys.Root)+rootDir(iff(sys.Image == "", "/")+sys.Image))
@@ -144,6 +145,12 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 		windowsRows(sys, row)
 	} else {
 		row("packages", packageLine(sys))
+	}
+	for i, a := range sys.Agents {
+		row(first(i, "guest tools"), a.Name)
+	}
+	for i, n := range sys.Interfaces {
+		row(first(i, "network"), networkLine(n))
 	}
 	for i, k := range sys.Kernels {
 		title := "kernel"
@@ -169,6 +176,21 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 		}
 		a.out.Table(t)
 	}
+}
+
+// networkLine is the configuration of an interface in a line.
+func networkLine(n inspect.Interface) string {
+	s := n.Name
+	if n.MAC != "" {
+		s = strings.TrimSpace(s + " (" + n.MAC + ")")
+	}
+	if n.DHCP {
+		s += ", DHCP"
+	}
+	for _, addr := range n.Addresses {
+		s += ", " + addr
+	}
+	return strings.TrimPrefix(s, ", ")
 }
 
 func (a *app) showMounts(sys *inspect.System) {

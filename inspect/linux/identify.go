@@ -26,6 +26,12 @@ func Identify(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Opt
 	r.findKernels()
 	r.FindArch(kernelImagesOf(sys)...)
 	r.findInit()
+	r.findSettings()
+	r.findUsers()
+	r.findHostKeys()
+	r.findInterfaces()
+	r.findCrypttab()
+	r.findAgents()
 	return ctx.Err()
 }
 

@@ -99,10 +99,22 @@ type System struct {
 	Codename  string `json:"codename"`
 	Variant   string `json:"variant"` // "server", "coreos"
 	BuildID   string `json:"build_id"`
-	Arch      string `json:"arch"` // as libguestfs and uname name it: "x86_64", "aarch64", "i386"
-	Hostname  string `json:"hostname"`
+	// Major and Minor are the numbers that Version begins with, 0 if it has none.
+	Major int `json:"major"`
+	Minor int `json:"minor"`
+	// OSInfo is the short ID of libosinfo, as libguestfs makes it: "debian12",
+	// "rhel9.4", "win2k22". It is that of the version stated; libosinfo need not
+	// know it.
+	OSInfo   string `json:"osinfo"`
+	Arch     string `json:"arch"` // as libguestfs and uname name it: "x86_64", "aarch64", "i386"
+	Hostname string `json:"hostname"`
 	// OSRelease is all that the guest's os-release says, nil if it has none.
 	OSRelease map[string]string `json:"os_release,omitempty"`
+
+	TimeZone  string `json:"time_zone"`  // "Europe/Berlin"; of Windows "W. Europe Standard Time"
+	Locale    string `json:"locale"`     // "en_US.UTF-8"
+	Keymap    string `json:"keymap"`     // "us"
+	MachineID string `json:"machine_id"` // of systemd and D-Bus
 
 	Init     Init     `json:"init"`
 	Firmware Firmware `json:"firmware"` // of the guest's disks, not of this root alone
@@ -120,6 +132,15 @@ type System struct {
 	// those of further package managers that were found beside it.
 	Packages      Packages   `json:"packages"`
 	OtherPackages []Packages `json:"other_packages,omitempty"`
+
+	SELinux    *SELinux     `json:"selinux,omitempty"` // nil if there is no configuration of it
+	Users      []User       `json:"users,omitempty"`   // of /etc/passwd, in its order
+	HostKeys   []HostKey    `json:"host_keys,omitempty"`
+	Interfaces []Interface  `json:"interfaces,omitempty"`
+	Crypttab   []CryptEntry `json:"crypttab,omitempty"`
+	// Agents are tools for the guests of a hypervisor or a cloud; those of Windows
+	// are in Windows.GuestTools.
+	Agents []GuestTool `json:"agents,omitempty"`
 
 	// SystemRoot is the folder of Windows: "/Windows". Empty for others.
 	SystemRoot string `json:"system_root,omitempty"`

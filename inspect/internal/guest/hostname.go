@@ -32,6 +32,9 @@ func (r *Root) FindHostname() {
 		if r.Sys.Hostname != system.Unknown {
 			return
 		}
+		if r.IsDir(f.path) { // as /etc/sysconfig/network of SUSE is
+			continue
+		}
 		b, ok := r.Text(f.path)
 		if !ok {
 			continue

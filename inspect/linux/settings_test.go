@@ -1,0 +1,147 @@
+package linux
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/internal/peers"
+)
+
+func identify(t *testing.T, m fstest.MapFS) (*system.System, []error) {
+	t.Helper()
+	var problems []error
+	s := system.New(system.TypeLinux)
+	if err := Identify(context.Background(), m, s, &system.Options{Problem: func(err error) { problems = append(problems, err) }}); err != nil {
+		t.Fatal(err)
+	}
+	s.Number()
+	return s, problems
+}
+
+func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), Mode: 0o644} }
+
+func TestSettings(t *testing.T) {
+	for name, c := range map[string]struct {
+		tree                       fstest.MapFS
+		zone, locale, keymap, osid string
+	}{
+		"debian": {fstest.MapFS{"etc/os-release": text("ID=debian\nVERSION_ID=\"12\"\n"), "etc/timezone": text("Etc/UTC\n"), "etc/localtime": {Data: []byte("/usr/share/zoneinfo/Europe/Berlin"), Mode: os.ModeSymlink | 0o777},
+			"etc/default/locale": text("LANG=\"de_DE.UTF-8\"\n"), "etc/default/keyboard": text("XKBMODEL=\"pc105\"\nXKBLAYOUT=\"de\"\n")}, "Europe/Berlin", "de_DE.UTF-8", "de", "debian12"},
+		"rhel 6": {fstest.MapFS{"etc/redhat-release": text("Red Hat Enterprise Linux Server release 6.10 (Santiago)\n"), "etc/sysconfig/clock": text("ZONE=\"America/New_York\"\n"),
+			"etc/sysconfig/i18n": text("LANG=\"en_US.UTF-8\"\nSYSFONT=\"latarcyrheb-sun16\"\n"), "etc/sysconfig/keyboard": text("KEYTABLE=\"us\"\nMODEL=\"pc105+inet\"\n")}, "America/New_York", "en_US.UTF-8", "us", "rhel6.10"},
+		"ubuntu":  {fstest.MapFS{"etc/os-release": text("ID=ubuntu\nVERSION_ID=\"22.04\"\nVERSION=\"22.04.3 LTS (Jammy Jellyfish)\"\n"), "etc/timezone": text("Asia/Tokyo\n")}, "Asia/Tokyo", "unknown", "unknown", "ubuntu22.04"},
+		"sles":    {fstest.MapFS{"etc/os-release": text("ID=sles\nVERSION_ID=\"15.5\"\n"), "etc/vconsole.conf": text("KEYMAP=de-nodeadkeys\n")}, "unknown", "unknown", "de-nodeadkeys", "sles15sp5"},
+		"arch":    {fstest.MapFS{"etc/os-release": text("ID=arch\n")}, "unknown", "unknown", "unknown", "archlinux"},
+		"no name": {fstest.MapFS{}, "unknown", "unknown", "unknown", "unknown"},
+	} {
+		s, problems := identify(t, c.tree)
+		if s.TimeZone != c.zone || s.Locale != c.locale || s.Keymap != c.keymap || s.OSInfo != c.osid || len(problems) > 0 {
+			t.Errorf("%s: %q %q %q %q, %v", name, s.TimeZone, s.Locale, s.Keymap, s.OSInfo, problems)
+		}
+	}
+	s, _ := identify(t, fstest.MapFS{"etc/machine-id": text("0123456789abcdef0123456789abcdef\n"), "etc/selinux/config": text("# x\nSELINUX=enforcing\nSELINUXTYPE=targeted\n"),
+		"etc/crypttab": text("# <target>\nroot UUID=1-2 none luks,discard\nswap /dev/sda3 /dev/urandom swap\n"), "usr/sbin/qemu-ga": text(""), "etc/cloud/cloud.cfg": text(""),
+		"etc/os-release": text("ID=rhel\nVERSION_ID=9.4\n")})
+	if s.MachineID != "0123456789abcdef0123456789abcdef" || s.SELinux == nil || *s.SELinux != (system.SELinux{Mode: "enforcing", Policy: "targeted"}) || s.Major != 9 || s.Minor != 4 {
+		t.Errorf("%q, %+v, %d.%d", s.MachineID, s.SELinux, s.Major, s.Minor)
+	}
+	if got, want := fmt.Sprint(s.Crypttab), "[{root UUID=1-2  luks,discard 2} {swap /dev/sda3 /dev/urandom swap 3}]"; got != want {
+		t.Errorf("crypttab %s", got)
+	}
+	if len(s.Agents) != 2 || s.Agents[0].For != "virtio" || s.Agents[1].Name != "cloud-init" {
+		t.Errorf("agents %+v", s.Agents)
+	}
+	if s, _ := identify(t, fstest.MapFS{"etc/machine-id": text("uninitialized\n")}); s.MachineID != system.Unknown {
+		t.Errorf("machine ID %q", s.MachineID)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	s, problems := identify(t, fstest.MapFS{
+		"etc/passwd": text("root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nada:x:1000:1000:Ada,,,:/home/ada:/bin/zsh\nbob:x:1001:1001::/home/bob:/bin/sh\n+::::::\nbad:x:a:1::/:/bin/sh\n"),
+		"etc/shadow": text("root:!:1::::::\nada:$6$SECRET$HASH:19000:0:99999:7:::\nbob::1::::::\ndaemon:*:1::::::\n"),
+		"etc/group":  text("root:x:0:\nsudo:x:27:ada\nada:x:1000:\nwheel:x:10:bob,ada\n"), "etc/sudoers": text("Defaults env_reset\nroot\tALL=(ALL:ALL) ALL\n%sudo   ALL=(ALL:ALL) ALL\n#includedir /etc/sudoers.d\n"),
+		"etc/sudoers.d/90-cloud":        text("bob ALL=(ALL) NOPASSWD:ALL\n"),
+		"home/ada/.ssh/authorized_keys": text("# x\nssh-ed25519 AAAA a\nssh-rsa BBBB b\n")})
+	var got []string
+	for _, u := range s.Users {
+		got = append(got, fmt.Sprintf("%s %d %s %t %t %v %d", u.Name, u.UID, u.Password, u.Login, u.Sudo, u.Groups, u.Keys))
+	}
+	want := "root 0 locked true true [] 0, daemon 1 locked false false [] 0, ada 1000 set true true [sudo wheel] 2, bob 1001 empty true true [wheel] 0"
+	if strings.Join(got, ", ") != want || len(problems) != 1 {
+		t.Errorf("%q, want %q; %v", got, want, problems)
+	}
+	if strings.Contains(fmt.Sprintf("%+v", s), "SECRET") || strings.Contains(fmt.Sprintf("%+v", s), "HASH") {
+		t.Error("the hash of a password is told")
+	}
+}
+
+// TestHostKeys compares fingerprints with those of ssh-keygen, which makes the keys.
+func TestHostKeys(t *testing.T) {
+	peers.Need(t, "ssh-keygen")
+	dir := t.TempDir()
+	m := fstest.MapFS{}
+	var want []string
+	for _, typ := range []string{"ecdsa", "ed25519", "rsa"} {
+		file := filepath.Join(dir, "ssh_host_"+typ+"_key")
+		peers.Run(t, "ssh-keygen", "-q", "-t", typ, "-N", "", "-C", "root@box one", "-f", file)
+		b, err := os.ReadFile(file + ".pub")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m["etc/ssh/"+filepath.Base(file)+".pub"] = text(string(b))
+		want = append(want, strings.Fields(peers.Run(t, "ssh-keygen", "-l", "-f", file+".pub"))[1])
+	}
+	s, _ := identify(t, m)
+	var got []string
+	for _, k := range s.HostKeys {
+		got = append(got, k.Fingerprint)
+		if k.Comment != "root@box one" || k.Type == "" {
+			t.Errorf("%+v", k)
+		}
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("%q, and ssh-keygen says %q", got, want)
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	for name, c := range map[string]struct{ file, content, want string }{
+		"netplan": {"etc/netplan/50-cloud-init.yaml", "# x\nnetwork:\n    version: 2\n    ethernets:\n        ens3:\n            dhcp4: true\n            match:\n                macaddress: '52:54:00:12:34:56'\n            set-name: ens3\n        ens4:\n            addresses:\n            - 10.0.0.2/24\n            - \"2001:db8::2/64\"\n            routes:\n            - to: default\n              via: 10.0.0.1\n            nameservers:\n                addresses: [8.8.8.8, 1.1.1.1]\n                search: [x.example]\n",
+			"{ens3 52:54:00:12:34:56 netplan /etc/netplan/50-cloud-init.yaml true [] [] []} {ens4  netplan /etc/netplan/50-cloud-init.yaml false [10.0.0.2/24 2001:db8::2/64] [10.0.0.1] [8.8.8.8 1.1.1.1]}"},
+		"netplan, gateway4": {"etc/netplan/01.yaml", "network:\n  ethernets:\n    eth0:\n      addresses: [192.168.1.5/24]\n      gateway4: 192.168.1.1\n", "{eth0  netplan /etc/netplan/01.yaml false [192.168.1.5/24] [192.168.1.1] []}"},
+		"keyfile": {"etc/NetworkManager/system-connections/ens160.nmconnection", "[connection]\nid=ens160\ntype=ethernet\ninterface-name=ens160\n\n[ethernet]\nmac-address=00:50:56:AA:BB:CC\n\n[ipv4]\naddress1=10.1.2.3/24,10.1.2.1\ndns=10.1.2.1;8.8.8.8;\nmethod=manual\n\n[ipv6]\nmethod=auto\n",
+			"{ens160 00:50:56:AA:BB:CC networkmanager /etc/NetworkManager/system-connections/ens160.nmconnection false [10.1.2.3/24] [10.1.2.1] [10.1.2.1 8.8.8.8]}"},
+		"ifcfg":      {"etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=none\nHWADDR=00:0c:29:11:22:33\nIPADDR=192.168.0.10\nNETMASK=255.255.255.0\nGATEWAY=192.168.0.1\nDNS1=192.168.0.1\nONBOOT=yes\n", "{eth0 00:0c:29:11:22:33 ifcfg /etc/sysconfig/network-scripts/ifcfg-eth0 false [192.168.0.10/24] [192.168.0.1] [192.168.0.1]}"},
+		"ifcfg lo":   {"etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", ""},
+		"suse":       {"etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nNAME='eth'\n", "{eth0  ifcfg /etc/sysconfig/network/ifcfg-eth0 true [] [] []}"},
+		"networkd":   {"etc/systemd/network/10-en.network", "[Match]\nName=en*\n\n[Network]\nAddress=10.0.0.5/16\nGateway=10.0.0.1\nDNS=9.9.9.9\n", "{en*  networkd /etc/systemd/network/10-en.network false [10.0.0.5/16] [10.0.0.1] [9.9.9.9]}"},
+		"interfaces": {"etc/network/interfaces", "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet static\n  address 10.9.8.7\n  netmask 255.255.252.0\n  gateway 10.9.8.1\n  dns-nameservers 10.9.8.1 8.8.4.4\niface eth1 inet dhcp\n", "{eth0  interfaces /etc/network/interfaces false [10.9.8.7/22] [10.9.8.1] [10.9.8.1 8.8.4.4]} {eth1  interfaces /etc/network/interfaces true [] [] []}"},
+	} {
+		s, problems := identify(t, fstest.MapFS{c.file: text(c.content)})
+		if got := strings.Trim(fmt.Sprint(s.Interfaces), "[]"); strings.Trim("["+c.want+"]", "[]") != got || len(problems) > 0 {
+			t.Errorf("%s: %s, want %s; %v", name, got, c.want, problems)
+		}
+	}
+}
+
+func FuzzSettings(f *testing.F) {
+	f.Add([]byte("network:\n  ethernets:\n    eth0:\n      addresses: [1.2.3.4/24]\n      routes:\n      - via: 1\n"))
+	f.Add([]byte("iface eth0 inet static\n address 1.2.3.4\n netmask 255.0.0.0\n"))
+	f.Add([]byte("[connection]\nid=x\n[ipv4]\naddress1=1,2\n"))
+	f.Add([]byte("root:x:0:0:root:/root:/bin/bash\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := fstest.MapFS{}
+		for _, name := range []string{"etc/netplan/a.yaml", "etc/NetworkManager/system-connections/a", "etc/sysconfig/network-scripts/ifcfg-a", "etc/systemd/network/a.network", "etc/network/interfaces",
+			"etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/crypttab", "etc/selinux/config", "etc/ssh/ssh_host_a.pub", "etc/timezone", "etc/machine-id"} {
+			m[name] = &fstest.MapFile{Data: b, Mode: 0o644}
+		}
+		identify(t, m)
+	})
+}
