@@ -43,6 +43,7 @@ func drivers() []driver {
 		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
 		{name: "vhdx", open: openVHDX, describe: describeVHDX, check: checkVHDX},
 		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
+		{name: "luks", open: openLUKS, describe: describeLUKS},
 		{name: "ova", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "ovf", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 	}, fallbackDrivers()...)

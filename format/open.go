@@ -53,6 +53,9 @@ type Options struct {
 	// Wrapped bounds what such a file may ask for.
 	Wrapped WrappedLimits
 
+	// Unlock gives the keys of encrypted images: of qcow2, and of raw disks whose
+	// Format is stated as "luks". Nil refuses them with block.ErrEncrypted.
+	Unlock block.Unlock
 	// Qcow2 bounds what qcow2 images may ask for.
 	Qcow2 qcow2.Limits
 	// CacheBytes bounds the memory for tables and inflated data of all images of
@@ -277,11 +280,8 @@ func choose(r block.Reader, o *Options) (driver, string, error) {
 // stated finds the driver of a format by its name.
 func stated(name string) (driver, string, error) {
 	d, ok := find(name)
-	switch {
-	case ok:
+	if ok {
 		return d, d.name, nil
-	case name == "luks":
-		return driver{}, "", block.Errorf(name, "image", 0, block.ErrEncrypted, "LUKS")
 	}
 	return driver{}, "", block.Errorf("", "image", -1, block.ErrUnsupported, "images of the format %q are not read%s", name, advice(name))
 }

@@ -172,7 +172,7 @@ func TestOpenByProbe(t *testing.T) {
 		{"raw", file(4096), nil, "raw", nil},
 		{"iso", file(0x9000, put{0x8000, "\x01CD001"}), nil, "iso", nil},
 		{"luks", file(4096, put{0, "LUKS\xba\xbe"}), nil, "luks", nil},
-		{"luks, stated", file(4096, put{0, "LUKS\xba\xbe"}), &format.Options{Format: "luks"}, "", block.ErrEncrypted},
+		{"luks, stated", file(4096, put{0, "LUKS\xba\xbe"}), &format.Options{Format: "luks"}, "", block.ErrUnsupported},
 		{"qed", file(512, put{0, "QED\x00"}), nil, "", block.ErrUnsupported},
 		{"gz", file(512, put{0, "\x1f\x8b\x08\x00"}), nil, "", block.ErrUnsupported},
 		{"ambiguous", file(512, qcow2, put{0x40, "\x7f\x10\xda\xbe"}), nil, "", block.ErrAmbiguous},

@@ -104,7 +104,7 @@ func TestReferences(t *testing.T) {
 		{"base.raw", "host_device", own, nil, 'b'},
 		{"base.raw", "nonsense", own, block.ErrUnsupported, 0},
 		{"base.raw", "qcow2", own, block.ErrFormat, 0}, // what is stated is not probed
-		{"base.raw", "luks", own, block.ErrEncrypted, 0},
+		{"base.raw", "luks", own, block.ErrFormat, 0},
 		{"missing.raw", "raw", own, block.ErrParent, 0},
 		{"missing.raw", "raw", own, fs.ErrNotExist, 0},
 		{"../outside/secret.raw", "raw", own, block.ErrRefused, 0},

@@ -100,7 +100,7 @@ func (s *scan) claim() {
 func (s *scan) look(vol *volume.Volume) *Volume {
 	rep := s.rep
 	v := &Volume{Name: vol.Name, Kind: string(vol.Kind), Disk: vol.DiskIndex, Offset: vol.Off, Size: vol.Size,
-		Content: Unknown, Role: RoleUnknown, Partition: vol.Partition, vol: vol}
+		Content: Unknown, Role: RoleUnknown, Partition: vol.Partition, Facts: vol.Facts, vol: vol}
 	if len(vol.Parents) > 0 {
 		v.Parent = vol.Parents[0].Name
 	}

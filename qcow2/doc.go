@@ -25,9 +25,9 @@
 // Versions 2 and 3, every cluster size, zlib and zstd clusters, extended L2
 // entries, external data files, backing files of any format, internal
 // snapshots (listed, and one of them opened instead of the active state), the
-// list of persistent bitmaps, header extensions and feature names. Encrypted
-// images are described, not read: their error wraps block.ErrEncrypted and
-// names the method.
+// list of persistent bitmaps, header extensions and feature names. Images
+// encrypted by LUKS (method 2), and by the AES of old (method 1), are read with
+// a key (Options.Unlock) and described without one.
 //
 // # What is refused
 //

@@ -31,7 +31,9 @@ func (im *Image) Extent(off int64) (block.Extent, error) {
 	case kindCompressed:
 		e.Compressed = true
 	case kindData:
-		return im.hostExtent(e, r.host)
+		if im.crypt == nil { // what is encrypted lies nowhere as it is read
+			return im.hostExtent(e, r.host)
+		}
 	}
 	return e, nil
 }

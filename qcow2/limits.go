@@ -12,6 +12,7 @@ type Limits struct {
 	BitmapDir      int64 // size of the bitmap directory; all names in it are held in memory
 	BackingName    int64 // length of the name of the backing file
 	ZstdWindowSize int64 // window that a zstd frame may ask for
+	KeyWork        int64 // iterations of PBKDF2 for one try of a key
 }
 
 // DefaultLimits returns the limits that apply where none are given. They are
@@ -27,6 +28,7 @@ func DefaultLimits() Limits {
 		BitmapDir:      16 << 20,
 		BackingName:    1023,
 		ZstdWindowSize: 8 << 20,
+		KeyWork:        32e6,
 	}
 }
 
@@ -43,6 +45,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.BitmapDir, &d.BitmapDir},
 		{&l.BackingName, &d.BackingName},
 		{&l.ZstdWindowSize, &d.ZstdWindowSize},
+		{&l.KeyWork, &d.KeyWork},
 	} {
 		if *f.v == 0 {
 			*f.v = *f.def

@@ -90,6 +90,11 @@ func (m *metadata) metadataMap(l1 span) (*metadataMap, error) {
 	mm.add("refcount table", rt.start, rt.end-rt.start)
 	mm.add("snapshot table", int64(h.snapshotsOffset), m.snapTable)
 	mm.add("bitmap directory", m.bitmapDir.start, m.bitmapDir.end-m.bitmapDir.start)
+	if h.cryptMethod == cryptLUKS {
+		off, n, err := m.cryptoArea()
+		m.problems.Add(err) // it matters to those who have a key
+		mm.add("encryption header", off, n)
+	}
 	for i := range m.snapshots {
 		s := &m.snapshots[i]
 		if err := m.validateSnapshot(s); err != nil {

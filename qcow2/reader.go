@@ -22,6 +22,10 @@ type Options struct {
 	// Snapshot opens the disk as it was in the internal snapshot of that id,
 	// or else of that name. Empty is the active state.
 	Snapshot string
+	// Unlock gives the key of an encrypted image. Nil refuses: its error wraps
+	// block.ErrEncrypted. The key of one with AES (method 1) cannot be checked:
+	// the first that is given is taken.
+	Unlock block.Unlock
 	// Limits bounds what the image may ask for.
 	Limits Limits
 	// CacheBytes bounds the memory for tables and inflated clusters; 0 means
@@ -48,6 +52,7 @@ type Image struct {
 	meta    *metadataMap
 	tables  *tableCache
 	inflate *inflater
+	crypt   *decryption // nil if the data is not encrypted
 	// data holds the clusters: the image itself or its data file. host is the
 	// same as a Device, for where its bytes lie further down.
 	data    block.Reader
@@ -65,9 +70,6 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 	m, err := readMetadata(r, opts)
 	if err != nil {
 		return nil, err
-	}
-	if method, _ := m.hdr.encryption(); method != "" {
-		return nil, block.Errorf(format, "header crypt_method", 0x20, block.ErrEncrypted, "%s", method)
 	}
 	im := &Image{
 		metadata: m,
@@ -88,6 +90,9 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 		im.l1 = span{start: int64(s.l1Offset), end: int64(s.l1Offset) + int64(s.l1Size)*8}
 	}
 	if im.meta, err = m.metadataMap(im.l1); err != nil {
+		return nil, err
+	}
+	if im.crypt, err = m.openDecryption(opts); err != nil {
 		return nil, err
 	}
 	if err := im.openReferences(opts); err != nil {
@@ -193,7 +198,13 @@ func (im *Image) readRun(p []byte, off int64, run run) error {
 		clear(p)
 		return nil
 	case kindCompressed:
+		if im.crypt != nil {
+			return block.Errorf(format, "L2 table entry", run.entry, block.ErrUnsupported, "a compressed cluster in an encrypted image")
+		}
 		return im.inflate.read(p, off, run)
+	}
+	if im.crypt != nil {
+		return block.Locate(format, "data cluster", run.host, im.crypt.read(im.data, p, off, run.host))
 	}
 	return block.Locate(format, "data cluster", run.host, block.ReadFull(im.data, p, run.host))
 }

@@ -80,8 +80,8 @@ type Volume struct {
 
 // A Fact is one thing that a layer tells of a member.
 type Fact struct {
-	Name  string // "cipher", "key slot 0", "opened by"
-	Value string
+	Name  string `json:"name"` // "cipher", "key slot 0", "opened by"
+	Value string `json:"value"`
 }
 
 // A Status says what there is to do with a volume.

@@ -34,6 +34,7 @@ type source struct {
 	max    sizeFlag // --max-virtual-size
 	ratio  sizeFlag // --max-ratio
 	remote remotes
+	keys   keySource
 }
 
 // sourceFlags gives a command the flags of its disks.
@@ -73,10 +74,6 @@ func (s *source) allowFlag(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&s.allow, "allow-dir", nil, "let an image name files in `DIR` as well as in its own folder; repeatable")
 	cmd.MarkFlagDirname("allow-dir")
 }
-
-// keyFlags is where the flags of keys go: --key, --key-file, --keys-from-stdin.
-// All commands that read a guest have them by way of sourceFlags.
-func (s *source) keyFlags(*cobra.Command) {}
 
 // volumeFlag gives a command the flag --volume.
 func (s *source) volumeFlag(cmd *cobra.Command) *string {

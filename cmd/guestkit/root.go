@@ -37,6 +37,10 @@ type app struct {
 	err *terminal.Printer // standard error
 
 	outTerminal bool // a person is watching
+	errTerminal bool // a person can be asked
+
+	// restore gives a terminal its echo back while a key is asked for.
+	restore atomic.Pointer[func()]
 
 	verbose, quiet bool
 	showVersion    bool // of the root command
@@ -56,8 +60,8 @@ type app struct {
 func newApp(s streams) *app {
 	raw := bufio.NewWriterSize(s.out, 64<<10)
 	outColor, outTerminal := colors(s.out)
-	errColor, _ := colors(s.err)
-	a := &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal,
+	errColor, errTerminal := colors(s.err)
+	a := &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal, errTerminal: errTerminal,
 		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
 	if f, ok := s.out.(*os.File); ok && outTerminal {
 		a.out.SetWidth(func() int { return columns(f) })
@@ -92,6 +96,9 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 		return code
 	case sig := <-signals:
 		cancel()
+		if restore := a.restore.Load(); restore != nil {
+			(*restore)()
+		}
 		ended := make(chan struct{})
 		go func() {
 			a.closeGuests()

@@ -80,9 +80,12 @@ func (a *app) stdin(path string) (string, error) {
 	return "", usagef("standard input is not a file (as with <disk.qcow2) and can be read once only; save it first, or use 'guestkit convert -'")
 }
 
-// check refuses a format that there is not.
+// check refuses a format that there is not, and reads the keys.
 func (s *source) check() error {
-	return knownFormat(s.format)
+	if err := knownFormat(s.format); err != nil {
+		return err
+	}
+	return s.readKeys()
 }
 
 // knownFormat is an error if there is no format of that name, but an empty one.
@@ -97,7 +100,7 @@ func knownFormat(name string) error {
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
 	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, Remote: s.openAddress,
-		Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
+		Unlock: s.unlock, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
 // stored are the rules for an image that is looked at as a file.
@@ -114,7 +117,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			return nil, err
 		}
 	}
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o})
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o, Unlock: s.unlock})
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,8 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 
 'info' describes the image file, 'inspect' the systems on the volumes.`,
 		Example: `  guestkit volumes disk.qcow2
-  guestkit volumes system.vhd -a data.vhd --json`,
+  guestkit volumes system.vhd -a data.vhd --json
+  guestkit volumes laptop.vhdx --key gpt3:key:PASSPHRASE`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
@@ -136,6 +137,22 @@ func (a *app) showVolumes(rep *inspect.Report) {
 	}
 	for _, v := range children[""] {
 		walk(v, "", "")
+	}
+	a.out.Table(t)
+	for _, v := range rep.Volumes {
+		a.showFacts(v)
+	}
+}
+
+// showFacts prints what else is known of a volume.
+func (a *app) showFacts(v *inspect.Volume) {
+	if len(v.Facts) == 0 {
+		return
+	}
+	a.out.Printf("\n%s\n", v.Name)
+	t := &terminal.Table{Indent: 2}
+	for _, f := range v.Facts {
+		t.Row(f.Name, f.Value)
 	}
 	a.out.Table(t)
 }
