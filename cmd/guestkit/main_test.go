@@ -143,6 +143,9 @@ func TestGolden(t *testing.T) {
 func TestHelp(t *testing.T) {
 	var buf bytes.Buffer
 	for _, cmd := range newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}).Commands() {
+		if cmd.Hidden {
+			continue
+		}
 		r := gk(t, cmd.Name(), "--help")
 		if r.code != exitDone || r.err != "" || !strings.Contains(r.out, "\nUsage:\n  guestkit "+cmd.Name()) {
 			t.Errorf("%s --help: %+v", cmd.Name(), r)
