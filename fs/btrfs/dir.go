@@ -94,7 +94,7 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 // entry decodes an item of the index of a directory: it holds one entry.
 func (n *inode) entry(index uint64, data []byte) (vfs.Entry, error) {
 	for d, err := range dirents(data) {
-		if err != nil || len(d.name) == 0 || direntSize+len(d.name)+len(d.data) != len(data) || index >= auxSubvolume {
+		if err != nil || len(d.name) == 0 || direntSize+len(d.name)+len(d.data) != len(data) || index == 0 || index >= auxSubvolume {
 			break
 		}
 		if d.typ&0x80 != 0 {

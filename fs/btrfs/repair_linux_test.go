@@ -165,3 +165,40 @@ func TestForeign(t *testing.T) {
 		t.Errorf("%d further devices", n)
 	}
 }
+
+// TestMissing leaves out a device whose data has no copy: what lies on it alone
+// cannot be read, and the rest can.
+func TestMissing(t *testing.T) {
+	p := newPool(t, 3, "150M", "-m", "raid1", "-d", "single")
+	dir := p.mount(t)
+	f := filler{t, dir, rand.New(rand.NewPCG(9, 9)), false}
+	for i := range 25 {
+		f.write(fmt.Sprintf("file-%d", i), f.noise(8<<20))
+	}
+	peers.Unmount(t, dir)
+	rs := p.readers(t)
+	fsys := openAll(t, nil, rs[2], rs[0])
+	if ps := fsys.Problems(); len(ps) != 1 || !errors.Is(ps[0], block.ErrMissing) || !strings.Contains(ps[0].Error(), "device 2") {
+		t.Errorf("problems: %v", ps)
+	}
+	all := openAll(t, nil, rs...)
+	read, lost := 0, 0
+	for i := range 25 {
+		name := fmt.Sprintf("file-%d", i)
+		got, err := fs.ReadFile(fsys, name)
+		want, wantErr := fs.ReadFile(all, name)
+		switch {
+		case wantErr != nil:
+			t.Fatal(wantErr)
+		case err == nil && bytes.Equal(got, want):
+			read++
+		case errors.Is(err, block.ErrMissing):
+			lost++
+		default:
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if read == 0 || lost == 0 {
+		t.Errorf("%d files were read, %d were lost", read, lost)
+	}
+}
