@@ -1,7 +1,6 @@
 package btrfs
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // filler makes every hard case that Btrfs can hold in dir, through the kernel.
@@ -27,10 +27,15 @@ type filler struct {
 func fill(t testing.TB, dir string, small bool) {
 	t.Helper()
 	f := filler{t, dir, rand.New(rand.NewPCG(1, 2)), small}
+	f.must(os.Mkdir(f.path("tree"), 0o755))
+	o := testimg.Fill{Names: 500, Largest: 4 << 20, Hole: 70 << 20}
+	if small {
+		o = testimg.Fill{Names: 100, Largest: 10000, Hole: 70 << 20}
+	}
+	testimg.FillTree(t, f.path("tree"), o)
 	f.files()
 	f.names()
 	f.links()
-	f.nodes()
 	f.attributes()
 	f.subvolumes()
 }
@@ -81,7 +86,7 @@ func (f *filler) files() {
 	if f.small {
 		scale = 8
 	}
-	for _, n := range []int{0, 1, 100, 2047, 2048, 2049, 3900, 4095, 4096, 4097, 70000, 300 << 10 / scale, 2<<20/scale + 5} {
+	for _, n := range []int{1, 100, 3900, 4096, 70000, 2<<20/scale + 5} {
 		f.write(fmt.Sprintf("size-%d", n), f.bytes(n))
 		if n < 1<<20 {
 			f.write(fmt.Sprintf("noise-%d", n), f.noise(n))
@@ -177,26 +182,11 @@ func (f *filler) names() {
 		f.must(os.Remove(f.path(fmt.Sprintf("many/name-%06d-%s", i, strings.Repeat("x", i%17)))))
 	}
 	f.must(os.Mkdir(f.path("names"), 0o711))
-	odd := []string{"plain", "ünïcode", "back\\slash", `systemd\x2dunit`, "new\nline", " space ", "-dash", "\x1b[31mred", "ctrl\x01\x7f",
-		"latin1-\xe9\xe8", "\xff\xfe", "half-\xe2\x82", "private-\uEF41", "...", "..x", strings.Repeat("n", 255), strings.Repeat("\xc3", 255), "CON", "a:b", "a*b?"}
-	// Names with the same hash share an item: these are of crc32c, found by search.
-	odd = append(odd, "stdlib", "collide-1", "collide-2")
-	for _, name := range odd {
-		f.must(os.WriteFile(filepath.Join(f.path("names"), name), []byte(name), 0o640))
-		f.must(os.Mkdir(f.path("names")+"/d-"+name[:min(len(name), 250)], 0o700))
-	}
 	for _, pair := range collisions() {
 		for _, name := range pair {
 			f.write("names/"+name, []byte(name))
 		}
 	}
-	deep := f.path("deep")
-	f.must(os.Mkdir(deep, 0o755))
-	for i := range 20 {
-		deep = filepath.Join(deep, fmt.Sprint(i))
-		f.must(os.Mkdir(deep, 0o755))
-	}
-	f.must(os.WriteFile(deep+"/file", []byte("deep"), 0o644))
 }
 
 // collisions are pairs of names that have the same crc32c: it is linear, so that
@@ -217,15 +207,6 @@ func collisions() [][2]string {
 
 func (f *filler) links() {
 	f.must(os.Mkdir(f.path("links"), 0o755))
-	for _, n := range []int{1, 20, 255, 1000, 2000, 3900} {
-		if err := os.Symlink(strings.Repeat("t", n), f.path(fmt.Sprintf("links/to-%d", n))); err != nil && n < 3000 {
-			f.t.Fatal(err)
-		}
-	}
-	f.must(os.Symlink("/absolute/\xff\xe9", f.path("links/bytes")))
-	f.must(os.Symlink("../size-1", f.path("links/up")))
-	f.must(os.Link(f.path("size-100"), f.path("links/hard1")))
-	f.must(os.Link(f.path("size-100"), f.path("links/hard2")))
 	for i := range 200 / map[bool]int{true: 4, false: 1}[f.small] { // past what one inode reference holds
 		if err := os.Link(f.path("size-4096"), f.path(fmt.Sprintf("links/%s-%d", strings.Repeat("many", 40), i))); err != nil {
 			break // without extref
@@ -233,51 +214,12 @@ func (f *filler) links() {
 	}
 }
 
-func (f *filler) nodes() {
-	f.must(os.Mkdir(f.path("nodes"), 0o755))
-	for i, dev := range []uint64{unix.Mkdev(8, 1), unix.Mkdev(255, 255), unix.Mkdev(300, 1), unix.Mkdev(1, 70000), unix.Mkdev(4095, 1<<20-1)} {
-		f.must(unix.Mknod(f.path(fmt.Sprintf("nodes/c%d", i)), unix.S_IFCHR|0o600, int(dev)))
-		f.must(unix.Mknod(f.path(fmt.Sprintf("nodes/b%d", i)), unix.S_IFBLK|0o660, int(dev)))
-	}
-	f.must(unix.Mknod(f.path("nodes/fifo"), unix.S_IFIFO|0o622, 0))
-	f.must(unix.Mknod(f.path("nodes/socket"), unix.S_IFSOCK|0o755, 0))
-	for mode := range uint32(8) {
-		p := f.write(fmt.Sprintf("nodes/mode-%d", mode), nil)
-		f.must(unix.Chown(p, int(mode)*100001, int(mode)*20000003))
-		f.must(unix.Chmod(p, mode<<9|0o751))
-	}
-}
-
 func (f *filler) attributes() {
-	acl := binary.LittleEndian.AppendUint32(nil, 2)
-	for _, e := range [][3]uint32{{1, 7, ^uint32(0)}, {2, 5, 1000}, {2, 4, 70000}, {4, 5, ^uint32(0)}, {8, 6, 100}, {16, 7, ^uint32(0)}, {32, 1, ^uint32(0)}} {
-		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[0]))
-		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[1]))
-		acl = binary.LittleEndian.AppendUint32(acl, e[2])
-	}
 	f.must(os.Mkdir(f.path("attrs"), 0o755))
-	for i, n := range []int{0, 1, 20, 500, 3000, 3900, 16000} {
-		p := f.write(fmt.Sprintf("attrs/value-%d", n), []byte("content"))
-		if err := unix.Setxattr(p, "user.v", f.bytes(n), 0); err != nil && n < 3000 {
-			f.t.Fatal(err)
-		}
-		f.must(unix.Setxattr(p, "trusted.t", []byte{byte(i)}, 0))
-		f.must(unix.Setxattr(p, "security.selinux", []byte("system_u:object_r:etc_t:s0\x00"), 0))
-		if i%2 == 0 {
-			f.must(unix.Setxattr(p, "system.posix_acl_access", acl, 0))
-		}
+	for _, n := range []int{3900, 16000} { // the largest that a node holds, and more than that
+		unix.Setxattr(f.write(fmt.Sprintf("attrs/value-%d", n), nil), "user.v", f.bytes(n), 0)
 	}
-	many := f.write("attrs/many", nil)
-	for i := range 30 {
-		f.must(unix.Setxattr(many, fmt.Sprintf("user.attribute-%d", i), bytes.Repeat([]byte{byte(i)}, i), 0))
-	}
-	d := f.path("attrs/dir")
-	f.must(os.Mkdir(d, 0o755))
-	f.must(unix.Setxattr(d, "system.posix_acl_default", acl, 0))
-	f.must(unix.Setxattr(d, "user.on-dir", []byte("x"), 0))
-	f.must(os.WriteFile(d+"/inherits", nil, 0o666))
-	p := f.write("attrs/property", nil)
-	unix.Setxattr(p, "btrfs.compression", []byte("zstd"), 0) // not with nodatasum
+	unix.Setxattr(f.write("attrs/property", nil), "btrfs.compression", []byte("zstd"), 0) // not with nodatasum
 }
 
 // subvolumes makes subvolumes in subvolumes, and snapshots of them, in which those

@@ -59,7 +59,7 @@ func TestFS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for dir, file := range map[string]string{"deep": "0/1/2", "many": "name-000001-x", "times": "5", "attrs": "dir/inherits", "@": "home/user", "snapshots": "writable/etc"} {
+		for dir, file := range map[string]string{"tree/deep": "0/1/2", "many": "name-000001-x", "times": "5", "tree/nodes": "fifo", "@": "home/user", "snapshots": "writable/etc"} {
 			sub, err := fs.Sub(fsys, dir)
 			if err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ func TestContent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{"size-0", "size-100", "size-4097", "size-70000", "noise-70000", "mixed", "punched", "prealloc", "fragments-0",
+		for _, path := range []string{"tree/size-0", "size-100", "tree/size-4097", "size-70000", "noise-70000", "mixed", "punched", "prealloc", "fragments-0",
 			"reflink", "reflink-parts", "nodatacow"} {
 			t.Run(name+"/"+path, func(t *testing.T) {
 				want, err := fs.ReadFile(fsys, path)

@@ -82,17 +82,17 @@ func TestHostile(t *testing.T) {
 		want   error
 	}{
 		{"a directory leads to its parent", func(e *editor) {
-			both(e, e.f.top, e.ino(e.f.top, "deep", "0"), "1", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "deep")) })
-		}, "deep/0/1", block.ErrLoop},
+			both(e, e.f.top, e.ino(e.f.top, "tree", "deep", "0"), "1", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "tree", "deep")) })
+		}, "tree/deep/0/1", block.ErrLoop},
 		{"a directory leads to itself", func(e *editor) {
-			both(e, e.f.top, e.ino(e.f.top, "deep", "0"), "1", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "deep", "0")) })
-		}, "deep/0/1", block.ErrLoop},
+			both(e, e.f.top, e.ino(e.f.top, "tree", "deep", "0"), "1", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "tree", "deep", "0")) })
+		}, "tree/deep/0/1", block.ErrLoop},
 		{"a directory leads to the root", func(e *editor) {
-			both(e, e.f.top, e.ino(e.f.top, "deep"), "0", func(b []byte) { le.PutUint64(b, firstFree) })
-		}, "deep/0", block.ErrLoop},
+			both(e, e.f.top, e.ino(e.f.top, "tree", "deep"), "0", func(b []byte) { le.PutUint64(b, firstFree) })
+		}, "tree/deep/0", block.ErrLoop},
 		{"a directory has two places", func(e *editor) {
-			both(e, e.f.top, e.ino(e.f.top, "deep"), "0", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "names")) })
-		}, "deep/0", block.ErrCorrupt},
+			both(e, e.f.top, e.ino(e.f.top, "tree", "deep"), "0", func(b []byte) { le.PutUint64(b, e.ino(e.f.top, "names")) })
+		}, "tree/deep/0", block.ErrCorrupt},
 		{"an entry leads to a tree that holds no files", func(e *editor) {
 			both(e, e.f.top, firstFree, "@", func(b []byte) { le.PutUint64(b, extentTree) })
 		}, "@", block.ErrCorrupt},

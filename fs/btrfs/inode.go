@@ -16,16 +16,11 @@ const (
 	flagNodatasum = 0x1
 )
 
-// Types in the mode.
+// Types in the mode that the replay of a log tells apart.
 const (
 	modeType    = 0xF000
-	modeFifo    = 0x1000
-	modeChar    = 0x2000
 	modeDir     = 0x4000
-	modeBlock   = 0x6000
 	modeRegular = 0x8000
-	modeSymlink = 0xA000
-	modeSocket  = 0xC000
 )
 
 // inodeItem is struct btrfs_inode_item.
@@ -111,7 +106,7 @@ func (f *filesystem) loadInode(t *tree, ino uint64) (*inode, error) {
 	}
 	var d inodeItem
 	d.decode(data)
-	mode, ok := fileMode(d.mode)
+	mode, ok := vfs.UnixMode(d.mode)
 	switch {
 	case !ok:
 		return nil, n.corrupt("mode %#o", d.mode)
@@ -132,38 +127,6 @@ func (f *filesystem) loadInode(t *tree, ino uint64) (*inode, error) {
 		n.stat.Major, n.stat.Minor = uint32(d.rdev>>20), uint32(d.rdev&0xFFFFF)
 	}
 	return n, nil
-}
-
-// fileMode turns the mode on disk into Go's form.
-func fileMode(m uint32) (fs.FileMode, bool) {
-	mode := fs.FileMode(m & 0o777)
-	switch m & modeType {
-	case modeFifo:
-		mode |= fs.ModeNamedPipe
-	case modeChar:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case modeDir:
-		mode |= fs.ModeDir
-	case modeBlock:
-		mode |= fs.ModeDevice
-	case modeRegular:
-	case modeSymlink:
-		mode |= fs.ModeSymlink
-	case modeSocket:
-		mode |= fs.ModeSocket
-	default:
-		return 0, false
-	}
-	if m&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, true
 }
 
 // fault is an error about this inode.

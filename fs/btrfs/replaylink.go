@@ -3,6 +3,8 @@ package btrfs
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/guestkit/guestkit/fs/vfs"
 )
 
 // appendDirent encodes an entry.
@@ -187,7 +189,7 @@ func (r *replayer) link(dir, ino uint64, name string, index uint64, withRef bool
 
 // direntType is the type of the entry for an inode of a mode.
 func direntType(mode uint32) uint8 {
-	m, _ := fileMode(mode)
+	m, _ := vfs.UnixMode(mode)
 	for typ, t := range direntModes {
 		if typ > 0 && t == m.Type() {
 			return uint8(typ)
