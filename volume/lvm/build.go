@@ -38,7 +38,7 @@ func newBuilder(m *parsed, byID map[string]*PhysicalVolume) *builder {
 		for _, s := range list.sections {
 			v := &lv{Volume: &Volume{Name: s.name, UUID: s.values["id"].str}, s: s}
 			if first := s.child("segment1"); first != nil {
-				v.Type = first.values["type"].str
+				v.Type = segmentType(first)
 			}
 			b.lvs[s.name] = v
 			b.order = append(b.order, v)
@@ -140,7 +140,7 @@ func (b *builder) segments(v *lv) error {
 		if start < 0 || start > (1<<62)/b.m.extent || start*b.m.extent != v.Size || count < 1 || count > (1<<62)/b.m.extent || v.Size > 1<<62-count*b.m.extent {
 			return bad(what, "segment %d has %d extents from %d on", i+1, count, start)
 		}
-		d, err := b.segment(v, &segment{s: s, typ: s.values["type"].str, what: what, start: v.Size, count: count, size: count * b.m.extent})
+		d, err := b.segment(v, &segment{s: s, typ: segmentType(s), what: what, start: v.Size, count: count, size: count * b.m.extent})
 		if err != nil && firstErr == nil {
 			firstErr = err
 		}

@@ -19,6 +19,24 @@ type segment struct {
 	size  int64 // bytes
 }
 
+// knownFlags may follow the type of a segment, each after a plus: they keep
+// older versions of LVM from segments that these would misread.
+var knownFlags = map[string]bool{
+	"METADATA_FORMAT":     true, // of a cache; the superblock says it too
+	"CACHE_USES_CACHEVOL": true, // metadata and data of a cache are in one volume
+}
+
+// segmentType reads the type of a segment. A flag that is not known is kept.
+func segmentType(s *section) string {
+	typ, flags, _ := strings.Cut(s.values["type"].str, "+")
+	for flag := range strings.SplitSeq(flags, "+") {
+		if flag != "" && !knownFlags[flag] {
+			typ += "+" + flag
+		}
+	}
+	return typ
+}
+
 // segment makes the device of a segment.
 func (b *builder) segment(v *lv, g *segment) (block.Device, error) {
 	switch {
@@ -245,7 +263,7 @@ func (b *builder) pool(v *lv, name, what string) (*pool, error) {
 		if l != nil {
 			s = l.s.child("segment1")
 		}
-		if s == nil || s.values["type"].str != "thin-pool" {
+		if s == nil || segmentType(s) != "thin-pool" {
 			return nil, bad(what, "its pool %.40q is none", name)
 		}
 		meta, err := b.open(s.values["metadata"].str, what)
@@ -312,7 +330,7 @@ func (b *builder) cacheParts(g *segment) (meta, data block.Device, mode string, 
 	if l == nil {
 		return nil, nil, mode, bad(g.what, "its cache %.40q is none", name)
 	}
-	if s := l.s.child("segment1"); s != nil && s.values["type"].str == "cache-pool" {
+	if s := l.s.child("segment1"); s != nil && segmentType(s) == "cache-pool" {
 		mode = s.values["cache_mode"].str
 		m, err := b.open(s.values["metadata"].str, g.what)
 		if err != nil {

@@ -17,7 +17,7 @@ type Array struct {
 	Name   string
 	UUID   string
 	Level  string // "raid1", "linear"
-	Layout string // "left-symmetric", "near=2, far=1"; "" for levels without
+	Layout string // "left-symmetric", "near=2"; "" for levels without
 	Chunk  int64  // bytes, 0 for levels without
 	Size   int64  // bytes
 	Disks  int    // members that it wants
@@ -353,11 +353,18 @@ func (s *shape) layoutName() string {
 	case 5, 6:
 		return raid.Layout(s.layout).String()
 	case 10:
+		var copies []string
 		near, far := s.layout&0xff, s.layout>>8&0xff
-		if s.layout&(1<<16) != 0 {
-			return fmt.Sprintf("near=%d, offset=%d", near, far)
+		if near > 1 {
+			copies = append(copies, fmt.Sprintf("near=%d", near))
 		}
-		return fmt.Sprintf("near=%d, far=%d", near, far)
+		switch {
+		case far > 1 && s.layout&(1<<16) != 0:
+			copies = append(copies, fmt.Sprintf("offset=%d", far))
+		case far > 1:
+			copies = append(copies, fmt.Sprintf("far=%d", far))
+		}
+		return strings.Join(copies, ", ")
 	}
 	return ""
 }

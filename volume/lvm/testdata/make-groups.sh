@@ -42,6 +42,8 @@ members() {
 }
 dev() { i=$1; set -- $devs; shift "$i"; echo "$1"; }
 make() { lvm lvcreate -q -y -Wn -Zn "$@" >/dev/null || echo "FAILED $name: $*"; }
+snap() { lvm lvcreate -q -y -s "$@" >/dev/null || echo "FAILED $name: -s $*"; }
+tl() { lvm lvcreate -q -y "$@" >/dev/null || echo "FAILED $name: $*"; }
 insync() { i=0; while [ $i -lt 300 ] && ! lvm lvs --noheadings -o sync_percent $name/$1 | grep -q 100.00; do sleep 0.2; i=$((i+1)); done; }
 # put LV SKIP COUNT SEEK: copies a part of the pattern, in blocks of 4 KiB.
 put() { dd if="$here/pattern" of=/dev/$name/$1 bs=4k skip=$2 ${3:+count=$3} ${4:+seek=$4} oflag=direct conv=notrunc 2>/dev/null; }
@@ -73,11 +75,16 @@ make -n r0m --type raid0_meta -i2 -I 8k -l 8 raids
 make -n r1 --type raid1 -m2 -l 4 raids
 make -n r4 --type raid4 -i3 -I 4k -l 6 raids
 for t in la ra ls rs n; do make -n r5$t --type raid5_$t -i3 -I 4k -l 6 raids; done
-for t in zr nr nc n_6 la_6 ra_6 ls_6 rs_6; do make -n r6$t --type raid6_$t -i3 -I 4k -l 6 raids; done
-make -n r10 --type raid10 -i2 -m1 -I 4k -l 6 raids
+for t in zr nr nc n_6 la_6 ra_6 ls_6; do make -n r6$t --type raid6_$t -i3 -I 4k -l 6 raids; done
 s=0; all=$(lvm lvs --noheadings -o lv_name raids)
 for v in $all; do case $v in r0|r0m) ;; *) insync $v;; esac; put $v $s; s=$((s+100)); done
 sum $all; finish
+
+# What the metadata of one group has no room for.
+members raids2 6 8M
+make -n r6rs_6 --type raid6_rs_6 -i3 -I 4k -l 6 raids2; make -n r10 --type raid10 -i2 -m1 -I 4k -l 6 raids2; make -n r10x3 --type raid10 -i3 -m1 -I 8k -l 9 raids2
+s=0; for v in r6rs_6 r10 r10x3; do insync $v; put $v $s; s=$((s+100)); done
+sum r6rs_6 r10 r10x3; finish
 
 members stale 5 8M
 make -n s1 --type raid1 -m1 -l 8 stale $(dev 0) $(dev 1)
@@ -89,25 +96,24 @@ lvm vgchange -q -an stale >/dev/null; losetup -d $(dev 1); lvm vgchange -q -ay -
 for v in s1 s5 s6 s10; do put $v 700; done; sum s1 s5 s6 s10; finish
 
 members rebuilding 2 24M
-make -n r -l 256 rebuilding $(dev 0); put r 0 4096; echo 0 > /proc/sys/dev/raid/speed_limit_min
-lvm lvconvert -q -y --type raid1 -m1 rebuilding/r >/dev/null; lvm lvchange -q --maxrecoveryrate 256 rebuilding/r; sleep 3; put r 900 4 2000; sum r; lvm lvs -a -o lv_name,sync_percent rebuilding; finish
-echo 200000 > /proc/sys/dev/raid/speed_limit_min
+make -n r -l 256 rebuilding $(dev 0); put r 0 4096; echo 0 > /proc/sys/dev/raid/speed_limit_min; echo 50 > /proc/sys/dev/raid/speed_limit_max
+lvm lvconvert -q -y --type raid1 -m1 rebuilding/r >/dev/null; sleep 1; put r 900 4 2000; sum r; lvm lvs -a -o lv_name,sync_percent rebuilding; finish
+echo 200000 > /proc/sys/dev/raid/speed_limit_min; echo 200000 > /proc/sys/dev/raid/speed_limit_max
 
 members snaps 1 16M
 make -n org -l 32 snaps; put org 0
-make -s -n s1 -c 4k -l 32 snaps/org; put org 1000 32 64; put s1 2000 20 10; put s1 2100 3 200
-make -s -n s2 -c 16k -l 16 snaps/org; put org 1500 64 100; put s2 3000 5 120
-make -s -n full -c 4k -l 2 snaps/org; put org 2500 128 300 
+snap -n s1 -c 4k -l 32 snaps/org; put org 1000 32 64; put s1 2000 20 10; put s1 2100 3 200
+snap -n s2 -c 16k -l 16 snaps/org; put org 1500 64 100; put s2 3000 5 120
+snap -n full -c 4k -l 2 snaps/org; put org 2500 128 300 
 sum org s1 s2; lvm lvs snaps; finish
 
 members merging 1 8M
-make -n org -l 32 merging; put org 0; make -s -n s1 -c 4k -l 20 merging/org; put org 1000 32 64; put s1 2000 20 10; sum org s1
+make -n org -l 32 merging; put org 0; snap -n s1 -c 4k -l 20 merging/org; put org 1000 32 64; put s1 2000 20 10; sum org s1
 exec 3< /dev/merging/org; lvm lvconvert -q --merge merging/s1; exec 3<&-; finish
 
 members thin 2 48M
 make -n ext -l 32 thin; put ext 5000; lvm lvchange -q -an -pr thin/ext
-lvm lvcreate -q -y -Wn --type thin-pool -n pool -L 40M --poolmetadatasize 2M -c 64k thin >/dev/null
-tl() { lvm lvcreate -q -y -Wn "$@" >/dev/null || echo "FAILED $name: $*"; }
+lvm lvcreate -q -y --type thin-pool -n pool -L 40M --poolmetadatasize 2M -c 64k thin >/dev/null
 tl -n t1 -V 32M --thinpool pool thin; put t1 0 256; put t1 1000 100 4000
 tl -s -n t2 thin/t1; lvm lvchange -q -K -ay thin/t2; put t1 3000 20 5; put t2 4000 30 40; put t2 4100 17 7000
 tl -n many -V 64M --thinpool pool thin; i=0; while [ $i -lt 400 ]; do put many $((i+10000)) 1 $((i*37)); i=$((i+1)); done
@@ -144,6 +150,6 @@ members writecache 2 24M; make -n org -l 64 writecache $(dev 0); put org 0; make
 lvm lvconvert -q -y --type writecache --cachevol writecache/cv writecache/org; lvm lvchange -q -ay writecache; put org 2000 100 50; sum org; finish
 members integrity 2 16M; make -n r --type raid1 -m1 --raidintegrity y -l 32 integrity; insync r; put r 0; sum r; finish
 members pvmove 2 16M; make -n v -l 128 pvmove $(dev 0); put v 0; sum v; lvm pvmove -q -b -i 60 $(dev 0); sleep 2; cp --sparse=always m0 live0; cp --sparse=always m1 live1; lvm lvs -a -o+devices pvmove; lvm pvmove --abort; finish
-members reshape 4 16M; make -n r --type raid5_ls -i2 -I 64k -l 64 reshape $(dev 0) $(dev 1) $(dev 2); insync r; put r 0; echo 0 > /proc/sys/dev/raid/speed_limit_min
-lvm lvconvert -q -y --stripes 3 reshape/r; lvm lvchange -q --maxrecoveryrate 64 reshape/r; sum r; lvm lvs -a -o+devices reshape; finish
+members reshape 4 16M; make -n r --type raid5_ls -i2 -I 64k -l 64 reshape $(dev 0) $(dev 1) $(dev 2); insync r; put r 0; echo 0 > /proc/sys/dev/raid/speed_limit_min; echo 50 > /proc/sys/dev/raid/speed_limit_max
+lvm lvconvert -q -y --stripes 3 reshape/r; sum r; lvm lvs -a -o+devices reshape; finish
 echo ALL DONE

@@ -90,25 +90,20 @@ mdadm /dev/md0 --add $(dev 3); echo 4096 > /sys/block/md0/md/sync_max; mdadm /de
 members recovering 8M 8M 8M 8M; mdadm --create /dev/md0 --run -l5 -c64 -n3 $(dev 0) $(dev 1) $(dev 2) </dev/null 2>/dev/null; idle; write
 mdadm /dev/md0 --fail $(dev 1) --remove $(dev 1); echo 4096 > /sys/block/md0/md/sync_max; mdadm /dev/md0 --add $(dev 3); sleep 3; echo frozen > /sys/block/md0/md/sync_action; write 1; sum; cat /proc/mdstat; finish
 
-# Reshape under way, from three members to four.
-members reshape 8M 8M 8M 8M; mdadm --create /dev/md0 --run -l5 -c64 -n3 $(dev 0) $(dev 1) $(dev 2) </dev/null 2>/dev/null; idle; write; echo 0 > /proc/sys/dev/raid/speed_limit_min
-echo 100 > /sys/block/md0/md/sync_speed_max; mdadm /dev/md0 --add $(dev 3); mdadm --grow /dev/md0 -n4 --backup-file=/tmp/backup </dev/null; sleep 2; echo frozen > /sys/block/md0/md/sync_action; cat /proc/mdstat; sum; finish
-echo 200000 > /proc/sys/dev/raid/speed_limit_min
-mdadm /dev/md0 --add $(dev 3); echo 2048 > /sys/block/md0/md/sync_max; mdadm --grow /dev/md0 -n4 --backup-file=/tmp/backup </dev/null; sleep 3; echo frozen > /sys/block/md0/md/sync_action; cat /proc/mdstat; sum; finish
-
 # Journal, partial parity log, blocks that are known to be bad.
 members journal 2M 2M 2M 8M; mdadm --create /dev/md0 --run -l5 -c4 -n3 $(dev 0) $(dev 1) $(dev 2) --write-journal $(dev 3) </dev/null; idle; write; sum; finish
 members writeback 2M 2M 2M 8M; mdadm --create /dev/md0 --run -l5 -c4 -n3 $(dev 0) $(dev 1) $(dev 2) --write-journal $(dev 3) </dev/null; idle; write; echo write-back > /sys/block/md0/md/journal_mode; write 1
 keep=1; for i in 0 1 2 3; do cp --sparse=always m$i live$i; done; keep=; sum; finish
 plain ppl 3 4M -l5 -c4 --consistency-policy=ppl
-# bad I SECTOR COUNT: lists blocks of a member, counted from where its data begins.
+# bad I SECTOR COUNT: lists blocks of a member, counted from where its data
+# begin. The list is written with the next superblock, when a write ends a rest.
 bad() { m=/sys/block/md0/md/dev-$(basename $(dev $1)); echo "$(($(cat $m/offset)+$2)) $3" > $m/bad_blocks; }
-members badblocks 2M 2M; create -l1 -z 512 -n2; write; bad 0 300 8; bad 1 500 16; sum; for d in $devs; do mdadm --examine-badblocks $d; done > badblocks; finish
-members badblocks5 2M 2M 2M; create -l5 -z 512 -c4 -n3; write; bad 0 300 8; bad 1 500 16; sum; for d in $devs; do mdadm --examine-badblocks $d; done > badblocks; finish
+members badblocks 2M 2M; create -l1 -z 512 -n2; write; bad 0 300 8; bad 1 500 16; sleep 1; dd if="$here/pattern" of=/dev/md0 bs=4k count=1 oflag=direct 2>/dev/null; sleep 1; sum; for d in $devs; do mdadm --examine-badblocks $d; done > badblocks; finish
+members badblocks5 2M 2M 2M; create -l5 -z 512 -c4 -n3; write; bad 0 300 8; bad 1 500 16; sleep 1; dd if="$here/pattern" of=/dev/md0 bs=4k count=1 oflag=direct 2>/dev/null; sleep 1; sum; for d in $devs; do mdadm --examine-badblocks $d; done > badblocks; finish
 
 # Never resynced: copied while it ran.
 members dirty 4M 4M 4M; echo 0 > /proc/sys/dev/raid/speed_limit_min; mdadm --create /dev/md0 --run --force -l5 -c4 -n3 $devs </dev/null 2>/dev/null; echo frozen > /sys/block/md0/md/sync_action; write; sum; finish
-echo 200000 > /proc/sys/dev/raid/speed_limit_min
+echo 200000 > /proc/sys/dev/raid/speed_limit_min; echo 200000 > /proc/sys/dev/raid/speed_limit_max
 
 # Other levels, and what other firmware writes.
 members multipath 2M; mdadm --create /dev/md0 --run --force -l multipath -n1 $devs </dev/null; write; sum; finish
@@ -122,4 +117,9 @@ members guest 12M 12M; create -l1 -n2
 lvm pvcreate -q /dev/md0 && lvm vgcreate -q -s 64k vgr /dev/md0 && lvm lvcreate -q -y -an -Zn -Wn -n root -L 8M vgr && lvm vgchange -q -ay vgr
 mkdir -p /tmp/m; mkfs.ext4 -q -N 64 -J size=1 /dev/vgr/root && mount /dev/vgr/root /tmp/m && mkdir /tmp/m/etc && { printf 'NAME="Test Linux"\nID=test\nVERSION_ID=1\n' > /tmp/m/etc/os-release; echo '/dev/mapper/vgr-root / ext4 defaults 0 1' > /tmp/m/etc/fstab; echo raid1 > /tmp/m/etc/hostname; umount /tmp/m; }
 lvm vgchange -q -an vgr; sum; finish
+# Reshape under way, from three members to four: copied while it runs.
+members reshape 8M 8M 8M 8M; mdadm --create /dev/md0 --run -l5 -c64 -n3 $(dev 0) $(dev 1) $(dev 2) </dev/null 2>/dev/null; idle; write
+echo 0 > /proc/sys/dev/raid/speed_limit_min; echo 50 > /proc/sys/dev/raid/speed_limit_max
+mdadm /dev/md0 --add $(dev 3); timeout 20 mdadm --grow /dev/md0 -n4 --backup-file=/tmp/backup </dev/null &
+sleep 8; cat /proc/mdstat; sync; for i in 0 1 2 3; do cp --sparse=always m$i c$i; done; for i in 0 1 2 3; do mv c$i m$i; mdadm --examine m$i; done > examine 2>&1; echo "done reshape"; sync
 echo ALL DONE
