@@ -115,7 +115,7 @@ members split 2M 2M; create -l1 -z 512 -n2; write; mdadm --stop /dev/md0; for i 
 # A whole guest: ext4 on LVM on RAID1.
 members guest 12M 12M; create -l1 -n2
 lvm pvcreate -q /dev/md0 && lvm vgcreate -q -s 64k vgr /dev/md0 && lvm lvcreate -q -y -an -Zn -Wn -n root -L 8M vgr && lvm vgchange -q -ay vgr
-mkdir -p /tmp/m; mkfs.ext4 -q -N 64 -J size=1 /dev/vgr/root && mount /dev/vgr/root /tmp/m && mkdir /tmp/m/etc && { printf 'NAME="Test Linux"\nID=test\nVERSION_ID=1\n' > /tmp/m/etc/os-release; echo '/dev/mapper/vgr-root / ext4 defaults 0 1' > /tmp/m/etc/fstab; echo raid1 > /tmp/m/etc/hostname; umount /tmp/m; }
+mkdir -p /tmp/m; mkfs.ext4 -q -N 64 -J size=1 /dev/vgr/root && mount /dev/vgr/root /tmp/m && mkdir -p /tmp/m/etc /tmp/m/usr/bin && { printf 'NAME="Test Linux"\nID=test\nVERSION_ID=1\n' > /tmp/m/etc/os-release; echo '/dev/mapper/vgr-root / ext4 defaults 0 1' > /tmp/m/etc/fstab; echo raid1 > /tmp/m/etc/hostname; umount /tmp/m; }
 lvm vgchange -q -an vgr; sum; finish
 # Reshape under way, from three members to four: copied while it runs.
 members reshape 8M 8M 8M 8M; mdadm --create /dev/md0 --run -l5 -c64 -n3 $(dev 0) $(dev 1) $(dev 2) </dev/null 2>/dev/null; idle; write
