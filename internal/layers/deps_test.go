@@ -38,6 +38,7 @@ var ranks = []struct {
 	{"inspect/system", 1},
 	{"inspect/...", 2},
 	{"retry", 0},
+	{"nbd", 1},
 	{"convert", 3},
 	{"inspect", 3},
 	{"remote", 3},
@@ -107,7 +108,7 @@ func TestForbidden(t *testing.T) {
 				continue
 			}
 			deps := never
-			if path == "remote" { // the one that dials out, and says so
+			if path == "remote" || path == "nbd" { // they say that they use the network
 				deps = []string{"os/exec", "runtime/cgo", "C", "plugin"}
 			}
 			if strings.HasPrefix(path, "cmd/") {
