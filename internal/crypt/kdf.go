@@ -130,6 +130,9 @@ func (k *KDF) String() string {
 	if k.Type == "pbkdf2" {
 		return fmt.Sprintf("pbkdf2 of %s, %d iterations", k.Hash, k.Iterations)
 	}
+	if k.Memory < 1<<20 {
+		return fmt.Sprintf("%s, %d passes over %d KiB", k.Type, k.Iterations, k.Memory>>10)
+	}
 	return fmt.Sprintf("%s, %d passes over %d MiB", k.Type, k.Iterations, k.Memory>>20)
 }
 
