@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -101,7 +102,7 @@ func TestVista(t *testing.T) {
 		binary.LittleEndian.PutUint16(at[8:], n)
 		binary.LittleEndian.PutUint16(at[0x0a:], 1)
 		binary.LittleEndian.PutUint64(at[0x38:], 0x1234)
-		binary.LittleEndian.PutUint32(at[n+4:], crcOf(at[:n]))
+		binary.LittleEndian.PutUint32(at[n+4:], crc32.ChecksumIEEE(at[:n]))
 	}
 	d := openBuilt(t, b)
 	got := make([]byte, builtInfo)
@@ -117,4 +118,125 @@ func TestVista(t *testing.T) {
 	}
 }
 
-func crcOf(b []byte) uint32 { return crcWithout(append(bytes.Clone(b), 0, 0, 0, 0), len(b)) ^ crcWithout(make([]byte, len(b)+4), len(b)) ^ crcZero(len(b)+4) ^ crcFix(b) }
+// readBuilt reads all that is in an image.
+func readBuilt(r block.Reader) error {
+	v, err := Open(block.Plain(r), &Options{Tries: 1})
+	if err != nil {
+		return err
+	}
+	d, err := v.Unlock(context.Background(), nil)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, 64<<10)
+	for off := int64(0); off < min(d.Size(), builtSize); off += int64(len(b)) {
+		if err := block.ReadFull(d, b[:min(int64(len(b)), d.Size()-off)], off); err != nil {
+			return err
+		}
+	}
+	n := 0
+	for _, err := range block.Extents(d, 0, d.Size()) {
+		if n++; err != nil || n > 1<<16 {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestMutations(t *testing.T) {
+	for i, s := range []*built{{state: stateEncrypted, watermark: builtSize}, {state: stateSwitching, watermark: builtSize, chunks: 0xa5a6}} {
+		s.plain = builtPlain(s.chunks != 0)
+		where := []testimg.Range{{Off: 0, N: 256}, {Off: builtInfo, N: 640}, {Off: 2 * builtInfo, N: 640}}
+		if s.chunks != 0 {
+			where = append(where, testimg.Range{Off: builtEOW, N: 72}, testimg.Range{Off: builtMap, N: 64}, testimg.Range{Off: builtMap + 512, N: 48})
+		}
+		testimg.Mutate(t, testimg.Mutations{Image: s.build(), Where: where, Run: readBuilt, Seed: uint64(i), Seal: func(p *testimg.Patch, _ []int64) {
+			sealInfo(p.Write, p.Image)
+			sealEOW(p.Write, p.Image)
+		}})
+	}
+}
+
+// sealEOW repairs the checksums of encrypt-on-write.
+func sealEOW(write func(int64, []byte), b []byte) {
+	put := func(off, n, at int) {
+		if n > at+4 && off+n <= len(b) {
+			write(int64(off+at), binary.LittleEndian.AppendUint32(nil, crcWithout(b[off:off+n], at)))
+		}
+	}
+	put(builtEOW, int(binary.LittleEndian.Uint16(b[builtEOW+0x0a:])), 0x24)
+	put(builtMap, int(binary.LittleEndian.Uint32(b[builtMap+0x2c:])), 0x38)
+	put(builtMap+512, int(binary.LittleEndian.Uint32(b[builtMap+512+0x0c:])), 0x20)
+}
+
+func TestHostile(t *testing.T) {
+	le := binary.LittleEndian
+	for _, c := range []struct {
+		name   string
+		change func(b []byte)
+		class  error
+	}{
+		{"no volume", func(b []byte) { clear(b[:512]) }, block.ErrFormat},
+		{"no copy is valid", func(b []byte) {
+			for i := range copies {
+				b[builtInfo*(i+1)+0x70] ^= 1
+			}
+		}, block.ErrCorrupt},
+		{"copies past the end", func(b []byte) {
+			for i := range copies {
+				le.PutUint64(b[176+8*i:], 1<<40)
+			}
+		}, block.ErrTruncated},
+		{"negative offsets", func(b []byte) {
+			for i := range copies {
+				le.PutUint64(b[176+8*i:], 1<<63)
+			}
+		}, block.ErrTruncated},
+		{"sectors of 3 bytes", func(b []byte) { b[0x0b] = 3; b[0x0c] = 0 }, block.ErrUnsupported},
+		{"an unknown state", func(b []byte) { eachInfo(b, func(p []byte) { p[0x0c] = 9 }) }, block.ErrUnsupported},
+		{"a giant relocation", func(b []byte) { eachInfo(b, func(p []byte) { le.PutUint32(p[0x1c:], 1<<31) }) }, block.ErrCorrupt},
+		{"an entry past the end", func(b []byte) { eachInfo(b, func(p []byte) { le.PutUint16(p[0x70:], 0xffff) }) }, block.ErrCorrupt},
+		{"version 3", func(b []byte) { eachInfo(b, func(p []byte) { p[0x0a] = 3 }) }, block.ErrUnsupported},
+		{"another key", func(b []byte) { eachInfo(b, func(p []byte) { p[0x70+8+28+12] ^= 1 }) }, block.ErrEncrypted},
+	} {
+		b := (&built{state: stateEncrypted, watermark: builtSize, plain: builtPlain(false)}).build()
+		c.change(b)
+		if err := readBuilt(bytes.NewReader(b)); !errors.Is(err, c.class) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.class)
+		}
+	}
+	// One bad copy is a problem, and the next one is read.
+	b := (&built{state: stateEncrypted, watermark: builtSize, plain: builtPlain(false)}).build()
+	b[builtInfo+0x70] ^= 1
+	v, err := Open(block.Plain(bytes.NewReader(b)), nil)
+	if err != nil || len(v.Problems()) != 1 {
+		t.Error(err)
+	}
+}
+
+// eachInfo changes all copies and repairs their checksums.
+func eachInfo(b []byte, change func([]byte)) {
+	for i := range copies {
+		change(b[builtInfo*(i+1):])
+	}
+	sealInfo(func(off int64, p []byte) { copy(b[off:], p) }, b)
+}
+
+func FuzzOpen(f *testing.F) {
+	for _, s := range []*built{{state: stateEncrypted, watermark: builtSize}, {state: stateSwitching, watermark: builtSize, chunks: 0xa5a6}} {
+		s.plain = builtPlain(s.chunks != 0)
+		b := s.build()
+		f.Add(b[:512], b[builtInfo:][:640], b[builtEOW:][:128], b[builtMap:][:1100])
+	}
+	f.Fuzz(func(t *testing.T, boot, info, eow, bits []byte) {
+		b := make([]byte, builtSize)
+		copy(b, boot[:min(512, len(boot))])
+		copy(b[builtInfo:], info[:min(64<<10, len(info))])
+		copy(b[builtEOW:], eow[:min(64<<10, len(eow))])
+		copy(b[builtMap:], bits[:min(64<<10, len(bits))])
+		write := func(off int64, p []byte) { copy(b[off:], p) }
+		sealInfo(write, b)
+		sealEOW(write, b)
+		readBuilt(bytes.NewReader(b))
+	})
+}
