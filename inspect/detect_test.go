@@ -243,13 +243,13 @@ func TestOtherDatabases(t *testing.T) {
 		"var/lib/pacman/local/vi-1:070224-6/desc": file("%NAME%\nvi\n\n%VERSION%\n1:070224-6\n"),
 		"var/lib/pacman/local/broken-1-1/desc":    file("%NAME%\nbroken\n"),
 		"usr/bin/pacman":                          file(""),
-		"var/lib/flatpak/app/org.example.App/x":   file(""),
-		"usr/lib/os-release":                      file("ID=arch\n"),
+		"var/lib/swupd/x":                         file(""), "usr/share/clear/bundles/x": file(""),
+		"usr/lib/os-release": file("ID=arch\n"),
 	}))
 	if p := arch.Packages; p.Status != PackagesPartial || p.Reason == "" || names(p) != "shadow vi" || p.Items[1].Epoch != 1 || p.Items[1].Upstream != "070224" {
 		t.Errorf("pacman: %+v", p)
 	}
-	if o := arch.OtherPackages; len(o) != 1 || o[0].Format != "flatpak" || o[0].Status != PackagesNotRead {
+	if o := arch.OtherPackages; len(o) != 1 || o[0].Format != "swupd" || o[0].Status != PackagesNotRead {
 		t.Errorf("others: %+v", o)
 	}
 	fedora, _ := one(t, base(fstest.MapFS{

@@ -46,6 +46,11 @@ func Packages(ctx context.Context, fsys fs.FS, sys *system.System, found []syste
 	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
 	r.choose(found)
 	r.findInitVersion()
+	for _, p := range append([]system.Packages{sys.Packages}, sys.OtherPackages...) {
+		for i := range p.Items {
+			p.Items[i].PURL = sys.PURL(p.Format, p.Items[i])
+		}
+	}
 }
 
 // usualFormat is the package format of the distribution, as far as the tables know:
@@ -82,7 +87,7 @@ func (r *root) choose(found []system.Packages) {
 		if p.Status == system.PackagesNotRead || len(p.Items) > 0 {
 			n++
 		}
-		if p.Format == "snap" || p.Format == "flatpak" { // never a whole system's
+		if (p.Format == "snap" && s.Distro != "ubuntu-core") || p.Format == "flatpak" { // never a whole system's
 			n = -1
 		}
 		if n > score {

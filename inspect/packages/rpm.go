@@ -18,20 +18,11 @@ const maxRPMDatabase = 16
 
 // readRPM reads an rpm database of any of its formats.
 func (r *root) readRPM(p *system.Packages, name string) error {
-	db, closeDB, err := r.openAt(name)
+	db, wal, closeDB, err := r.openSQLite(name)
 	if err != nil {
 		return err
 	}
 	defer closeDB()
-	var wal block.Reader
-	if strings.HasSuffix(name, ".sqlite") && r.Stat(name+"-wal") != nil {
-		w, closeWAL, err := r.openAt(name + "-wal")
-		if err != nil {
-			return err
-		}
-		defer closeWAL()
-		wal = w
-	}
 	same := interner{}
 	return rpmdb.Read(r.Ctx, db, wal, func(x rpmdb.Package, err error) error {
 		if err != nil {
@@ -48,6 +39,24 @@ func (r *root) readRPM(p *system.Packages, name string) error {
 		p.Items = append(p.Items, item)
 		return nil
 	})
+}
+
+// openSQLite opens a database with the write-ahead log beside it, nil if it has
+// none.
+func (r *root) openSQLite(name string) (db, wal block.Reader, closeAll func(), err error) {
+	db, closeDB, err := r.openAt(name)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !strings.HasSuffix(name, ".sqlite") || r.Stat(name+"-wal") == nil {
+		return db, nil, func() { closeDB() }, nil
+	}
+	wal, closeWAL, err := r.openAt(name + "-wal")
+	if err != nil {
+		closeDB()
+		return nil, nil, nil, err
+	}
+	return db, wal, func() { closeWAL(); closeDB() }, nil
 }
 
 // openAt opens a regular file of the guest for reads at any place.

@@ -37,7 +37,9 @@ type Package struct {
 	Section       string `json:"section,omitempty"`
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
-	// ID is the name of the key that Windows keeps the program in: "7-Zip",
+	// PURL is its package URL, empty for formats that have no type there.
+	PURL string `json:"purl,omitempty"`
+	// ID is the path in the store of Nix, or the name of the key that Windows keeps the program in: "7-Zip",
 	// or a GUID in braces.
 	ID string `json:"id,omitempty"`
 	// SourceRPM, Vendor and Installed are what rpm keeps beside; Windows has

@@ -29,6 +29,11 @@ type sqlite struct {
 }
 
 func readSQLite(r, wal block.Reader, w *walk) error {
+	return readTable(r, wal, w, "Packages", func(_ []string, rec record) error { return w.blob(rec.value(1), rec.off) })
+}
+
+// readTable visits the rows of a table, each with the names of its columns.
+func readTable(r, wal block.Reader, w *walk, name string, visit func([]string, record) error) error {
 	h, err := block.ReadBytes(r, 0, 100, 100)
 	if err != nil {
 		return err
@@ -66,9 +71,10 @@ func readSQLite(r, wal block.Reader, w *walk) error {
 		d.pages = max(d.pages, d.log.pages)
 	}
 	root := int64(0)
+	var columns []string
 	err = d.table(1, 0, func(rec record) error {
-		if string(rec.text(0)) == "table" && strings.EqualFold(string(rec.text(1)), "Packages") {
-			root = rec.number(3)
+		if string(rec.text(0)) == "table" && strings.EqualFold(string(rec.text(1)), name) {
+			root, columns = rec.number(3), columnNames(string(rec.text(4)))
 		}
 		return nil
 	})
@@ -76,9 +82,9 @@ func readSQLite(r, wal block.Reader, w *walk) error {
 		return err
 	}
 	if root == 0 {
-		return block.Errorf("sqlite", "schema", 0, block.ErrFormat, "there is no table Packages")
+		return block.Errorf("sqlite", "schema", 0, block.ErrFormat, "there is no table %s", name)
 	}
-	return d.table(root, 0, func(rec record) error { return w.blob(rec.value(1), rec.off) })
+	return d.table(root, 0, func(rec record) error { return visit(columns, rec) })
 }
 
 // page reads page n, which counts from 1.
