@@ -14,8 +14,8 @@ type Storage interface {
 }
 
 // A rewrite changes an image so that it is the old one or the new one at every
-// moment: new tables go behind the end of the file, where the old image knows
-// nothing, and one write of the header switches over.
+// moment: new tables go where the old image has nothing, which is in holes of the
+// file or behind its end, and one write of the header switches over.
 type rewrite struct {
 	*checker
 	f    Storage
@@ -23,11 +23,21 @@ type rewrite struct {
 	next int64 // the first free host offset behind the file
 	l1   []byte
 	dirt bool // l1 is not what the file has
+
+	size   int64      // of the file as it was
+	whole  int64      // its clusters that are whole
+	cursor int64      // below it there is no single cluster to be had
+	freed  clusterSet // what the old image uses and the new one does not
+
+	newExts     []extension // where extsChanged
+	newBacking  string
+	extsChanged bool
 }
 
 func newRewrite(c *checker, f Storage) (*rewrite, error) {
 	cs := c.hdr.clusterSize()
-	w := &rewrite{checker: c, f: f, h: c.hdr, next: (f.Size() + cs - 1) &^ (cs - 1)}
+	w := &rewrite{checker: c, f: f, h: c.hdr, next: (f.Size() + cs - 1) &^ (cs - 1),
+		size: f.Size(), whole: f.Size() >> c.hdr.clusterBits, cursor: 1, freed: clusterSet{}, newBacking: c.backing}
 	var err error
 	w.l1, err = block.ReadBytes(f, int64(w.h.l1TableOffset), int64(w.h.l1Size)*8, c.lim.L1Table)
 	return w, err
@@ -35,7 +45,11 @@ func newRewrite(c *checker, f Storage) (*rewrite, error) {
 
 // alloc takes n fresh clusters in a row.
 func (w *rewrite) alloc(n int64) (int64, error) {
-	off := w.next
+	off := w.hole(n)
+	if off < 0 {
+		off = w.next
+		w.next += n << w.h.clusterBits
+	}
 	if n > (maxHost-off)>>w.h.clusterBits {
 		return 0, block.Errorf(format, "image", off, block.ErrLimit, "the file would pass %#x bytes", int64(maxHost))
 	}
@@ -44,7 +58,6 @@ func (w *rewrite) alloc(n int64) (int64, error) {
 			return 0, err
 		}
 	}
-	w.next += n << w.h.clusterBits
 	return off, nil
 }
 
@@ -54,7 +67,9 @@ func (w *rewrite) free(off, n int64) {
 		return
 	}
 	for i := off >> w.h.clusterBits; i <= (off+n-1)>>w.h.clusterBits; i++ {
-		w.counts.drop(i)
+		if w.counts.drop(i); w.counts.of(i) == 0 && i < w.whole {
+			w.freed.add(i)
+		}
 	}
 }
 
@@ -98,18 +113,28 @@ func (w *rewrite) commit() error {
 	if err := w.f.Truncate(w.next); err != nil {
 		return err
 	}
-	if err := w.f.Sync(); err != nil {
-		return err
-	}
 	// The bits that nobody here knows speak of something that may be wrong now.
 	w.h.autoclearFeatures &= autoclearBitmaps | autoclearDataFileRaw
 	w.h.incompatibleFeatures &^= incompatDirty | incompatCorrupt
-	first := make([]byte, w.h.headerLength)
-	if err := block.ReadFull(w.f, first, 0); err != nil {
+	var first []byte
+	if w.extsChanged {
+		var err error
+		if first, err = w.layHeader(); err != nil {
+			return err
+		}
+		w.h.encode(first)
+	} else {
+		first = make([]byte, w.h.headerLength)
+		if err := block.ReadFull(w.f, first, 0); err != nil {
+			return err
+		}
+		w.h.encode(first)
+		first = first[:min(len(first), headerLenKnown)]
+	}
+	if err := w.f.Sync(); err != nil {
 		return err
 	}
-	w.h.encode(first)
-	if _, err := w.f.WriteAt(first[:min(len(first), headerLenKnown)], 0); err != nil {
+	if _, err := w.f.WriteAt(first, 0); err != nil {
 		return err
 	}
 	return w.f.Sync()

@@ -136,16 +136,7 @@ func (w *rewrite) clearPast(size int64) error {
 
 // freeEntry takes the references of an L2 entry away.
 func (w *rewrite) freeEntry(e uint64) {
-	if e&flagCompressed != 0 {
-		im := &Image{metadata: w.metadata}
-		if r, err := im.compressed(e, -1); err == nil {
-			w.free(r.host, min(r.csize, w.r.Size()-r.host))
-		}
-		return
-	}
-	if host := int64(e & offsetMask); host != 0 {
-		w.free(host, w.h.clusterSize())
-	}
+	w.free(w.entrySpan(e))
 }
 
 // cutCluster copies a cluster with zeros from byte keep on, if it has other

@@ -249,6 +249,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newMeasure(a),
 		newCheck(a),
 		newResize(a),
+		newSnapshot(a),
 		newVersion(a),
 		newMan(a),
 	)
