@@ -250,6 +250,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newCheck(a),
 		newResize(a),
 		newSnapshot(a),
+		newBitmap(a),
 		newVersion(a),
 		newMan(a),
 	)
