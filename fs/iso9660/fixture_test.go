@@ -1,0 +1,95 @@
+package iso9660
+
+import (
+	"bytes"
+	"io/fs"
+	"slices"
+	"testing"
+	"testing/fstest"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+// fixtures are the images of testdata, with the feature that each shows.
+var fixtures = []struct{ name, feature string }{{"rockridge", "rock_ridge"}, {"xorriso", "rock_ridge"}, {"zisofs", "rock_ridge"}, {"joliet", "joliet"}, {"plain", "el_torito"}}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	return testimg.Unpack(t, "testdata/"+name+".img.gz")
+}
+
+func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
+
+func mustOpen(t testing.TB, b []byte) vfs.FS {
+	t.Helper()
+	fsys, err := Open(bytes.NewReader(b), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys
+}
+
+// TestFixtures compares what is read with listings: of the folder that an image
+// was made of, where Rock Ridge keeps all that it had.
+func TestFixtures(t *testing.T) {
+	for _, x := range fixtures {
+		t.Run(x.name, func(t *testing.T) {
+			fsys := mustOpen(t, fixture(t, x.name))
+			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{NoXattrs: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			testimg.CompareListings(t, testimg.Listing(kept(tree, x.feature != "rock_ridge")), string(testimg.Unpack(t, "testdata/"+x.name+".tree.gz")))
+			if p := fsys.Problems(); len(p) > 0 {
+				t.Errorf("problems: %v", p)
+			}
+			if i := fsys.Info(); i.Type != "iso9660" || i.Label != "A LABEL" || !slices.Contains(i.Features, x.feature) || i.UUID == "" || i.BlockSize != 2048 {
+				t.Errorf("Info = %+v", i)
+			}
+			sub, err := fs.Sub(fsys, "many")
+			if err != nil {
+				t.Fatal(err)
+			}
+			es, err := fs.ReadDir(sub, ".")
+			if err != nil || len(es) == 0 {
+				t.Fatal(err)
+			}
+			if err := fstest.TestFS(sub, es[0].Name()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestContent(t *testing.T) {
+	for _, x := range fixtures {
+		fsys := mustOpen(t, fixture(t, x.name))
+		for _, path := range []string{"size-0", "size-5000", "holes", "zeros", "noise"} {
+			f, err := fsys.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			t.Run(x.name+"/"+path, func(t *testing.T) {
+				want, err := fs.ReadFile(fsys, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 2048)
+			})
+		}
+	}
+}
+
+func TestBootImages(t *testing.T) {
+	b := fixture(t, "plain")
+	got, err := BootImages(bytes.NewReader(b))
+	if err != nil || len(got) != 1 || got[0].Size != 2048 || !got[0].Bootable || got[0].Platform != 0 || string(b[got[0].Off:got[0].Off+4]) != "BOOT" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := BootImages(bytes.NewReader(fixture(t, "rockridge"))); len(got) > 0 || err != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
