@@ -8,6 +8,7 @@ import (
 	"github.com/guestkit/guestkit/fs/erofs"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
+	"github.com/guestkit/guestkit/fs/iso9660"
 	"github.com/guestkit/guestkit/fs/ntfs"
 	"github.com/guestkit/guestkit/fs/squashfs"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -34,6 +35,9 @@ var drivers = [...]Driver{
 	}},
 	{[]string{"erofs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes})
+	}},
+	{[]string{"iso9660"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return iso9660.Open(r, &iso9660.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"squashfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return squashfs.Open(r, &squashfs.Options{CacheBytes: o.CacheBytes})
