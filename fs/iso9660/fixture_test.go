@@ -3,9 +3,11 @@ package iso9660
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -92,4 +94,29 @@ func TestBootImages(t *testing.T) {
 	if got, err := BootImages(bytes.NewReader(fixture(t, "rockridge"))); len(got) > 0 || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+// kept drops what the format does not keep. Without Rock Ridge that is all but
+// names, sizes, contents and times.
+func kept(tree map[string]testimg.Node, bare bool) map[string]testimg.Node {
+	out := maps.Clone(tree)
+	delete(out, "rr_moved") // which genisoimage adds
+	for p, n := range out {
+		n.Mtime = n.Mtime.Truncate(time.Second).UTC()
+		if n.Mode.IsDir() {
+			n.Size, n.Nlink = 0, 0
+		}
+		if p == "." {
+			n.Mtime, n.Mode, n.UID, n.GID = time.Time{}, fs.ModeDir, 0, 0
+		}
+		if bare {
+			n.Mode, n.UID, n.GID, n.Nlink = n.Mode.Type(), 0, 0, 0
+		}
+		if n.Mode&fs.ModeSymlink != 0 {
+			n.Nlink = 0
+		}
+		n.Xattrs = nil
+		out[p] = n
+	}
+	return out
 }

@@ -1,13 +1,10 @@
 package iso9660
 
 import (
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
@@ -46,31 +43,6 @@ func makeImage(t testing.TB, dir, command string) string {
 	}
 	peers.Run(t, words[0], words[1:]...)
 	return image
-}
-
-// kept drops what the format does not keep. Without Rock Ridge that is all but
-// names, sizes, contents and times.
-func kept(tree map[string]testimg.Node, bare bool) map[string]testimg.Node {
-	out := maps.Clone(tree)
-	delete(out, "rr_moved") // which genisoimage adds
-	for p, n := range out {
-		n.Mtime = n.Mtime.Truncate(time.Second).UTC()
-		if n.Mode.IsDir() {
-			n.Size, n.Nlink = 0, 0
-		}
-		if p == "." {
-			n.Mtime, n.Mode, n.UID, n.GID = time.Time{}, fs.ModeDir, 0, 0
-		}
-		if bare {
-			n.Mode, n.UID, n.GID, n.Nlink = n.Mode.Type(), 0, 0, 0
-		}
-		if n.Mode&fs.ModeSymlink != 0 {
-			n.Nlink = 0
-		}
-		n.Xattrs = nil
-		out[p] = n
-	}
-	return out
 }
 
 const (
