@@ -6,6 +6,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/btrfs"
 	"github.com/guestkit/guestkit/fs/erofs"
+	"github.com/guestkit/guestkit/fs/exfat"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/fs/iso9660"
@@ -38,6 +39,9 @@ var drivers = [...]Driver{
 	}},
 	{[]string{"iso9660"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return iso9660.Open(r, &iso9660.Options{CacheBytes: o.CacheBytes})
+	}},
+	{[]string{"exfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return exfat.Open(r, &exfat.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"squashfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return squashfs.Open(r, &squashfs.Options{CacheBytes: o.CacheBytes})
