@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // A device is a block device that is written in place.
@@ -25,30 +26,30 @@ func openDevice(path string, size int64, o *FileOptions) (hostFile, error) {
 		return nil, err
 	}
 	refused := func(detail string, args ...any) error {
-		return &os.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w: %s", block.ErrRefused, fmt.Sprintf(detail, args...))}
+		return &os.PathError{Op: "open", Path: path, Err: problem.Class(block.ErrRefused, detail, args...)}
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if fi.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		return nil, refused("it is no block device")
+		return nil, refused("is not a block device")
 	}
 	if at := mountedAt(fi); at != "" {
-		return nil, refused("it is mounted at %s", at)
+		return nil, refused("is mounted at %s", at)
 	}
 	// O_EXCL keeps out of a device that is mounted, in whole or in part, or
 	// belongs to a volume group or an array.
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_EXCL, 0)
 	if errors.Is(err, unix.EBUSY) {
-		return nil, refused("it is in use")
+		return nil, refused("is in use")
 	}
 	if err != nil {
 		return nil, err
 	}
 	have, err := f.Seek(0, io.SeekEnd)
 	if err == nil && have < size {
-		err = refused("it has %d bytes, and the disk has %d", have, size)
+		err = refused("has %d bytes, fewer than the disk's %d", have, size)
 	}
 	if err != nil {
 		f.Close()

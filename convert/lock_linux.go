@@ -1,12 +1,12 @@
 package convert
 
 import (
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // QEMU holds read locks on some of these bytes of each image that it has open:
@@ -23,7 +23,7 @@ func lockStorage(f *os.File) error {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Start: qemuLocks, Len: qemuLocksLen}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l)
 	if err == unix.EAGAIN || err == unix.EACCES {
-		return &os.PathError{Op: "open", Path: f.Name(), Err: fmt.Errorf("%w: a program such as QEMU uses it", block.ErrRefused)}
+		return &os.PathError{Op: "open", Path: f.Name(), Err: problem.Class(block.ErrRefused, "a running QEMU has it open")}
 	}
 	return nil // a file system without locks
 }

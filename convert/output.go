@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/ova"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vdi"
@@ -125,7 +126,7 @@ func (out *Output) open(size int64) (*opened, error) {
 	}
 	o := &opened{writer: w}
 	if out.Device && !w.device {
-		return nil, fmt.Errorf("%w: a device takes raw images only", block.ErrUnsupported)
+		return nil, problem.Class(block.ErrUnsupported, "a device takes raw images only")
 	}
 	path, err := out.first()
 	if err != nil {

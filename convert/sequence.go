@@ -12,6 +12,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // A Stream is a disk that is read once, from its first byte to its last, such as
@@ -30,7 +31,7 @@ func StreamToFile(ctx context.Context, src Stream, out *Output, opts *Options) (
 	size := src.Size()
 	if size < 0 {
 		if !Grows(out.Format) {
-			return Result{}, fmt.Errorf("%w: an image of the format %q begins with the size of its disk, which this stream does not tell", block.ErrUnsupported, out.Format)
+			return Result{}, problem.Class(block.ErrUnsupported, "format %q needs the disk size up front, and the size of this stream is unknown", out.Format)
 		}
 		known.growing, size = true, math.MaxInt64
 	}

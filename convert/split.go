@@ -12,6 +12,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/internal/parts"
+	"github.com/guestkit/guestkit/internal/problem"
 	file "github.com/guestkit/guestkit/internal/sink"
 )
 
@@ -31,11 +32,11 @@ func (out *Output) first() (string, error) {
 	path := out.whole() + parts.First
 	switch {
 	case out.Format != "raw":
-		return "", fmt.Errorf("%w: images of the format %s are not cut into parts", block.ErrUnsupported, out.Format)
+		return "", problem.Class(block.ErrUnsupported, "cannot split %s images; only raw ones", out.Format)
 	case out.Device:
-		return "", fmt.Errorf("%w: a device is not cut into parts", block.ErrUnsupported)
+		return "", problem.Class(block.ErrUnsupported, "cannot split the image on a device")
 	case out.whole() == "" || strings.HasSuffix(out.whole(), string(filepath.Separator)):
-		return "", fmt.Errorf("%w: %q is no name for the parts of an image", block.ErrRefused, out.Path)
+		return "", problem.Class(block.ErrRefused, "%q is not a name for the parts of an image", out.Path)
 	case !out.File.Replace:
 		return path, noParts(out.whole(), 1)
 	}
@@ -98,7 +99,7 @@ func newSplit(out *Output, size int64, first sink, beside func(string) (sink, er
 	s := &split{size: out.SplitSize, name: filepath.Base(out.whole()), beside: beside, parts: []sink{first}}
 	switch {
 	case s.size < 4096 || s.size%4096 != 0:
-		return nil, fmt.Errorf("%w: parts of %d bytes are no multiple of 4096", block.ErrOption, s.size)
+		return nil, problem.Option("split_size is %d, not a multiple of 4096", s.size)
 	case !out.growing && (size+s.size-1)/s.size > parts.Max:
 		return nil, block.Errorf("raw", "disk", -1, block.ErrLimit, "%d bytes in parts of %d, and there are at most %d parts", size, s.size, parts.Max)
 	}

@@ -1,11 +1,11 @@
 package convert
 
 import (
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // A Storage is an image file that is changed in place: what qcow2.Repair,
@@ -20,7 +20,7 @@ type Storage struct {
 func OpenStorage(path string) (*Storage, error) {
 	fi, err := os.Stat(path)
 	if err == nil && !fi.Mode().IsRegular() {
-		err = &os.PathError{Op: "open", Path: path, Err: fmt.Errorf("%w: it is no regular file", block.ErrRefused)}
+		err = &os.PathError{Op: "open", Path: path, Err: problem.Class(block.ErrRefused, "is %s, not a file", typeName(fi.Mode()))}
 	}
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (s *Storage) Truncate(size int64) error {
 // smaller one is refused unless shrink.
 func ResizeRaw(s *Storage, size int64, shrink bool) error {
 	if size < s.Size() && !shrink {
-		return block.Errorf("raw", "resize", -1, block.ErrRefused, "%d bytes are less than %d, and what lies past the new end would be lost", size, s.Size())
+		return problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; use --shrink", s.Size(), size)
 	}
 	if err := s.Truncate(size); err != nil {
 		return err

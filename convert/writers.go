@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format/raw"
+	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
@@ -190,7 +190,7 @@ func writerOf(name string) (*writer, error) {
 			return &w, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: cannot write format %q (supported: %s)", block.ErrUnsupported, name, strings.Join(Formats(), ", "))
+	return nil, problem.Class(block.ErrUnsupported, "cannot write format %q (supported: %s)", name, strings.Join(Formats(), ", "))
 }
 
 // Formats returns the formats that can be written.

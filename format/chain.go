@@ -117,7 +117,7 @@ func (c *chain) follow(ref block.Ref) (Image, error) {
 		most = DefaultMaxDepth
 	}
 	if len(c.above) >= most {
-		return nil, refError(ref, block.ErrLimit, "more than %d images lie behind the first one", most)
+		return nil, refError(ref, block.ErrLimit, "the backing chain is longer than %d images", most)
 	}
 	src, err := c.openRef(ref)
 	if err != nil {

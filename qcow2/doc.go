@@ -1,4 +1,5 @@
-// Package qcow2 reads QEMU copy-on-write disk images, versions 2 and 3.
+// Package qcow2 reads, writes, checks, repairs and resizes QEMU copy-on-write disk
+// images, versions 2 and 3.
 //
 // A qcow2 file is a row of clusters of 512 bytes to 2 MiB. Two levels of tables
 // map a guest offset to a host cluster:

@@ -97,7 +97,7 @@ func (m Mount) Path(k *Key) string {
 }
 
 // Find opens the hive that a key lies in, and says where it is there; the key
-// itself need not exist. CurrentControlSet is the set that Windows would boot.
+// itself need not exist. CurrentControlSet is the set that started last, as Select\Current names it.
 // A user is named by SID, or by the name of the folder of the profile; with
 // "_Classes" behind it is the user's part of HKEY_CLASSES_ROOT.
 //

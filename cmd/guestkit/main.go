@@ -4,6 +4,11 @@
 //
 // "guestkit help" lists the commands; docs/cli.md in the source has the exit
 // codes, docs/json.md the documents that --json prints.
+//
+// Each command is a file of its name and a line in newRoot (root.go). Flags that
+// several commands have are in flags.go, those of what is written in layout.go.
+// source.go and open.go open images, guest.go and volumename.go find what is
+// looked at in them; foreign.go answers to the verbs of other programs.
 package main
 
 import (

@@ -39,7 +39,7 @@ default one). Without a KEY it lists the hives that there are.
 
 KEY begins with HKLM\SOFTWARE, HKLM\SYSTEM, HKLM\SAM, HKLM\SECURITY or
 HKU\USER, where USER is the name or the SID of one, or .DEFAULT; the long names
-work too. HKLM\SYSTEM\CurrentControlSet is the set that Windows would boot.
+work too. HKLM\SYSTEM\CurrentControlSet is the set that started last (Select\Current).
 Slashes part names if there is no backslash. Case does not matter.
 
 IMAGE may also be a hive file, in which KEY counts from its root; its transaction

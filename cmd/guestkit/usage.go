@@ -15,8 +15,16 @@ func args(low, high int, want string) cobra.PositionalArgs {
 		if len(args) >= low && (len(args) <= high || high < 0) {
 			return nil
 		}
-		return usagef("%s takes %s; got %d arguments", cmd.Name(), want, len(args))
+		return usagef("%s takes %s, got %s", cmd.Name(), want, count(len(args)))
 	}
+}
+
+// count says how many arguments there are.
+func count(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
 }
 
 // mostHelp is how wide help is at most.

@@ -20,7 +20,7 @@ type name struct {
 	off   int64 // of the 8.3 entry on the volume
 }
 
-// dirCost estimates the memory of one name in a dir.
+// nameCost estimates the memory of one name in a dir.
 const nameCost = 200
 
 // readDir reads the directory that starts at a cluster, or the root of FAT12

@@ -14,7 +14,7 @@ type file struct {
 
 func (f *file) Size() int64 { return f.size }
 
-// at returns where on the volume the byte at off lies, and how many bytes of
+// place returns where on the volume the byte at off lies, and how many bytes of
 // the file follow there.
 func (f *file) place(off int64) (pos, n int64, err error) {
 	cluster, count, err := f.at(off / f.v.cluster)

@@ -52,7 +52,7 @@ func (u *upcase) compare(folded []uint16, name []byte) int {
 	return len(folded) - n
 }
 
-// equal reports whether name is, unit by unit, the one on disk.
+// equalUnits reports whether name is, unit by unit, the one on disk.
 func equalUnits(name []uint16, disk []byte) bool {
 	if len(disk) != 2*len(name) {
 		return false

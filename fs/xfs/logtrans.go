@@ -75,7 +75,7 @@ type transaction struct {
 	items  []*logItem
 }
 
-// reader walks the records of a log and hands over whole transactions.
+// A logReader walks the records of a log and hands over whole transactions.
 type logReader struct {
 	j      *journal
 	open   map[uint32]*transaction
