@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/ova"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // A window is what Probe reads of a file: its first and last bytes, and the
@@ -134,9 +135,7 @@ func lookQcow(w *window) (string, int64, bool) {
 
 // lookDescriptor finds a VMDK descriptor, which is text.
 func lookDescriptor(w *window) (string, int64, bool) {
-	text := strings.ToLower(string(w.head[:min(len(w.head), 512)]))
-	lead := len(text) - len(strings.TrimLeft(text, " \t\r\n"))
-	return "descriptor", int64(lead), strings.HasPrefix(text[lead:], "# disk descriptorfile")
+	return "descriptor", 0, vmdk.IsDescriptor(w.head)
 }
 
 // lookVHDFooter finds the footer that ends a VHD, and is the only mark of a

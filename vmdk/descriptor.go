@@ -2,10 +2,12 @@ package vmdk
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/charset"
 )
 
 const (
@@ -25,12 +27,13 @@ const (
 // A descriptor is the text that describes a disk.
 type descriptor struct {
 	createType string
+	encoding   string // of the names, as declared
 	cid        uint32
 	parentCID  uint32
 	parentHint string
 	extents    []extentLine
 	ddb        map[string]string // the disk database: adapter, geometry …
-	odd        []string          // lines of unknown keys
+	odd        []string          // what is not used, in words
 }
 
 // An extentLine is one line of the extent description.
@@ -61,32 +64,65 @@ var createTypes = map[string]bool{
 	"custom": false, "fullDevice": false, "partitionedDevice": false, "vmfsRaw": false, "vmfsRawDeviceMap": false, "vmfsPassthroughRawDeviceMap": false,
 }
 
-// headerKeys are the keys of the header that are known and not used here.
+// headerKeys are the other keys of the header, in lower case.
 var headerKeys = map[string]bool{
-	"version": true, "encoding": true, "isNativeSnapshot": true, "changeTrackPath": true, "digestType": true, "digestFilename": true,
+	"version": true, "encoding": true, "isnativesnapshot": true, "changetrackpath": true, "digesttype": true, "digestfilename": true, "parentfilenamehint": true,
 }
 
-// isDescriptor reports whether the text begins as a descriptor does.
-func isDescriptor(b []byte) bool {
-	for _, line := range strings.SplitN(string(b[:min(len(b), 1024)]), "\n", 20) {
+// IsDescriptor reports whether a file that begins with head is a descriptor. Its
+// usual first line is a comment, which programs and people leave out or write in
+// other ways; a key that only a descriptor has tells it too.
+func IsDescriptor(head []byte) bool {
+	text, ok := charset.Marked(head)
+	if !ok {
+		text = string(head)
+	}
+	first, known := true, false
+	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimSpace(line)
+		if comment, ok := strings.CutPrefix(line, "#"); ok {
+			if strings.HasPrefix(strings.ToLower(strings.Join(strings.Fields(comment), "")), "diskdescriptorfile") {
+				return true
+			}
+			continue
+		}
 		if line == "" {
 			continue
 		}
-		return strings.EqualFold(line, "# Disk DescriptorFile")
+		key, _, ok := strings.Cut(line, "=")
+		key = strings.ToLower(strings.TrimSpace(key))
+		known = known || ok && (key == "createtype" || key == "parentcid" || key == "cid")
+		if known {
+			return true
+		}
+		if first && !(ok && headerKeys[key]) {
+			return false
+		}
+		first = false
 	}
 	return false
 }
 
-// parseDescriptor reads the text line by line. A line that is neither empty, a
-// comment, a key with a value nor an extent is an error.
-func parseDescriptor(text []byte) (*descriptor, error) {
+// isText reports whether head can be that of a text.
+func isText(head []byte) bool {
+	_, ok := charset.Marked(head)
+	return ok || len(head) > 0 && !slices.ContainsFunc(head, func(c byte) bool { return c < ' ' && c != '\t' && c != '\r' && c != '\n' })
+}
+
+// parseDescriptor reads the text line by line. Lines that are neither empty, a
+// comment, a key with a value nor an extent are passed over, as VMware does, and
+// listed.
+func parseDescriptor(b []byte) (*descriptor, error) {
 	d := &descriptor{parentCID: noParent, ddb: map[string]string{}}
-	if i := strings.IndexByte(string(text), 0); i >= 0 {
+	text, ok := charset.Marked(b)
+	if !ok {
+		text = string(b)
+	}
+	if i := strings.IndexByte(text, 0); i >= 0 {
 		text = text[:i] // padding
 	}
-	seen := map[string]bool{}
-	for i, line := range strings.Split(string(text), "\n") {
+	seen := map[string]string{}
+	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -109,37 +145,81 @@ func parseDescriptor(text []byte) (*descriptor, error) {
 		key, value, ok := strings.Cut(line, "=")
 		key, value = strings.TrimSpace(key), unquote(strings.TrimSpace(value))
 		if !ok || key == "" || strings.ContainsAny(key, " \t\"") {
-			return nil, fault(block.ErrCorrupt, "%.80q is no line of a descriptor", line)
+			if almostExtent(line) {
+				return nil, fault(block.ErrCorrupt, "%.80q is no line of a descriptor", line)
+			}
+			if len(d.odd) < maxOdd {
+				d.odd = append(d.odd, fmt.Sprintf("line %d, %.80q, is no line of a descriptor", i+1, line))
+			}
+			continue
 		}
-		if seen[key] && !strings.HasPrefix(key, "ddb.") {
+		low := strings.ToLower(key)
+		if old, again := seen[low]; again && old != value && !strings.HasPrefix(low, "ddb.") {
 			return nil, fault(block.ErrCorrupt, "a second %s", key)
 		}
-		seen[key] = true
+		seen[low] = value
 		if err := d.set(key, value); err != nil {
 			return nil, fault(err, "%.80q", line)
 		}
 	}
+	if d.parentCID == 0 && d.parentHint == "" {
+		d.parentCID = noParent // as some programs say it
+	}
+	d.decode(b)
 	return d, d.validate()
+}
+
+// maxOdd is how many lines are told that mean nothing.
+const maxOdd = 20
+
+// decode turns names that are not UTF-8 into that, by the encoding that the
+// descriptor declares. They stay as they are where it is not known.
+func (d *descriptor) decode(b []byte) {
+	names := []*string{&d.parentHint}
+	for i := range d.extents {
+		names = append(names, &d.extents[i].file)
+	}
+	for _, name := range names {
+		if text, ok := charset.Text([]byte(*name), d.encoding); ok {
+			*name = text
+		}
+	}
 }
 
 // set takes in one key of the header or the disk database.
 func (d *descriptor) set(key, value string) error {
 	var err error
-	switch {
-	case key == "CID":
+	switch low := strings.ToLower(key); {
+	case low == "cid":
 		d.cid, err = parseCID(value)
-	case key == "parentCID":
+	case low == "parentcid":
 		d.parentCID, err = parseCID(value)
-	case key == "createType":
-		d.createType = value
-	case key == "parentFileNameHint":
+	case low == "createtype":
+		d.createType = canonical(value)
+	case low == "parentfilenamehint":
 		d.parentHint = value
-	case strings.HasPrefix(key, "ddb."):
+	case low == "encoding":
+		d.encoding = value
+	case strings.HasPrefix(low, "ddb."):
 		d.ddb[key] = value
-	case !headerKeys[key]:
-		d.odd = append(d.odd, key)
+	case !headerKeys[low] && len(d.odd) < maxOdd:
+		d.odd = append(d.odd, fmt.Sprintf("unknown key %.80q", key))
 	}
 	return err
+}
+
+// canonical is a createType as VMware spells it. Other programs write 2gb for
+// twoGb, and mind no case.
+func canonical(s string) string {
+	if rest, ok := strings.CutPrefix(strings.ToLower(s), "2gb"); ok {
+		s = "twoGb" + rest
+	}
+	for known := range createTypes {
+		if strings.EqualFold(known, s) {
+			return known
+		}
+	}
+	return s
 }
 
 func (d *descriptor) validate() error {
@@ -168,40 +248,53 @@ func (d *descriptor) validate() error {
 
 // isExtentLine reports whether a line begins with a kind of access.
 func isExtentLine(line string) bool {
-	access, _, _ := strings.Cut(line, " ")
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return false
+	}
+	access := strings.ToUpper(fields[0])
 	return access == "RW" || access == "RDONLY" || access == "NOACCESS"
 }
 
+// almostExtent reports whether a line that means nothing could have been that of
+// an extent, without which the disk is another one.
+func almostExtent(line string) bool {
+	return slices.ContainsFunc(strings.Fields(line), func(word string) bool {
+		switch strings.ToUpper(word) {
+		case kindFlat, kindVMFS, kindSparse, kindVMFSSparse, kindSESparse, kindZero, "VMFSRDM", "VMFSRAW", "RW", "RDONLY", "NOACCESS":
+			return true
+		}
+		return strings.Contains(word, `"`)
+	})
+}
+
 // parseExtentLine reads: access, size in sectors, kind and, but for ZERO, the
-// quoted file name and the sector at which a flat extent begins in it. The
-// error is a class.
+// quoted file name and the sector at which a flat extent begins in it. Behind
+// these may be the identities of a partition and a device, which mean nothing for
+// a file. The error is a class.
 func parseExtentLine(line string) (e extentLine, err error) {
 	head, rest, quoted := strings.Cut(line, `"`)
 	fields := strings.Fields(head)
-	if len(fields) != 3 {
+	if len(fields) < 3 {
 		return e, block.ErrCorrupt
 	}
-	e.access, e.kind = fields[0], fields[2]
+	e.access, e.kind = strings.ToUpper(fields[0]), strings.ToUpper(fields[2])
 	if e.size, err = parseSectors(fields[1]); err != nil {
 		return e, err
 	}
 	switch e.kind {
 	case kindZero:
-		if quoted {
-			return e, block.ErrCorrupt
-		}
 		return e, nil
 	case kindFlat, kindVMFS, kindSparse, kindVMFSSparse, kindSESparse:
 	default:
 		return e, fmt.Errorf("%w: extents of the kind %.40q", block.ErrUnsupported, e.kind)
 	}
 	name, rest, closed := strings.Cut(rest, `"`)
-	after := strings.Fields(rest)
-	if !quoted || !closed || len(after) > 1 {
+	if !quoted || !closed || len(fields) > 3 {
 		return e, block.ErrCorrupt
 	}
 	e.file = name
-	if len(after) == 1 {
+	if after := strings.Fields(rest); len(after) > 0 && !strings.HasPrefix(after[0], `"`) {
 		e.off, err = parseSectors(after[0])
 	}
 	if e.off != 0 && e.kind != kindFlat && e.kind != kindVMFS {

@@ -2,6 +2,7 @@ package vmdk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/guestkit/guestkit/block"
@@ -200,22 +201,18 @@ func (d *directory) place(h *sparseHeader, taken []span) error {
 
 // readFooter replaces what the header of a streamOptimized file leaves open by
 // what its footer says. The footer lies between its marker and the end-of-stream
-// marker, which end the file.
+// marker, which end the file as a rule; what lies behind them, as tapes and
+// archives leave it, is passed over, as VMware does, which reads forward.
 func readFooter(r block.Reader, h *sparseHeader) error {
 	off := r.Size()/sectorSize*sectorSize - 2*sectorSize
-	if off < 2*sectorSize {
-		return block.Errorf(format, "footer", off, block.ErrTruncated, "a file of %d bytes", r.Size())
+	f, err := footerAt(r, off)
+	if errors.Is(err, block.ErrTruncated) {
+		if off, err = findFooter(r, h); err == nil {
+			f, err = footerAt(r, off)
+		}
 	}
-	b, err := block.ReadBytes(r, off-sectorSize, 3*sectorSize, 3*sectorSize)
 	if err != nil {
-		return block.Locate(format, "footer", off, err)
-	}
-	kind := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[12:]) }
-	size := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[8:]) }
-	var f sparseHeader
-	f.decode(b[sectorSize:])
-	if string(f.magic[:]) != sparseMagic || size(b) != 0 || kind(b) != markerFooter || size(b[2*sectorSize:]) != 0 || kind(b[2*sectorSize:]) != markerEnd {
-		return block.Errorf(format, "footer", off, block.ErrTruncated, "the grain directory is at the end of the file, and no footer is there")
+		return err
 	}
 	if err := f.validate(off, r.Size()); err != nil {
 		return err
@@ -225,4 +222,61 @@ func readFooter(r block.Reader, h *sparseHeader) error {
 	}
 	*h = f
 	return nil
+}
+
+func noFooter(off int64) error {
+	return block.Errorf(format, "footer", off, block.ErrTruncated, "the grain directory is at the end of the file, and no footer is there")
+}
+
+// footerAt reads the footer at off, with the markers around it.
+func footerAt(r block.Reader, off int64) (f sparseHeader, err error) {
+	if off < 2*sectorSize || off > r.Size()-2*sectorSize {
+		return f, noFooter(off)
+	}
+	b, err := block.ReadBytes(r, off-sectorSize, 3*sectorSize, 3*sectorSize)
+	if err != nil {
+		return f, block.Locate(format, "footer", off, err)
+	}
+	kind := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[12:]) }
+	size := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b[8:]) }
+	f.decode(b[sectorSize:])
+	if string(f.magic[:]) != sparseMagic || size(b) != 0 || kind(b) != markerFooter || size(b[2*sectorSize:]) != 0 || kind(b[2*sectorSize:]) != markerEnd {
+		return f, noFooter(off)
+	}
+	return f, nil
+}
+
+// maxMarkers bounds how many markers are followed to the footer: the grains of
+// 4 TiB.
+const maxMarkers = 64 << 20
+
+// findFooter follows the markers of the stream to its footer. Each leads forward
+// by a sector or more.
+func findFooter(r block.Reader, h *sparseHeader) (int64, error) {
+	pages := paged.New(r, 4096, 64<<10)
+	off := int64(0)
+	if h.overHead < uint64(r.Size()/sectorSize) {
+		off = int64(h.overHead) * sectorSize
+	}
+	for range maxMarkers {
+		if off > r.Size()-2*sectorSize {
+			break
+		}
+		b, err := pages.View(off, 16)
+		if err != nil {
+			return 0, block.Locate(format, "marker", off, err)
+		}
+		value, size, kind := binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint32(b[8:])), binary.LittleEndian.Uint32(b[12:])
+		switch {
+		case size > 0: // a grain
+			off += (markerSize + size + sectorSize - 1) / sectorSize * sectorSize
+		case kind == markerFooter:
+			return off + sectorSize, nil
+		case kind == markerEnd || value > uint64(r.Size()/sectorSize):
+			return 0, noFooter(off)
+		default: // a table or a directory
+			off += sectorSize * (1 + int64(value))
+		}
+	}
+	return 0, noFooter(off)
 }

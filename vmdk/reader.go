@@ -111,7 +111,7 @@ func Describe(r block.Reader, opts *Options) (Info, []error, error) {
 // still missing.
 func describe(r block.Reader, o *Options) (*Image, error) {
 	im := &Image{r: r}
-	head, err := block.ReadBytes(r, 0, min(1024, r.Size()), 1024)
+	head, err := block.ReadBytes(r, 0, min(4096, r.Size()), 4096)
 	if err != nil {
 		return nil, block.Locate(format, "header", 0, err)
 	}
@@ -122,8 +122,10 @@ func describe(r block.Reader, o *Options) (*Image, error) {
 		err = im.describeCOWD(o)
 	case len(head) >= 8 && string(head[:8]) == "\xbe\xba\xfe\xca\x00\x00\x00\x00":
 		err = block.Errorf(format, "seSparse header", 0, block.ErrParent, "this is the extent of a delta disk; open the descriptor that names it")
-	case isDescriptor(head):
-		err = im.describeText()
+	case IsDescriptor(head) || isText(head):
+		if err = im.describeText(); err != nil && !IsDescriptor(head) {
+			err = block.Errorf(format, "header", 0, block.ErrFormat, "and the text is no descriptor: %v", err)
+		}
 	default:
 		err = block.Errorf(format, "header", 0, block.ErrFormat, "")
 	}
@@ -204,8 +206,8 @@ func (im *Image) fillInfo() {
 	if len(im.parts) > 0 {
 		im.info.Size = im.size
 	}
-	for _, key := range d.odd {
-		im.problems.Add(block.Errorf(format, "descriptor", -1, block.ErrUnsupported, "unknown key %.80q, it is not used", key))
+	for _, what := range d.odd {
+		im.problems.Add(block.Errorf(format, "descriptor", -1, block.ErrUnsupported, "%s; it is not used", what))
 	}
 }
 
