@@ -27,6 +27,8 @@ type CheckResult struct {
 	Dirty   bool // a program did not close the image
 	Corrupt bool // a program marked it as damaged
 
+	Notes []string // what there is to say besides, which is no fault
+
 	Package *PackageCheck // nil unless it is one of disk images
 }
 

@@ -1,8 +1,10 @@
 package block
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -11,7 +13,11 @@ import (
 // of all but the name; names may be Windows paths, which reach the Opener with
 // slashes and without a leading "./". The error wraps ErrParent and all that
 // was tried, and ErrRefused if open is nil.
-func OpenParent(open Opener, ref Ref, names []string, accept func(Device) error) (Device, error) {
+//
+// Images are moved with their parents, and the paths in them stay: last, the
+// names are looked for in the folder of the image itself. Then accept must have
+// proof that the parent is the right one.
+func OpenParent(open Opener, ref Ref, names []string, accept func(Device) (proven bool, err error)) (Device, error) {
 	if open == nil {
 		return nil, fmt.Errorf("%w and %w: the image holds only the changes to %s", ErrParent, ErrRefused, quoted(names))
 	}
@@ -19,16 +25,31 @@ func OpenParent(open Opener, ref Ref, names []string, accept func(Device) error)
 		return nil, fmt.Errorf("%w: the image names none", ErrParent)
 	}
 	all := ErrParent
-	for _, name := range names {
+	tried := map[string]bool{}
+	for i := range 2 * len(names) {
+		name, beside := names[i%len(names)], i >= len(names)
 		ref.Name = slashed(name)
+		if beside {
+			ref.Name = ref.Name[strings.LastIndexByte(ref.Name, '/')+1:]
+		}
+		if tried[ref.Name] {
+			continue
+		}
+		tried[ref.Name] = true
 		d, err := open(ref)
 		if err == nil {
-			if err = accept(Unwrap(d)); err == nil {
+			var proven bool
+			if proven, err = accept(Unwrap(d)); err == nil && beside && !proven {
+				err = errors.New("it lies beside the image, and nothing shows that it is the parent")
+			}
+			if err == nil {
 				return d, nil
 			}
 			Close(d)
 		}
-		all = fmt.Errorf("%w: %q: %w", all, name, err)
+		if !beside || !errors.Is(err, fs.ErrNotExist) {
+			all = fmt.Errorf("%w: %q: %w", all, ref.Name, err)
+		}
 	}
 	return nil, all
 }

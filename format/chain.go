@@ -119,9 +119,21 @@ func (c *chain) follow(ref block.Ref) (Image, error) {
 	if len(c.above) >= most {
 		return nil, refError(ref, block.ErrLimit, "the backing chain is longer than %d images", most)
 	}
+	ref, err := plainRef(ref)
+	if err != nil {
+		return nil, err
+	}
 	src, err := c.openRef(ref)
 	if err != nil {
 		return nil, err
+	}
+	var odd error
+	if ref.Format == "" {
+		if odd, err = unstated(ref, src); err != nil {
+			src.Close()
+			return nil, err
+		}
+		ref.Format = "raw"
 	}
 	above := append(c.above[:len(c.above):len(c.above)], c.src)
 	for _, a := range above {
@@ -138,7 +150,27 @@ func (c *chain) follow(ref block.Ref) (Image, error) {
 		return nil, err
 	}
 	own(src, []*image{im})
+	if odd != nil {
+		im.odd = append(im.odd, odd)
+	}
 	return im, nil
+}
+
+// unstated looks at a file whose format nothing states. Where nothing in it tells
+// one either, there is but one way to read it; odd says so. Any other is refused.
+func unstated(ref block.Ref, src Source) (odd, err error) {
+	found, err := Probe(src)
+	if err != nil || !isContent(found.Format) {
+		return nil, refError(ref, block.ErrRefused, "the image does not state its format, and its content is not trusted to tell it; --backing-format (Options.BackingFormat) states it%s", looks(found))
+	}
+	return block.Errorf("", ref.Kind, -1, block.ErrUnsupported, "%q: the image does not state its format; it is read as raw, since nothing in it tells another", ref.Name), nil
+}
+
+func looks(d Detection) string {
+	if d.Format == "" {
+		return ""
+	}
+	return "; it looks like " + d.Format
 }
 
 func refError(ref block.Ref, class error, detail string, args ...any) error {

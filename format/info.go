@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/ova"
+	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vmdk"
 )
 
@@ -53,6 +54,7 @@ type Info struct {
 	Machines []ova.Machine
 	Disks    []*Info
 
+	VHD  *vhd.Info  // what such an image says besides, nil for others
 	VMDK *vmdk.Info // what such an image says besides, nil for others
 
 	// Files are the paths of the files that were opened besides that of the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/ova"
+	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vmdk"
 )
 
@@ -16,13 +17,13 @@ type window struct {
 	size int64
 	head []byte // up to headLen bytes at 0
 	disc []byte // up to 8 bytes at discOff
-	tail []byte // up to footerLen bytes that end the file
+	tail []byte // up to tailLen bytes that end the file
 }
 
 const (
-	headLen   = 4096 + 512 // up to a GPT header on sectors of 4096 bytes
-	discOff   = 0x8000
-	footerLen = 512
+	headLen = 4096 + 512 // up to a GPT header on sectors of 4096 bytes
+	discOff = 0x8000
+	tailLen = vhd.MaxPadding + 512
 )
 
 func readWindow(r block.Reader) (*window, error) {
@@ -33,7 +34,7 @@ func readWindow(r block.Reader) (*window, error) {
 	}{
 		{&w.head, 0, headLen},
 		{&w.disc, discOff, 8},
-		{&w.tail, max(0, w.size-footerLen), footerLen},
+		{&w.tail, max(0, w.size-tailLen), tailLen},
 	} {
 		if part.off >= w.size {
 			continue
@@ -140,32 +141,25 @@ func lookDescriptor(w *window) (string, int64, bool) {
 
 // lookVHDFooter finds the footer that ends a VHD, and is the only mark of a
 // fixed one. Any disk could end with the eight bytes of its cookie, so the
-// checksum must be right. Old footers have 511 bytes.
+// checksum must be right. Old footers have 511 bytes, and zeros may follow.
 func lookVHDFooter(w *window) (string, int64, bool) {
 	for n := 512; n >= 511; n-- {
-		if len(w.tail) < n {
-			continue
-		}
-		b := w.tail[len(w.tail)-n:]
-		if string(b[:8]) != "conectix" {
-			continue
-		}
-		sum := uint32(0)
-		for i, c := range b {
-			if i < 64 || i >= 68 { // the checksum itself
-				sum += uint32(c)
+		if len(w.tail) >= n {
+			if _, valid := vhd.IsFooter(w.tail[len(w.tail)-n:]); valid {
+				return "footer with a valid checksum", w.size - int64(n), true
 			}
 		}
-		if ^sum == binary.BigEndian.Uint32(b[64:]) {
-			return "footer with a valid checksum", w.size - int64(n), true
-		}
+	}
+	if at := vhd.Padded(w.tail); at >= 0 {
+		return "footer with a valid checksum, and zeros behind it", w.size - int64(len(w.tail)) + at, true
 	}
 	return "", 0, false
 }
 
 // lookKoly finds the trailer of a UDIF disk image.
 func lookKoly(w *window) (string, int64, bool) {
-	ok := len(w.tail) == 512 && string(w.tail[:4]) == "koly" && binary.BigEndian.Uint32(w.tail[8:]) == 512
+	t := w.tail[max(0, len(w.tail)-512):]
+	ok := len(t) == 512 && string(t[:4]) == "koly" && binary.BigEndian.Uint32(t[8:]) == 512
 	return "UDIF trailer", w.size - 512, ok
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vhd"
 )
 
 // Options says how to open an image. The zero value suits hostile input: the
@@ -36,9 +37,15 @@ type Options struct {
 	// MaxDepth is how many images may lie behind the first one; 0 means
 	// DefaultMaxDepth.
 	MaxDepth int
-	// RawBacking takes a backing file whose format its image does not state as
-	// raw. Otherwise it is refused; it is never probed.
-	RawBacking bool
+	// BackingFormat is the format of a backing file where its image does not
+	// state that. Without it, one in which nothing tells any format is raw, and
+	// any other is refused: a guest can write what looks like an image.
+	BackingFormat string
+	// DiskFormat is the format of the disks of a package, whatever its descriptor
+	// says.
+	DiskFormat string
+	// VHDSize says which of the two sizes in a VHD is that of its disk.
+	VHDSize vhd.SizeRule
 
 	// Remote opens what is named by an address (a scheme, "://" and more) where a
 	// path is taken: see package remote. Nil takes all names for paths. What such
@@ -104,6 +111,7 @@ type image struct {
 	info    *Info
 	src     Source
 	behind  []Image      // those that an Opener of ours gave to it
+	odd     []error      // about how it was opened
 	release func() error // gives the Source back, nil if that stays open
 }
 
@@ -116,7 +124,7 @@ func (im *image) SectorSize() int { return block.SectorSize(im.opened) }
 func (im *image) Unwrap() block.Device { return im.opened }
 
 func (im *image) Problems() []error {
-	all := slices.Clone(im.opened.Problems())
+	all := append(slices.Clone(im.odd), im.opened.Problems()...)
 	for _, b := range im.behind {
 		all = append(all, b.Problems()...)
 	}

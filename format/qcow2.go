@@ -9,7 +9,7 @@ import (
 )
 
 func qcow2Options(o *Options) *qcow2.Options {
-	return &qcow2.Options{Opener: o.Opener, RawBacking: o.RawBacking, Snapshot: o.Snapshot, Unlock: o.unlock(), Limits: o.Qcow2, CacheBytes: o.cache(DefaultCacheBytes / 2)}
+	return &qcow2.Options{Opener: o.Opener, BackingFormat: o.BackingFormat, Snapshot: o.Snapshot, Unlock: o.unlock(), Limits: o.Qcow2, CacheBytes: o.cache(DefaultCacheBytes / 2)}
 }
 
 func openQcow2(r block.Reader, o *Options) (opened, *Info, error) {

@@ -1,14 +1,78 @@
 package format
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/vdi"
 )
+
+// plainRef is a reference to a plain file in one of the other ways in which qemu
+// says it: "file:NAME", or an object in JSON that has nothing but the drivers of
+// the format and of the file. All others stay as they are.
+func plainRef(ref block.Ref) (block.Ref, error) {
+	if name, ok := strings.CutPrefix(ref.Name, "file:"); ok {
+		if path := strings.TrimLeft(name, "/"); path != name {
+			name = "/" + path
+		}
+		ref.Name = name
+	}
+	text, ok := strings.CutPrefix(ref.Name, "json:")
+	if !ok {
+		return ref, nil
+	}
+	var object map[string]any
+	if json.Unmarshal([]byte(text), &object) != nil {
+		return ref, refError(ref, block.ErrRefused, "it is no object in JSON")
+	}
+	flat := map[string]string{} // as what lies in the object "file" may be said, too
+	for key, value := range object {
+		inner, nested := value.(map[string]any)
+		if !nested || key != "file" {
+			inner = map[string]any{"": value}
+		}
+		for k, v := range inner {
+			name := strings.TrimSuffix(key+"."+k, ".")
+			text, ok := v.(string)
+			if !ok {
+				return ref, refError(ref, block.ErrRefused, "the option %q is more than a plain file", name)
+			}
+			flat[name] = text
+		}
+	}
+	driver, name := flat["driver"], flat["file.filename"]
+	if driver == "file" && name == "" { // the file alone
+		driver, name = "", flat["filename"]
+		delete(flat, "filename")
+	}
+	if d, ok := flat["file.driver"]; ok && d != "file" {
+		return ref, refError(ref, block.ErrRefused, "the driver %q is no plain file", d)
+	}
+	for _, known := range []string{"driver", "file.filename", "file.driver"} {
+		delete(flat, known)
+	}
+	for key := range flat {
+		return ref, refError(ref, block.ErrRefused, "the option %q is more than a plain file", key)
+	}
+	switch {
+	case driver == "" || driver == ref.Format:
+	case ref.Format == "":
+		ref.Format = driver
+	default:
+		return ref, refError(ref, block.ErrRefused, "it says the format %q, and the image %q", driver, ref.Format)
+	}
+	if strings.Contains(name, ":") {
+		return ref, refError(ref, block.ErrRefused, "a name with a colon is a URL or a pseudo-protocol")
+	}
+	ref.Name = name
+	return ref, nil
+}
 
 // openRef opens the file that a reference names, as far as the rules allow it.
 func (c *chain) openRef(ref block.Ref) (Source, error) {
@@ -26,6 +90,9 @@ func (c *chain) openRef(ref block.Ref) (Source, error) {
 		}
 		first = err
 	}
+	if ref.Format == "vdi" && ref.Kind == "parent" {
+		return c.openVDI(ref)
+	}
 	src, err := c.openAllowed(ref.Name)
 	switch {
 	case err == nil:
@@ -35,6 +102,53 @@ func (c *chain) openRef(ref block.Ref) (Source, error) {
 	}
 	return nil, openError(ref, err)
 }
+
+// maxBeside is how many images of a folder are looked at for a parent.
+const maxBeside = 1000
+
+// openVDI finds the parent of a VDI, which names it by its UUID, among the VDIs
+// in the folders that may be read.
+func (c *chain) openVDI(ref block.Ref) (Source, error) {
+	var folders []Folder
+	if own := c.src.Folder(); c.opts.FollowOwnDir && own != nil {
+		folders = append(folders, own)
+	}
+	for _, dir := range c.opts.AllowDirs {
+		d, err := newHostFolder(dir)
+		if err != nil {
+			return nil, err
+		}
+		folders = append(folders, d)
+	}
+	left := maxBeside
+	for _, f := range folders {
+		names, err := f.Names()
+		if err != nil {
+			continue
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if !strings.EqualFold(extension(name), ".vdi") {
+				continue
+			}
+			if left--; left < 0 {
+				return nil, refError(ref, block.ErrLimit, "more than %d images lie beside it", maxBeside)
+			}
+			src, err := f.Open(name)
+			if err != nil {
+				continue
+			}
+			if info, _, err := vdi.Describe(src, nil); err == nil && info.UUID == ref.Name {
+				return src, nil
+			}
+			src.Close()
+		}
+	}
+	return nil, block.Errorf("", ref.Kind, -1, fmt.Errorf("%w: none of the VDIs in the folders that may be read has the UUID %s; --allow-dir (Options.AllowDirs) allows another folder", block.ErrParent, ref.Name), "")
+}
+
+// extension is that of a file name, with its dot.
+func extension(name string) string { return name[max(strings.LastIndexByte(name, '.'), 0):] }
 
 // errElsewhere says that no folder that may be read has a file.
 var errElsewhere = fmt.Errorf("%w: it does not lie in a folder that may be read; --allow-dir (Options.AllowDirs) allows its folder", block.ErrRefused)
@@ -92,7 +206,7 @@ func badName(name string) string {
 	case strings.ContainsRune(name, 0):
 		return "its name holds a NUL byte"
 	case strings.Contains(strings.TrimPrefix(name, filepath.VolumeName(name)), ":"):
-		return "a name with a colon is a URL or a pseudo-protocol"
+		return "a name with a colon is a URL or a pseudo-protocol, and no file of a folder that --allow-dir could allow"
 	}
 	return ""
 }

@@ -83,6 +83,7 @@ func TestReferences(t *testing.T) {
 	if err := mkfifo(filepath.Join(dir, "fifo")); err != nil {
 		t.Skip(err)
 	}
+	write(t, filepath.Join(dir, "overlay2.qcow2"), overlay("base.raw", "raw"))
 	own := &format.Options{FollowOwnDir: true}
 	allow := &format.Options{AllowDirs: []string{outside}}
 	both := &format.Options{FollowOwnDir: true, AllowDirs: []string{outside}}
@@ -99,8 +100,9 @@ func TestReferences(t *testing.T) {
 		{"sub/base.raw", "raw", own, nil, 's'},
 		{"sub/../base.raw", "raw", own, nil, 'b'},
 		{"link-in", "raw", own, nil, 'b'},
-		{"base.raw", "", own, block.ErrRefused, 0},
-		{"base.raw", "", &format.Options{FollowOwnDir: true, RawBacking: true}, nil, 'b'},
+		{"base.raw", "", own, nil, 'b'}, // nothing in it tells a format
+		{"overlay2.qcow2", "", own, block.ErrRefused, 0},
+		{"base.raw", "", &format.Options{FollowOwnDir: true, BackingFormat: "raw"}, nil, 'b'},
 		{"base.raw", "host_device", own, nil, 'b'},
 		{"base.raw", "nonsense", own, block.ErrUnsupported, 0},
 		{"base.raw", "qcow2", own, block.ErrFormat, 0}, // what is stated is not probed
@@ -113,13 +115,31 @@ func TestReferences(t *testing.T) {
 		{filepath.Join(dir, "base.raw"), "raw", own, nil, 'b'}, // where it lies is what counts
 		{"/etc/passwd", "raw", own, block.ErrRefused, 0},
 		{"link-out", "raw", own, block.ErrRefused, 0},
+		{"link-out", "raw", both, nil, 's'}, // a link into a folder that is allowed
+		{"link-abs", "raw", both, nil, 's'},
+		{"link-dir/secret.raw", "raw", both, nil, 's'},
 		{"link-abs", "raw", own, block.ErrRefused, 0},
 		{"link-dir/secret.raw", "raw", own, block.ErrRefused, 0},
 		{"link-loop", "raw", own, block.ErrRefused, 0},
 		{"fifo", "raw", own, block.ErrRefused, 0},
 		{"sub", "raw", own, block.ErrRefused, 0},
 		{"-base:1.raw", "raw", own, block.ErrRefused, 0},
-		{"file:base.raw", "raw", own, block.ErrRefused, 0},
+		{"file:base.raw", "raw", own, nil, 'b'},
+		{"file:" + filepath.Join(dir, "base.raw"), "raw", own, nil, 'b'},
+		{"file://" + filepath.Join(dir, "base.raw"), "raw", own, nil, 'b'},
+		{"file:../outside/secret.raw", "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"base.raw"}}`, "raw", own, nil, 'b'},
+		{`json:{"file.filename":"base.raw","driver":"raw"}`, "raw", own, nil, 'b'},
+		{`json:{"driver":"file","filename":"base.raw"}`, "raw", own, nil, 'b'},
+		{`json:{"file":{"filename":"base.raw"}}`, "raw", own, nil, 'b'},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"../outside/secret.raw"}}`, "raw", both, nil, 's'},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"../outside/secret.raw"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"qcow2","file":{"driver":"file","filename":"base.raw"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","offset":512,"file":{"filename":"base.raw"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","file":{"driver":"nbd","filename":"base.raw"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"base.raw","locking":"off"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"nbd:x"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{`, "raw", own, block.ErrRefused, 0},
 		{"json:{}", "raw", own, block.ErrRefused, 0},
 		{"nbd:localhost:10809", "raw", own, block.ErrRefused, 0},
 		{"http://127.0.0.1/base.raw", "raw", own, block.ErrRefused, 0},

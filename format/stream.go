@@ -173,11 +173,11 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if s.pos += int64(n); s.pos > s.max {
 		return 0, block.Errorf("", "stream", s.max, block.ErrLimit, "the disk has more than %d bytes", s.max)
 	}
-	if m := n - footerLen; m >= 0 {
+	if m := n - tailLen; m >= 0 {
 		s.tail = append(s.tail[:0], p[m:n]...)
 	} else {
 		s.tail = append(s.tail, p[:n]...)
-		s.tail = append(s.tail[:0], s.tail[max(0, len(s.tail)-footerLen):]...)
+		s.tail = append(s.tail[:0], s.tail[max(0, len(s.tail)-tailLen):]...)
 	}
 	if err == io.EOF && !s.info.Stated {
 		if ferr := s.footer(); ferr != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 func vhdOptions(o *Options) *vhd.Options {
-	return &vhd.Options{Opener: o.Opener, CacheBytes: o.cache(2 << 20)}
+	return &vhd.Options{Opener: o.Opener, Size: o.VHDSize, CacheBytes: o.cache(2 << 20)}
 }
 
 func openVHD(r block.Reader, o *Options) (opened, *Info, error) {
@@ -28,7 +28,7 @@ func describeVHD(r block.Reader, o *Options) (*Info, []error, error) {
 }
 
 func vhdInfo(v vhd.Info) *Info {
-	return &Info{Version: "1.0", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
+	return &Info{VHD: &v, Version: "1.0", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
 }
 
 // parent is the reference to the parent of an image: by the first of its names

@@ -46,7 +46,7 @@ func FuzzQcow2(f *testing.F) {
 			names = append(names, s.ID)
 		}
 		for _, name := range names {
-			im, err := qcow2.Open(r, &qcow2.Options{Opener: opener, RawBacking: true, Snapshot: name})
+			im, err := qcow2.Open(r, &qcow2.Options{Opener: opener, BackingFormat: "raw", Snapshot: name})
 			if err != nil {
 				continue
 			}

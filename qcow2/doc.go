@@ -38,7 +38,7 @@
 // that holds the image's own metadata; allocated clusters past the end of the
 // file. A backing or data file is opened only through [Options].Opener, and a
 // backing file whose format the image does not state only with
-// [Options].RawBacking, as raw.
+// [Options].BackingFormat, as that.
 //
 // # The end of the file
 //

@@ -72,7 +72,7 @@ func exercise(r block.Reader, opener block.Opener) error {
 	}
 	var first error
 	for _, name := range names {
-		if err := exerciseOne(r, &qcow2.Options{Opener: opener, RawBacking: true, Snapshot: name}); first == nil {
+		if err := exerciseOne(r, &qcow2.Options{Opener: opener, BackingFormat: "raw", Snapshot: name}); first == nil {
 			first = err
 		}
 	}

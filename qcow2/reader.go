@@ -16,9 +16,11 @@ type Options struct {
 	// both: an image that needs one gives an error that wraps
 	// block.ErrRefused.
 	Opener block.Opener
-	// RawBacking takes a backing file whose format the image does not state
-	// as raw. Otherwise it is refused; its format is never guessed.
-	RawBacking bool
+	// BackingFormat is that of a backing file whose format the image does not
+	// state. Where it is empty too, the Ref says none, and the Opener decides;
+	// it must not take such a file for what its content looks like, since a
+	// guest may have written that.
+	BackingFormat string
 	// Snapshot opens the disk as it was in the internal snapshot of that id,
 	// or else of that name. Empty is the active state.
 	Snapshot string
@@ -121,11 +123,8 @@ func (im *Image) openReferences(opts *Options) error {
 		return nil
 	}
 	ref := block.Ref{Kind: "backing file", Name: im.metadata.backing, Format: im.ext.backingFormat, From: im.r}
-	if ref.Format == "" && opts.RawBacking {
-		ref.Format = "raw"
-	}
 	if ref.Format == "" {
-		return block.Errorf(format, "backing file", int64(im.hdr.backingFileOffset), block.ErrRefused, "the image does not state the format of %q", ref.Name)
+		ref.Format = opts.BackingFormat
 	}
 	d, err := openReference(opts, ref)
 	im.backing = d

@@ -228,7 +228,7 @@ func (w *rewrite) hideBacking(backing block.Reader, from, to int64) error {
 // joinCluster gives the cluster at off, in which the disk ended, what it reads
 // up to there, and zeros behind.
 func (w *rewrite) joinCluster(entry []byte, backing block.Reader, off, end int64) error {
-	im, err := Open(w.f, &Options{RawBacking: true, Limits: w.lim, Opener: func(block.Ref) (block.Device, error) {
+	im, err := Open(w.f, &Options{BackingFormat: "raw", Limits: w.lim, Opener: func(block.Ref) (block.Device, error) {
 		return block.Plain(backing), nil
 	}})
 	if err != nil {

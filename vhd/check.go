@@ -2,6 +2,8 @@ package vhd
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
@@ -21,8 +23,11 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 		return nil, err
 	}
 	c := blocks.NewChecker(ctx, format, report)
+	c.Result.Notes = im.notes()
 	for _, err := range im.Problems() {
-		c.Broken(err)
+		if !errors.Is(err, ErrSizes) && !errors.Is(err, block.ErrUnsupported) {
+			c.Broken(err)
+		}
 	}
 	if im.table == nil {
 		c.Result.ImageEnd = im.size
@@ -30,7 +35,7 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 	}
 	bs, size := int64(im.h.blockSize), im.h.bitmapSize()+int64(im.h.blockSize)
 	c.Result.Total = (im.size + bs - 1) / bs
-	for i := range int64(im.h.maxTableEntries) {
+	for i := range im.h.entries {
 		if err := c.Step(); err != nil {
 			return nil, err
 		}
@@ -48,7 +53,7 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 			return nil, err
 		}
 	}
-	used := [][2]int64{{0, footerSize}, {int64(im.f.dataOffset), dynamicSize}, {int64(im.h.tableOffset), 4 * int64(im.h.maxTableEntries)}}
+	used := [][2]int64{{0, footerSize}, {int64(im.f.dataOffset), dynamicSize}, {int64(im.h.tableOffset), min(4*int64(im.h.maxTableEntries), im.dataEnd-int64(im.h.tableOffset))}}
 	for _, l := range im.h.locators {
 		if l.dataLength > 0 && l.dataOffset < uint64(im.dataEnd) {
 			used = append(used, [2]int64{int64(l.dataOffset), int64(l.dataLength)})
@@ -65,4 +70,14 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 		}
 	})
 	return c.Finish(), nil
+}
+
+// notes are what a check says of an image besides.
+func (im *Image) notes() []string {
+	i := im.Info()
+	s := fmt.Sprintf("the footer says %d bytes, %d by its geometry, %d are presented; its creator is %q", i.CurrentSize, i.GeometrySize, i.Size, i.Creator)
+	if err := im.f.doubt(0, im.size); err != nil {
+		s += "; --vhd-size chooses"
+	}
+	return []string{s}
 }

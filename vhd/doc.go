@@ -21,7 +21,7 @@
 // The footer states the size twice: as bytes and as a geometry of cylinders,
 // heads and sectors, which is rounded. Programs differ in which of them they
 // present to the guest; the creator application in the footer tells. [SizeRule]
-// has the rule.
+// has the rule, and where it leaves a doubt a problem says so ([ErrSizes]).
 //
 // # Writing
 //

@@ -2,6 +2,8 @@ package vhd
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -14,7 +16,7 @@ const (
 	// Virtual PC before 2004 wrote footers of 511 bytes.
 	oldFooterSize = 511
 	sectorSize    = 512
-	cookie        = "conectix"
+	footerCookie  = "conectix"
 	version1      = 0x00010000
 
 	// MaxSize is the largest disk of a dynamic or differencing image in bytes:
@@ -141,20 +143,21 @@ func (f *footer) validate(off int64) error {
 type SizeRule int
 
 const (
-	// SizeByCreator trusts the bytes (currentSize) of the programs that are
-	// known to present them, and of any whose geometry is at its maximum,
-	// which means that the disk is larger than a geometry can say; all others
-	// present the geometry, as Virtual PC does.
+	// SizeByCreator takes the bytes (currentSize), but for the programs that are
+	// known to present the geometry. Where that is at its maximum, it cannot say
+	// the size, and the bytes are taken too.
 	SizeByCreator SizeRule = iota
 	SizeCurrent            // always the bytes
 	SizeGeometry           // always the geometry
 )
 
-// presentsCurrentSize lists the creator applications that present currentSize:
-// Hyper-V and Windows, qemu with force_size, disk2vhd, Citrix XenServer, its
-// tap driver, VirtualBox, and Azure.
-var presentsCurrentSize = map[string]bool{
+// presents says what the creator applications that are known present: true the
+// bytes (Hyper-V and Windows, qemu with force_size, disk2vhd, Citrix XenServer,
+// its tap driver, VirtualBox, Azure), false the geometry (Virtual PC, Virtual
+// Server, qemu without force_size).
+var presents = map[string]bool{
 	"win ": true, "qem2": true, "d2v ": true, "CTXS": true, "tap\x00": true, "vbox": true, "wa\x00\x00": true,
+	"vpc ": false, "vs  ": false, "qemu": false,
 }
 
 // maxGeometry is the largest disk that a geometry can say, in sectors.
@@ -165,12 +168,43 @@ func (f *footer) size(rule SizeRule) int64 {
 	sectors := int64(f.cylinders) * int64(f.heads) * int64(f.sectors)
 	current := int64(f.currentSize)
 	switch {
-	case rule == SizeCurrent, rule == SizeByCreator && (presentsCurrentSize[string(f.creatorApp[:])] || sectors >= maxGeometry):
+	case sectors == 0: // no geometry at all
 		return current
-	case sectors == 0:
-		return current // no geometry at all
+	case rule == SizeCurrent, rule == SizeByCreator && sectors >= maxGeometry:
+		return current
+	case rule == SizeByCreator:
+		if bytes, known := presents[string(f.creatorApp[:])]; bytes || !known {
+			return current
+		}
 	}
 	return sectors * sectorSize
+}
+
+// doubt says what there is to say about the two sizes of a disk that has size
+// bytes as it is presented, nil if that is beyond doubt: the other one cuts the
+// disk, or nobody knows which one its creator means.
+func (f *footer) doubt(off, size int64) error {
+	bytes, geometry := int64(f.currentSize), f.size(SizeGeometry)
+	current, known := presents[string(f.creatorApp[:])]
+	if f.size(SizeByCreator) == geometry && geometry >= bytes || f.size(SizeByCreator) == bytes && known && current || f.sectorsOfGeometry() >= maxGeometry || bytes == geometry {
+		return nil
+	}
+	return &block.Error{Format: format, What: "footer", Off: off + 0x30, Err: fmt.Errorf("%w: the disk has %d bytes as they are counted and %d by its geometry, and %d are read; the creator is %q; SizeCurrent and SizeGeometry (--vhd-size=current, --vhd-size=geometry) choose",
+		ErrSizes, bytes, geometry, size, f.creatorApp[:])}
+}
+
+// ErrSizes says of a problem that a footer has two sizes, and why the one was
+// taken. Nothing need be wrong with the image.
+var ErrSizes = errors.New("two sizes")
+
+// IsFooter reports whether b, of 512 bytes or of 511 as Virtual PC wrote them
+// before 2004, is a hard disk footer whose checksum is right. cookie tells that
+// it begins like one at least.
+func IsFooter(b []byte) (cookie, valid bool) {
+	if len(b) != footerSize && len(b) != oldFooterSize || string(b[:8]) != footerCookie {
+		return false, false
+	}
+	return true, checksum(b, 0x40) == binary.BigEndian.Uint32(b[0x40:])
 }
 
 // most is the size of the largest disk of that type.

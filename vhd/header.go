@@ -31,6 +31,8 @@ type dynamicHeader struct {
 	parentName      [512]byte  // 0x040 UTF-16, big-endian
 	locators        [8]locator // 0x240
 	reserved2       [256]byte  // 0x300
+
+	entries int64 // of the table that the disk needs; not on disk
 }
 
 // locator says where one name of the parent lies.
@@ -99,7 +101,6 @@ func (h *dynamicHeader) validate(off, size, fileSize int64) error {
 	fault := func(at int64, class error, detail string, args ...any) error {
 		return block.Errorf(format, "dynamic header", off+at, class, detail, args...)
 	}
-	entries := int64(h.maxTableEntries)
 	switch {
 	case string(h.cookie[:]) != dynamicCookie:
 		return fault(0, block.ErrCorrupt, "no cookie")
@@ -107,16 +108,22 @@ func (h *dynamicHeader) validate(off, size, fileSize int64) error {
 		return fault(0x018, block.ErrUnsupported, "version %d.%d, only 1.0 is read", h.version>>16, h.version&0xffff)
 	case h.blockSize < sectorSize || h.blockSize > maxBlockSize || h.blockSize&(h.blockSize-1) != 0:
 		return fault(0x020, block.ErrCorrupt, "blocks of %d bytes; a power of two from 512 bytes to 1 GiB is valid", h.blockSize)
-	case entries > MaxSize/int64(h.blockSize):
-		return fault(0x01c, block.ErrLimit, "%d blocks of %d bytes", entries, h.blockSize)
-	case size > entries*int64(h.blockSize):
-		return fault(0x01c, block.ErrCorrupt, "%d blocks of %d bytes are too few for a disk of %d bytes", entries, h.blockSize, size)
+	case h.entries > int64(h.maxTableEntries): // more are no fault: XenServer makes a table for 2 TiB
+		return fault(0x01c, block.ErrCorrupt, "%d blocks of %d bytes are too few for a disk of %d bytes", h.maxTableEntries, h.blockSize, size)
 	case h.tableOffset%sectorSize != 0 || h.tableOffset < footerSize || h.tableOffset >= uint64(fileSize):
 		return fault(0x010, block.ErrCorrupt, "BAT at offset %#x", h.tableOffset)
-	case int64(h.tableOffset)+4*entries > fileSize:
-		return block.Errorf(format, "BAT", int64(h.tableOffset), block.ErrTruncated, "%d entries do not end in the file", entries)
+	case int64(h.tableOffset)+4*int64(h.maxTableEntries) > fileSize:
+		return block.Errorf(format, "BAT", int64(h.tableOffset), block.ErrTruncated, "%d entries do not end in the file", h.maxTableEntries)
 	}
 	return nil
+}
+
+// need is how many entries of the table a disk of size bytes takes.
+func (h *dynamicHeader) need(size int64) int64 {
+	if h.blockSize == 0 {
+		return 0 // which validate refuses
+	}
+	return (size + int64(h.blockSize) - 1) / int64(h.blockSize)
 }
 
 // bitmapSize is the size of the bitmap before each block, in bytes: a bit a

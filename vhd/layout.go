@@ -56,7 +56,7 @@ const (
 	granularity       = 4096 // of what is written, in the disk and in the file, so that it can be shared with another one
 	locatorName       = "W2ru"
 	locatorNameAbs    = "W2ku"
-	creatorBytes      = "qem2" // the sizes in bytes count, as presentsCurrentSize has it
+	creatorBytes      = "qem2" // the sizes in bytes count, as presents has it
 	creatorGeometry   = "qemu" // the geometry counts
 	creatorVersion    = 0x00050003
 	creatorHost       = "Wi2k"
@@ -124,7 +124,7 @@ func (l *Layout) validate() error {
 func (l *Layout) footer() footer {
 	f := footer{features: featureReserved, version: version1, dataOffset: noOffset, timestamp: timestamp(l.Created),
 		creatorVersion: creatorVersion, diskType: typeFixed, uniqueID: l.UUID}
-	copy(f.cookie[:], cookie)
+	copy(f.cookie[:], footerCookie)
 	copy(f.creatorHost[:], creatorHost)
 	sectors := (l.Size + sectorSize - 1) / sectorSize
 	if l.Geometry {

@@ -16,7 +16,7 @@ func (im *Image) Overlap(ctx context.Context) error {
 	}
 	bs := int64(im.h.blockSize)
 	return blocks.Overlap(ctx, format, "BAT", func(use func(off, n, at int64) error) error {
-		for i := range min((im.size+bs-1)/bs, int64(im.h.maxTableEntries)) {
+		for i := range im.h.entries {
 			bitmap, err := im.entry(i)
 			switch {
 			case err != nil && !blocks.OfImage(err):

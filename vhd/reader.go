@@ -106,11 +106,13 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 			}
 			im.size = im.dataEnd // the geometry rounds up past what is stored
 		}
+		im.problems.Add(im.f.doubt(off, im.size))
 		return im, nil
 	}
 	if err := im.openDynamic(opts); err != nil {
 		return nil, err
 	}
+	im.problems.Add(im.f.doubt(off, im.size))
 	return im, nil
 }
 
@@ -128,6 +130,14 @@ func (im *Image) readFooter() (off int64, err error) {
 	if errors.Is(tailErr, block.ErrFormat) {
 		if e := im.footerAt(&tail, size-oldFooterSize, oldFooterSize); !errors.Is(e, block.ErrFormat) {
 			tailOff, tailErr = size-oldFooterSize, e
+		}
+	}
+	if errors.Is(tailErr, block.ErrFormat) { // behind it something fills up a sector, a tape or a page
+		if at, err := im.padded(); err != nil {
+			return 0, err
+		} else if at >= 0 {
+			tailOff, tailErr = at, im.footerAt(&tail, at, footerSize)
+			im.problems.Add(block.Errorf(format, "footer", at, block.ErrUnsupported, "%d bytes of zeros behind it are not used", size-at-footerSize))
 		}
 	}
 	im.dataEnd = tailOff
@@ -157,6 +167,34 @@ func (im *Image) readFooter() (off int64, err error) {
 	return 0, tailErr
 }
 
+// MaxPadding is how many bytes of zeros behind the footer are passed over.
+const MaxPadding = 64 << 10
+
+// padded looks for a footer behind which there are but zeros. It returns -1 if
+// there is none.
+func (im *Image) padded() (int64, error) {
+	n := min(im.r.Size(), MaxPadding+footerSize)
+	b, err := block.ReadBytes(im.r, im.r.Size()-n, n, n)
+	if err != nil {
+		return 0, block.Locate(format, "footer", im.r.Size()-n, err)
+	}
+	return max(im.r.Size()-n+Padded(b), -1), nil
+}
+
+// Padded finds a footer with a valid checksum near the end of a file that ends
+// with b, with nothing but zeros behind it, and at a whole number of sectors from
+// its start. It returns where in b, or a negative number.
+func Padded(b []byte) int64 {
+	end := len(bytes.TrimRight(b, "\x00"))
+	// The footer itself ends with zeros: its last byte in use lies in its first 86.
+	for at := max(end-footerSize, 0); at < end && at+footerSize <= len(b); at++ {
+		if _, valid := IsFooter(b[at : at+footerSize]); valid {
+			return int64(at)
+		}
+	}
+	return -1 << 62
+}
+
 // footerAt reads the n bytes of a footer at off and checks that they are one.
 func (im *Image) footerAt(f *footer, off, n int64) error {
 	b := make([]byte, footerSize)
@@ -164,7 +202,7 @@ func (im *Image) footerAt(f *footer, off, n int64) error {
 		return block.Locate(format, "footer", off, err)
 	}
 	f.decode(b)
-	if string(f.cookie[:]) != cookie {
+	if string(f.cookie[:]) != footerCookie {
 		return block.Errorf(format, "footer", off, block.ErrFormat, "")
 	}
 	if sum := checksum(b, 0x40); sum != f.checksum {
@@ -192,8 +230,10 @@ func (im *Image) openDynamic(opts *Options) error {
 	if sum := checksum(b, 0x24); string(im.h.cookie[:]) == dynamicCookie && sum != im.h.checksum {
 		return block.Errorf(format, "dynamic header", int64(off)+0x24, block.ErrCorrupt, "checksum %#08x, computed %#08x", im.h.checksum, sum)
 	}
-	if im.f.size(opts.Size) > int64(im.f.currentSize) && im.size > int64(im.h.maxTableEntries)*int64(im.h.blockSize) {
+	im.h.entries = im.h.need(im.size)
+	if im.f.size(opts.Size) > int64(im.f.currentSize) && im.h.entries > int64(im.h.maxTableEntries) {
 		im.size = int64(im.f.currentSize) // the geometry rounds up past the table
+		im.h.entries = im.h.need(im.size)
 	}
 	if err := im.h.validate(int64(off), im.size, im.r.Size()); err != nil {
 		return err
@@ -212,11 +252,12 @@ func (im *Image) openDynamic(opts *Options) error {
 
 func (im *Image) openParent(opener block.Opener) error {
 	var err error
-	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.names, func(d block.Device) error {
-		if p, ok := d.(interface{ UUID() string }); ok && p.UUID() != im.h.parentID.String() {
-			return fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), im.h.parentID.String())
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.names, func(d block.Device) (bool, error) {
+		p, ok := d.(*Image)
+		if ok && p.UUID() != im.h.parentID.String() {
+			return false, fmt.Errorf("it has the unique ID %s, not %s", p.UUID(), im.h.parentID)
 		}
-		return nil
+		return ok, nil
 	})
 	if err != nil {
 		return block.Locate(format, "dynamic header", int64(im.f.dataOffset)+0x28, err)

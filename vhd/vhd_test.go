@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf16"
@@ -178,6 +179,8 @@ func TestSizeRules(t *testing.T) {
 		{"qem2", geometry("qem2", 1, 4, 17, 66048), 0, 66048},
 		{"win", geometry("win ", 1, 4, 17, 66048), 0, 66048},
 		{"azure", geometry("wa\x00\x00", 1, 4, 17, 66048), 0, 66048},
+		{"unknown creator", geometry("bsci", 1, 4, 17, 66048), 0, 66048},
+		{"Virtual Server", geometry("vs  ", 1, 4, 17, 66048), 0, 1 * 4 * 17 * 512},
 		{"largest geometry", geometry("vpc ", 65535, 16, 255, 200<<30), 0, 200 << 30},
 		{"forced current", geometry("vpc ", 1, 4, 17, 66048), vhd.SizeCurrent, 66048},
 		{"forced geometry", geometry("win ", 1, 4, 17, 66048), vhd.SizeGeometry, 1 * 4 * 17 * 512},
@@ -301,7 +304,7 @@ func TestHostile(t *testing.T) {
 	}{
 		"H01 block size 0":         {put32(0x220, 0), block.ErrCorrupt},
 		"H02 block size":           {put32(0x220, 0x12345678), block.ErrCorrupt},
-		"H03 table entries":        {put32(0x21c, 0xffffffff), block.ErrLimit},
+		"H03 table entries":        {put32(0x21c, 0xffffffff), block.ErrTruncated},
 		"H04 table offset":         {put64(0x210, 1<<62), block.ErrCorrupt},
 		"table cut by the end":     {put32(0x21c, 1<<20), block.ErrTruncated},
 		"H05 header is the footer": {put64(0x10, 0), block.ErrCorrupt},
@@ -423,3 +426,107 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// TestTwoSizes: whenever it is not beyond doubt which size is the disk's, the
+// other one is told of.
+func TestTwoSizes(t *testing.T) {
+	for creator, told := range map[string]bool{"win ": false, "qem2": false, "qemu": true, "vpc ": true, "bsci": true, "xo  ": true} {
+		image, _ := build("................", 1<<20, 3, func(b []byte) {
+			copy(b[0x1c:], creator)
+			be.PutUint16(b[0x38:], 30)
+			b[0x3a], b[0x3b] = 4, 17
+		})
+		im, err := vhd.Open(bytes.NewReader(image), nil)
+		if err != nil {
+			t.Errorf("%q: %v", creator, err)
+			continue
+		}
+		if got := len(im.Problems()) == 1 && errors.Is(im.Problems()[0], vhd.ErrSizes); got != told {
+			t.Errorf("%q: %v", creator, im.Problems())
+		}
+		res, err := vhd.Check(context.Background(), bytes.NewReader(image), nil, nil)
+		if err != nil || res.Corruptions > 0 || len(res.Notes) != 1 || !strings.Contains(res.Notes[0], "1048576") || !strings.Contains(res.Notes[0], "1044480") || !strings.Contains(res.Notes[0], strings.TrimSpace(creator)) {
+			t.Errorf("%q: check says %+v, %v", creator, res, err)
+		}
+	}
+}
+
+// TestPadding has zeros behind the footer, as sectors and tapes fill up.
+func TestPadding(t *testing.T) {
+	disk := bytes.Repeat([]byte{1, 2, 3, 4}, 1<<10)
+	f := &memFile{}
+	w, err := vhd.NewWriter(f, &vhd.Layout{Size: int64(len(disk)), Subformat: "fixed"})
+	if err == nil {
+		if _, err = w.WriteAt(disk, 0); err == nil {
+			err = w.Commit()
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 511, 512, 3584, vhd.MaxPadding - 512} {
+		im, err := vhd.Open(bytes.NewReader(append(bytes.Clone(f.b), make([]byte, n)...)), nil)
+		if err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+			continue
+		}
+		testimg.TestDevice(t, im, bytes.NewReader(disk), 512)
+		if got := len(im.Problems()); got != min(n, 1) {
+			t.Errorf("%d bytes: %v", n, im.Problems())
+		}
+	}
+	if _, err := vhd.Open(bytes.NewReader(append(bytes.Clone(f.b), make([]byte, 2*vhd.MaxPadding)...)), nil); !errors.Is(err, block.ErrFormat) {
+		t.Errorf("%v, want ErrFormat", err)
+	}
+}
+
+// TestLargeTable has a table for a disk of 2 TiB, as XenServer makes it for a
+// small one.
+func TestLargeTable(t *testing.T) {
+	const entries = 1 << 20
+	image, want := build("dh", 2*blockSize, 3, nil)
+	at := int64(be.Uint64(image[512+0x10:]))
+	table := bytes.Repeat([]byte{0xff}, 4*entries)
+	moved := int64(len(table)) - 512
+	for i := range 2 {
+		if e := be.Uint32(image[at+4*int64(i):]); e != 0xffffffff {
+			be.PutUint32(table[4*i:], e+uint32(moved/512))
+		}
+	}
+	big := append(append(bytes.Clone(image[:at]), table...), image[at+512:]...)
+	be.PutUint32(big[512+0x1c:], entries)
+	be.PutUint32(big[512+0x24:], 0)
+	sum := uint32(0)
+	for _, c := range big[512 : 512+1024] {
+		sum += uint32(c)
+	}
+	be.PutUint32(big[512+0x24:], ^sum)
+	im, err := vhd.Open(bytes.NewReader(big), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testimg.TestDevice(t, im, bytes.NewReader(want), blockSize)
+	if res, err := vhd.Check(context.Background(), bytes.NewReader(big), nil, func(f block.Fault) { t.Error(f.Err) }); err != nil || !res.Clean() {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// A memFile is a file in memory.
+type memFile struct{ b []byte }
+
+func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+	if n := int(off) + len(p) - len(f.b); n > 0 {
+		f.b = append(f.b, make([]byte, n)...)
+	}
+	return copy(f.b[off:], p), nil
+}
+
+func (f *memFile) Truncate(n int64) error {
+	if int(n) > len(f.b) {
+		f.b = append(f.b, make([]byte, int(n)-len(f.b))...)
+	}
+	f.b = f.b[:n]
+	return nil
+}
+
+func (f *memFile) Sync() error { return nil }

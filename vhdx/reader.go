@@ -184,15 +184,12 @@ func (im *Image) openParent(opener block.Opener) error {
 		}
 	}
 	var err error
-	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.parentNames(), func(d block.Device) error {
-		p, ok := d.(interface{ DataWriteGUID() string })
-		if !ok {
-			return nil
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.parentNames(), func(d block.Device) (bool, error) {
+		p, ok := d.(*Image)
+		if ok && !linkage[p.h.dataWriteGUID] {
+			return false, fmt.Errorf("its data has the identity %s, not %s", p.DataWriteGUID(), im.m.locator["parent_linkage"])
 		}
-		if g, err := guid.Parse(p.DataWriteGUID()); err != nil || !linkage[g] {
-			return fmt.Errorf("its data has the identity %s, not %s", p.DataWriteGUID(), im.m.locator["parent_linkage"])
-		}
-		return nil
+		return ok, nil
 	})
 	return block.Locate(format, "parent locator", -1, err)
 }

@@ -283,11 +283,12 @@ func (im *Image) openParent(opener block.Opener) error {
 		names = []string{im.d.parentHint}
 	}
 	var err error
-	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) error {
-		if p, ok := d.(interface{ CID() uint32 }); ok && p.CID() != im.d.parentCID {
-			return fmt.Errorf("its content ID is %08x, not %08x: it was written to, or it is another disk", p.CID(), im.d.parentCID)
+	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) (bool, error) {
+		p, ok := d.(*Image)
+		if ok && p.CID() != im.d.parentCID {
+			return false, fmt.Errorf("its content ID is %08x, not %08x: it was written to, or it is another disk", p.CID(), im.d.parentCID)
 		}
-		return nil
+		return ok && im.d.parentCID != 0, nil
 	})
 	return block.Locate(format, "descriptor", -1, err)
 }

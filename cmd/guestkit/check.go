@@ -37,6 +37,7 @@ type checkDoc struct {
 	Allocated   int64      `json:"allocated_clusters"`
 	Compressed  int64      `json:"compressed_clusters"`
 	Faults      []faultDoc `json:"faults"`
+	Notes       []string   `json:"notes,omitempty"` // what there is to say besides
 	*packageCheckDoc
 }
 
@@ -271,6 +272,7 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
 	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt
+	doc.Notes = res.Notes
 	doc.Unit, doc.ImageEnd, doc.Clusters, doc.Allocated, doc.Compressed = res.Unit, res.ImageEnd, res.Total, res.Allocated, res.Compressed
 	if err := a.checked(&doc, res, qemu); err != nil {
 		return err
@@ -335,6 +337,9 @@ func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 	}
 	a.out.Printf("%s: %s\n", d.Path, state)
 	a.showPackageCheck(d.packageCheckDoc)
+	for _, note := range d.Notes {
+		a.out.Printf("  %s\n", note)
+	}
 	if d.Clusters > 0 {
 		a.out.Printf("  %d of %d %s are allocated, %d of them compressed", d.Allocated, d.Clusters, d.Unit, d.Compressed)
 		if d.ImageEnd > 0 {

@@ -91,6 +91,7 @@ an error.`,
 	platformFlag(cmd, &c.target, "write what this `PLATFORM` takes")
 	snapshotFlag(cmd, &c.snapshot, "copy")
 	c.backing, c.backingFormat = backingFlags(cmd, "B", "write an overlay on `FILE`, which must be in the source's own chain or read the same")
+	c.src.backing = c.backing
 	forceFlag(cmd, &c.force)
 	c.part = rangeFlags(cmd, "copy")
 	ignoredFlags(cmd, "tTCW")

@@ -9,6 +9,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/target"
+	"github.com/guestkit/guestkit/vhd"
 )
 
 // Every flag that several commands have is defined in this file, once: its
@@ -35,6 +36,11 @@ type source struct {
 	ratio  sizeFlag // --max-ratio
 	remote remotes
 	keys   keySource
+
+	diskFormat    string  // --disk-format, of what a package holds
+	backingFormat string  // --backing-format, where an image does not say it
+	backing       *string // --backing of what is written, to which the format belongs then
+	vhdSize       string  // --vhd-size
 }
 
 // sourceFlags gives a command the flags of its disks.
@@ -47,6 +53,13 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	s.keyFlags(cmd)
 	s.remoteFlags(cmd)
 	f.StringVar(&s.disk, "disk", "", "take only this `DISK` of an OVA or OVF: its number, id or file")
+	f.Var((*formatFlag)(&s.diskFormat), "disk-format", "take the disks of an OVA or OVF to be of this `FORMAT`")
+	short := ""
+	if cmd.Name() == "convert" { // elsewhere -F is another flag's
+		short = "F"
+	}
+	f.VarP((*formatFlag)(&s.backingFormat), "backing-format", short, "the `FORMAT` of a backing file, where the image does not say it")
+	s.vhdFlag(cmd)
 	f.Var(&s.max, "max-virtual-size", "refuse larger disks, and compressed files that unpack to more")
 	f.Var(&s.ratio, "max-ratio", "refuse a compressed file that expands to more than `N` times its size")
 	forceShare(cmd)
@@ -62,8 +75,17 @@ func (a *app) storedFlags(cmd *cobra.Command) *source {
 	s.formatFlag(cmd)
 	s.allowFlag(cmd)
 	s.remoteFlags(cmd)
+	s.vhdFlag(cmd)
 	return s
 }
+
+func (s *source) vhdFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.vhdSize, "vhd-size", "", "which `SIZE` of a VHD counts: current, in bytes, or geometry")
+	cmd.RegisterFlagCompletionFunc("vhd-size", cobra.FixedCompletions([]string{"current", "geometry"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// vhdSizes are what --vhd-size may say.
+var vhdSizes = map[string]vhd.SizeRule{"": vhd.SizeByCreator, "current": vhd.SizeCurrent, "geometry": vhd.SizeGeometry}
 
 func (s *source) formatFlag(cmd *cobra.Command) {
 	cmd.Flags().VarP((*formatFlag)(&s.format), "format", "f", "take the image to be of this `FORMAT`, without probing")
@@ -96,6 +118,9 @@ func (f *formatFlag) Set(text string) error {
 func backingFlags(cmd *cobra.Command, letter, help string) (name, format *string) {
 	name, format = new(string), new(string)
 	cmd.Flags().StringVarP(name, "backing", letter, "", help)
+	if f := cmd.Flags().Lookup("backing-format"); f != nil { // that of what is read too
+		return name, (*string)(f.Value.(*formatFlag))
+	}
 	cmd.Flags().VarP((*formatFlag)(format), "backing-format", "F", "the `FORMAT` of the backing file")
 	return name, format
 }

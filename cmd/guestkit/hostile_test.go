@@ -261,6 +261,7 @@ func TestReferences(t *testing.T) {
 	secret := filepath.Join(top, "secret.raw")
 	must(os.WriteFile(secret, ext4, 0o600))
 	must(os.WriteFile(filepath.Join(dir, "sub", "base.raw"), ext4, 0o600))
+	must(os.WriteFile(filepath.Join(dir, "other.qcow2"), withBacking(secret, "raw"), 0o600))
 	link := filepath.Join(dir, "link.raw")
 	if err := os.Symlink(secret, link); err != nil {
 		t.Skip(err)
@@ -272,7 +273,8 @@ func TestReferences(t *testing.T) {
 		opens                 bool
 	}{
 		{"beside", "sub/base.raw", "raw", nil, true},
-		{"beside, without a format", "sub/base.raw", "", nil, false},
+		{"beside, without a format", "sub/base.raw", "", nil, true}, // raw, as nothing in it tells another
+		{"an image beside, without a format", "other.qcow2", "", nil, false},
 		{"absolute", secret, "raw", nil, false},
 		{"absolute, without a format", "/etc/passwd", "", nil, false},
 		{"of the system", "/etc/passwd", "raw", nil, false},

@@ -21,6 +21,7 @@ type imageDoc struct {
 	Allocated     *int64        `json:"allocated,omitempty"` // absent where the system does not tell
 	SectorSize    int           `json:"sector_size,omitempty"`
 	ClusterSize   int64         `json:"cluster_size,omitempty"`
+	VHD           *vhdDoc       `json:"vhd,omitempty"`
 	Compat        string        `json:"compat,omitempty"`
 	Compression   string        `json:"compression,omitempty"`
 	RefcountBits  int           `json:"refcount_bits,omitempty"`
@@ -41,6 +42,13 @@ type imageDoc struct {
 	Machines      []machineDoc  `json:"machines,omitempty"` // of a package
 	Disks         []imageDoc    `json:"disks,omitempty"`    // of a package, in the order of its machine
 	Chain         []imageDoc    `json:"chain,omitempty"`    // the images behind this one, nearest first, as far as they were opened
+}
+
+// A vhdDoc is what a VHD says of its size.
+type vhdDoc struct {
+	CurrentSize  int64  `json:"current_size"`
+	GeometrySize int64  `json:"geometry_size"`
+	Creator      string `json:"creator"`
 }
 
 type refDoc struct {
@@ -84,6 +92,9 @@ func newImageDoc(i *format.Info) imageDoc {
 		LazyRefcounts: i.LazyRefcounts, ExtendedL2: i.ExtendedL2, Dirty: i.Dirty, Corrupt: i.Corrupt, Encryption: i.Encryption,
 		Backing: newRefDoc(i.Backing), DataFile: newRefDoc(i.DataFile),
 		Parts: i.Parts, Disk: i.Disk, Member: i.Member,
+	}
+	if v := i.VHD; v != nil {
+		d.VHD = &vhdDoc{v.CurrentSize, v.GeometrySize, v.Creator}
 	}
 	for _, e := range extentFiles(i) {
 		d.Extents = append(d.Extents, extentFile{e.Name, e.Kind, e.Size})

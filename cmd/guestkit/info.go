@@ -126,6 +126,9 @@ func (a *app) showInfo(i *format.Info) {
 	row("format", formatLine(i))
 	row("read by", i.ReadBy)
 	row("virtual size", fmt.Sprintf("%s (%d bytes)", terminal.Size(i.VirtualSize), i.VirtualSize))
+	if v := i.VHD; v != nil {
+		row("sizes", fmt.Sprintf("%d bytes (current), %d by geometry; creator %q", v.CurrentSize, v.GeometrySize, v.Creator))
+	}
 	size := terminal.Size(i.FileSize)
 	if i.Allocated >= 0 {
 		size += fmt.Sprintf(", %s on disk", terminal.Size(i.Allocated))

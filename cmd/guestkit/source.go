@@ -82,8 +82,13 @@ func (a *app) stdin(path string) (string, error) {
 
 // check refuses a format that there is not, and reads the keys.
 func (s *source) check() error {
-	if err := knownFormat(s.format); err != nil {
-		return err
+	if _, ok := vhdSizes[s.vhdSize]; !ok {
+		return usagef("--vhd-size is current or geometry, not %q", s.vhdSize)
+	}
+	for _, name := range []string{s.format, s.diskFormat, s.backingFormat} {
+		if err := knownFormat(name); err != nil {
+			return err
+		}
 	}
 	return s.readKeys()
 }
@@ -99,15 +104,19 @@ func knownFormat(name string) error {
 // options are the rules by which images are opened: a file that one names is
 // opened if it lies in the image's own folder or in one that was allowed.
 func (s *source) options() *format.Options {
-	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, Remote: s.openAddress,
-		Unlock: s.unlock, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
+	backing := s.backingFormat
+	if s.backing != nil && *s.backing != "" {
+		backing = ""
+	}
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, DiskFormat: s.diskFormat, BackingFormat: backing, VHDSize: vhdSizes[s.vhdSize],
+		Remote: s.openAddress, Unlock: s.unlock, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
 // stored are the rules for an image that is looked at as a file.
 func (s *source) stored() *format.Options { return s.storedAs(s.format) }
 
 func (s *source) storedAs(name string) *format.Options {
-	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow, Remote: s.openAddress}
+	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow, Remote: s.openAddress, VHDSize: vhdSizes[s.vhdSize]}
 }
 
 // open opens the disks of one guest, to be inspected as o says.
