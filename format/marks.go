@@ -106,10 +106,28 @@ func marks() []mark {
 		magic("gz", wrapper, 0, "\x1f\x8b\x08", "header of a gzip file"),
 		magic("xz", wrapper, 0, "\xfd7zXZ\x00", "header of an xz file"),
 		magic("zst", wrapper, 0, "\x28\xb5\x2f\xfd", "header of a zstd frame"),
+		{"zst", wrapper, lookSkippable},
 		{"bz2", wrapper, lookBzip2},
 		magic("lz4", wrapper, 0, "\x04\x22\x4d\x18", "header of an lz4 frame"),
 		magic("7z", wrapper, 0, "7z\xbc\xaf\x27\x1c", "signature"),
 		magic("zip", wrapper, 0, "PK\x03\x04", "header of a member"),
+		magic("zip", wrapper, 0, "PK\x05\x06", "end of an empty archive"),
+		magic("zip", wrapper, 0, "PK\x07\x08PK", "marker of a split archive"),
+		magic("lz4", wrapper, 0, "\x02\x21\x4c\x18", "header of an old lz4 frame"),
+		magic("lzo", wrapper, 0, "\x89LZO\x00\x0d\x0a\x1a\x0a", "header of an lzop file"),
+		magic("lzip", wrapper, 0, "LZIP\x01", "header of a member"),
+		{"lzma", wrapper, lookLZMA},
+		{"compress", wrapper, lookCompress},
+		magic("rar", wrapper, 0, "Rar!\x1a\x07", "signature"),
+		magic("cab", wrapper, 0, "MSCF\x00\x00\x00\x00", "signature"),
+		magic("xar", wrapper, 0, "xar!\x00\x1c", "signature"),
+		magic("ar", wrapper, 0, "!<arch>\n", "magic"),
+		{"cpio", wrapper, lookCpio},
+		magic("partclone", wrapper, 0, "partclone-image", "magic"),
+		magic("ntfsclone", wrapper, 0, "\x00ntfsclone-image", "magic"),
+		{"elf", wrapper, alone(lookELF)},
+		{"pe", wrapper, alone(lookPE)},
+		{"pdf", wrapper, alone(lookPDF)},
 		{"ova", head, lookOVA},
 		{"ovf", head, lookOVF},
 		{"tar", wrapper, lookTar},
@@ -202,7 +220,12 @@ func lookBzip2(w *window) (string, int64, bool) {
 // in the middle of the first block, so the checksum must be right too.
 func tarName(w *window) (string, bool) {
 	b := w.at(0, 512)
-	if b == nil || string(b[257:262]) != "ustar" {
+	if b == nil || b[0] == 0 {
+		return "", false
+	}
+	// Archives of the seventh edition have no magic; all their fields are octal
+	// numbers.
+	if string(b[257:262]) != "ustar" && !(octal(b[100:108]) && octal(b[108:116]) && octal(b[116:124]) && octal(b[124:136]) && octal(b[136:148])) {
 		return "", false
 	}
 	sum, want := 0, 0
@@ -237,4 +260,110 @@ func lookOVA(w *window) (string, int64, bool) {
 // lookOVF finds the descriptor of a package that lies beside its files.
 func lookOVF(w *window) (string, int64, bool) {
 	return "OVF envelope", 0, ova.IsDescriptor(w.head)
+}
+
+func octal(b []byte) bool {
+	b = bytes.Trim(b, " \x00")
+	return len(b) > 0 && len(bytes.Trim(b, "01234567")) == 0
+}
+
+// alone is a mark of files that a disk may begin with too, as hybrid ones do:
+// what is a disk by its partitions or volumes is one.
+func alone(look func(*window) (string, int64, bool)) func(*window) (string, int64, bool) {
+	return func(w *window) (string, int64, bool) {
+		text, off, ok := look(w)
+		for _, disk := range []func(*window) (string, int64, bool){lookMBR, lookISO, lookUDF} {
+			if _, _, is := disk(w); is {
+				ok = false
+			}
+		}
+		return text, off, ok && string(w.at(512, 8)) != "EFI PART"
+	}
+}
+
+// lookSkippable finds frames that a decoder of zstd passes over, with which pzstd
+// begins, and a frame behind them, or none within what is looked at.
+func lookSkippable(w *window) (string, int64, bool) {
+	const text = "frame of zstd to be passed over"
+	for off := int64(0); ; {
+		if off > 0 && off+8 > int64(len(w.head)) {
+			return text, 0, off < w.size
+		}
+		b := w.at(int(off), 8)
+		switch {
+		case b == nil:
+			return "", 0, false
+		case string(b[1:4]) == "\x2a\x4d\x18" && b[0]&0xf0 == 0x50:
+			off += 8 + int64(binary.LittleEndian.Uint32(b[4:]))
+		default:
+			return text, 0, off > 0 && string(b[:4]) == "\x28\xb5\x2f\xfd"
+		}
+	}
+}
+
+// lookLZMA finds a file of the old LZMA program: its properties as all encoders
+// write them, a dictionary of 2^n or 2^n + 2^(n-1) bytes, and a size.
+func lookLZMA(w *window) (string, int64, bool) {
+	b := w.at(0, 14)
+	if b == nil || b[0] != 0x5d || b[13] != 0 {
+		return "", 0, false
+	}
+	dict, size := binary.LittleEndian.Uint32(b[1:]), binary.LittleEndian.Uint64(b[5:])
+	rest := dict & (dict - 1)
+	return "header of an LZMA file", 0, dict >= 1<<12 && (rest == 0 || rest == dict/3*2) && (size == 1<<64-1 || size < 1<<48)
+}
+
+func lookCompress(w *window) (string, int64, bool) {
+	b := w.at(0, 4)
+	return "header of a file of compress", 0, b != nil && b[0] == 0x1f && b[1] == 0x9d && b[2]&0x60 == 0 && b[2]&0x1f >= 9 && b[2]&0x1f <= 16
+}
+
+func lookCpio(w *window) (string, int64, bool) {
+	const text = "header of a cpio archive"
+	if b := w.at(0, 6); b != nil && (string(b) == "070701" || string(b) == "070702" || string(b) == "070707") {
+		return text, 0, true
+	}
+	b := w.at(0, 26)
+	if b == nil {
+		return "", 0, false
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		n := int(order.Uint16(b[20:]))
+		if order.Uint16(b) != 0o70707 || n < 2 || n > 1024 {
+			continue
+		}
+		name := w.at(26, n)
+		return text, 0, name != nil && bytes.IndexByte(name, 0) == n-1
+	}
+	return "", 0, false
+}
+
+func lookELF(w *window) (string, int64, bool) {
+	b := w.at(0, 16)
+	return "header of an ELF file", 0, b != nil && string(b[:4]) == "\x7fELF" && (b[4] == 1 || b[4] == 2) && (b[5] == 1 || b[5] == 2) && b[6] == 1
+}
+
+func lookPE(w *window) (string, int64, bool) {
+	b := w.at(0, 64)
+	if b == nil || string(b[:2]) != "MZ" {
+		return "", 0, false
+	}
+	at := binary.LittleEndian.Uint32(b[60:])
+	return "header of a Windows program", 0, at < headLen && string(w.at(int(at), 4)) == "PE\x00\x00"
+}
+
+func lookPDF(w *window) (string, int64, bool) {
+	return "header of a PDF", 0, string(w.at(0, 7)) == "%PDF-1." || string(w.at(0, 7)) == "%PDF-2."
+}
+
+// lookBadFooter finds what ends like a VHD and has a wrong checksum.
+func lookBadFooter(w *window) bool {
+	for _, n := range []int{512, 511} {
+		if len(w.tail) >= n {
+			if cookie, valid := vhd.IsFooter(w.tail[len(w.tail)-n:]); cookie && !valid {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/wrapped"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vhd"
 )
@@ -268,21 +269,39 @@ func openEach(r block.Reader, o *Options, name string, all bool, take func(*imag
 // choose finds the driver for r, and the name of the format.
 func choose(r block.Reader, o *Options) (driver, string, error) {
 	if o.Format != "" {
-		return stated(o.Format)
+		d, name, err := stated(o.Format)
+		if err == nil && d.name != "raw" && d.openAll == nil {
+			if found, perr := Probe(r); perr == nil && (found.Format == "ova" || found.Format == "ovf") {
+				o.DiskFormat = o.Format // that of what is in the package
+				return stated(found.Format)
+			}
+		}
+		return d, name, err
 	}
 	found, err := Probe(r)
 	switch {
 	case err != nil:
 		return driver{}, "", err
 	case isContent(found.Format):
+		if err := keepPromise(r, o); err != nil {
+			return driver{}, "", err
+		}
 		d, _ := find("raw") // a raw disk, called by what it holds
 		return d, found.Format, nil
 	case found.Format == "tar" && holdsPackage(r):
 		return stated("ova")
 	case found.Wrapper:
-		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first", found.Format)
+		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first, or state -f raw (Options.Format) to take it for a raw disk%s", found.Format, unwrapping(found.Format, o))
 	}
 	return stated(found.Format)
+}
+
+// unwrapping says how what is compressed is read.
+func unwrapping(format string, o *Options) string {
+	if wrapped.Known(format) && !o.Unwrap {
+		return "; Options.Unwrap reads what it holds"
+	}
+	return ""
 }
 
 // stated finds the driver of a format by its name.

@@ -101,7 +101,7 @@ func openPacked(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner, err := memberOptions(d, m, o)
+	inner, odd, err := memberOptions(d, m, o)
 	var im *image
 	if err == nil {
 		im, err = newChain(m, inner).open()
@@ -111,6 +111,9 @@ func openPacked(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
 		return nil, err
 	}
 	own(m, []*image{im})
+	if odd != nil {
+		im.odd = append(im.odd, odd)
+	}
 	im.info.Name, im.info.Disk, im.info.Member = "", d.ID, d.File.Href
 	return &packed{im, p}, nil
 }
@@ -162,21 +165,39 @@ func (d packageFolder) Names() ([]string, error) {
 	return out, nil
 }
 
-// memberOptions are the rules for a disk of a package, of the format that the
-// descriptor states. Where it states none that is known, the content must.
-func memberOptions(d *ova.Disk, r block.Reader, o *Options) (*Options, error) {
-	inner := &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, FollowOwnDir: true}
-	if inner.Format == "" {
-		found, err := Probe(r)
-		if err != nil {
-			return nil, err
-		}
-		inner.Format = found.Format
-		if known, ok := find(found.Format); !ok || known.name == "raw" || known.name == "ova" || known.name == "ovf" {
-			return nil, block.Errorf("", "format", -1, block.ErrUnsupported, "the descriptor names it %.80q, and the content is %s", d.URI, found.Format)
-		}
+// memberOptions are the rules for a disk of a package. Its content tells the
+// format, where that is beyond doubt; odd says where the descriptor says another
+// one. Where the content tells none, the descriptor must say raw, or nothing that
+// is known.
+func memberOptions(d *ova.Disk, r block.Reader, o *Options) (inner *Options, odd, err error) {
+	inner = &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, VHDSize: o.VHDSize, BackingFormat: o.BackingFormat, FollowOwnDir: true}
+	if o.DiskFormat != "" {
+		inner.Format = o.DiskFormat
+		return inner, nil, nil
 	}
-	return inner, nil
+	found, err := Probe(r)
+	if err != nil && d.Format != "" {
+		return inner, nil, nil // what is stated counts
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	known, ok := find(found.Format)
+	switch {
+	case ok && (known.name == "ova" || known.name == "ovf"), found.Wrapper:
+		return nil, nil, block.Errorf("", "format", -1, block.ErrUnsupported, "the descriptor names it %.80q, and the content is %s", d.URI, found.Format)
+	case isContent(found.Format) && d.Format == "":
+		inner.Format = "raw"
+		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor names its format %.80q, which is not known; it is read as raw; --disk-format (Options.DiskFormat) states another", d.URI)
+	case isContent(found.Format) && d.Format != "raw":
+		// The driver says that it is not this format.
+	case d.Format == "":
+		inner.Format = found.Format
+	case d.Format != "raw" && found.Format != d.Format:
+		inner.Format = found.Format
+		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor says %s, and it is read as %s, which its content is; --disk-format (Options.DiskFormat) states another", d.Format, found.Format)
+	}
+	return inner, odd, nil
 }
 
 // describePackage says what a package holds. A disk that cannot be described
@@ -224,11 +245,14 @@ func describeMember(p *ova.Package, d *ova.Disk, o *Options) (*Info, []error, er
 		return nil, nil, err
 	}
 	defer r.Close()
-	inner, err := memberOptions(d, r, o)
+	inner, odd, err := memberOptions(d, r, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	info, problems, err := Describe(r, inner)
+	if odd != nil {
+		problems = append(problems, odd)
+	}
 	if err == nil {
 		info.Name = ""
 	}

@@ -91,6 +91,9 @@ func (a *archive) add(h *tar.Header, off int64, problems *problem.List) {
 			return
 		}
 	}
+	if base := name[strings.LastIndexByte(name, '/')+1:]; strings.HasPrefix(base, "._") || base == ".DS_Store" || strings.HasPrefix(name, "__MACOSX/") {
+		return // what macOS adds to archives
+	}
 	if reason := badName(name); reason != "" {
 		odd(block.ErrRefused, "%s", reason)
 		return

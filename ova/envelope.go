@@ -41,7 +41,7 @@ func parseEnvelope(text []byte, add func(error)) (*envelope, error) {
 		return nil, err
 	}
 	e := &envelope{}
-	version, ok := strings.CutPrefix(root.space, namespace)
+	version, ok := strings.CutPrefix(strings.TrimRight(root.space, "/"), namespace) // oVirt has a slash behind it
 	switch {
 	case root.name != "Envelope":
 		return nil, block.Errorf(format, "descriptor", 0, block.ErrFormat, "the root element is %.40q", root.name)
@@ -68,7 +68,7 @@ func parseEnvelope(text []byte, add func(error)) (*envelope, error) {
 		ids[f.ID] = f
 		e.files = append(e.files, f)
 	}
-	seen := map[string]bool{}
+	seen, dangling := map[string]bool{}, map[string]bool{}
 	for _, n := range root.child("DiskSection").all("Disk") {
 		d, err := readDisk(n)
 		what := "Disk " + quote(d.ID)
@@ -76,8 +76,10 @@ func parseEnvelope(text []byte, add func(error)) (*envelope, error) {
 			odd(what, err, "")
 		}
 		if ref := n.attr("fileRef"); ref != "" {
-			if d.File = ids[ref]; d.File == nil {
-				return nil, block.Errorf(format, what, -1, block.ErrCorrupt, "its file %.80q is not among the references", ref)
+			if d.File = ids[ref]; d.File == nil { // the other disks are there
+				odd(what, block.ErrCorrupt, "its file %.80q is not among the references; the disk is left out", ref)
+				dangling[d.ID] = true
+				continue
 			}
 		}
 		if d.ID == "" {
@@ -96,7 +98,7 @@ func parseEnvelope(text []byte, add func(error)) (*envelope, error) {
 	e.collect(root)
 	for _, m := range e.machines {
 		for _, a := range m.Disks {
-			if !seen[a.Disk] {
+			if !seen[a.Disk] && !dangling[a.Disk] {
 				odd("machine "+quote(m.Name), block.ErrCorrupt, "its disk %.80q is not in the DiskSection", a.Disk)
 			}
 		}

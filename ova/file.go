@@ -130,8 +130,10 @@ func (p *Package) piece(f *File, suffix string) (block.Device, error) {
 		}
 		name = strings.TrimPrefix(name, "./")
 		if p.archive != nil {
-			if d, ok := p.archive.open(name); ok {
-				return d, nil
+			for _, at := range []string{p.folder() + name, name} {
+				if d, ok := p.archive.open(at); ok {
+					return d, nil
+				}
 			}
 			last = fault(block.ErrTruncated, "there is no member %.80q in the archive", name)
 			continue
@@ -147,6 +149,9 @@ func (p *Package) piece(f *File, suffix string) (block.Device, error) {
 	}
 	return nil, last
 }
+
+// folder is that of the descriptor in the archive, with its slash, or "".
+func (p *Package) folder() string { return p.Descriptor[:strings.LastIndexByte(p.Descriptor, '/')+1] }
 
 // unescape resolves the escapes of a URI, %20 for a space. What is none stays.
 func unescape(s string) string {

@@ -27,7 +27,10 @@ type Checksum struct {
 func (p *Package) Checksums() []Checksum { return append([]Checksum(nil), p.sums...) }
 
 // line is "SHA256(name)= hex", as OpenSSL prints it.
-var line = regexp.MustCompile(`^([A-Z0-9-]+)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)$`)
+var line = regexp.MustCompile(`^([A-Za-z0-9-]+)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)$`)
+
+// listed is "hex  name", as sha256sum and its like print it.
+var listed = regexp.MustCompile(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128}) [ *](.+)$`)
 
 func newHash(algorithm string) hash.Hash {
 	switch strings.ReplaceAll(algorithm, "-", "") {
@@ -78,10 +81,14 @@ func (p *Package) readManifest() error {
 			return block.Errorf(format, fmt.Sprintf("manifest line %d", n+1), off, class, "%s", detail)
 		}
 		fields := line.FindStringSubmatch(s)
+		if bare := listed.FindStringSubmatch(s); fields == nil && bare != nil {
+			fields = []string{s, map[int]string{40: "SHA1", 64: "SHA256", 128: "SHA512"}[len(bare[1])], bare[2], bare[1]}
+		}
 		if fields == nil {
 			p.problems.Add(fault(block.ErrCorrupt, quote(s)+" is no checksum"))
 			continue
 		}
+		fields[1] = strings.ToUpper(fields[1])
 		h := newHash(fields[1])
 		if h == nil {
 			p.problems.Add(fault(block.ErrUnsupported, "the algorithm "+quote(fields[1])))
@@ -113,8 +120,10 @@ func (p *Package) named(name, kind string) (block.Device, error) {
 	case reason != "":
 		return nil, block.Errorf(format, "file "+quote(name), -1, block.ErrRefused, "%s", reason)
 	case p.archive != nil:
-		if f, ok := p.archive.open(name); ok {
-			return f, nil
+		for _, at := range []string{name, p.folder() + name} {
+			if f, ok := p.archive.open(at); ok {
+				return f, nil
+			}
 		}
 		return nil, errAbsent
 	case name == p.o.Name:
@@ -169,7 +178,7 @@ func (p *Package) Verify(ctx context.Context) ([]error, error) {
 		}
 	}
 	for _, name := range p.contents() {
-		if !named[name] {
+		if !named[name] && !named[strings.TrimPrefix(name, p.folder())] {
 			fault(name, "the manifest does not name it")
 		}
 	}

@@ -291,7 +291,7 @@ func TestHostile(t *testing.T) {
 		"escaped dotdot":       {data: pack(t, ovf(`<File ovf:id="f" ovf:href="%2e%2e/disk"/>`, ""), disk), problem: block.ErrRefused, open: block.ErrRefused},
 		"absent":               {data: pack(t, ovf(`<File ovf:id="f" ovf:href="none"/>`, ""), disk), problem: block.ErrTruncated, open: block.ErrTruncated},
 		"no href":              {data: pack(t, ovf(`<File ovf:id="f"/>`, ""), disk), problem: block.ErrCorrupt, open: block.ErrCorrupt},
-		"file of no reference": {data: pack(t, ovf(``, `<Disk ovf:diskId="d" ovf:fileRef="f"/>`)), err: block.ErrCorrupt},
+		"file of no reference": {data: pack(t, ovf(``, `<Disk ovf:diskId="d" ovf:fileRef="f"/>`)), problem: block.ErrCorrupt, text: "left out"},
 		"disk without id":      {data: pack(t, ovf(``, `<Disk/>`)), err: block.ErrCorrupt},
 		"ids twice":            {data: pack(t, ovf(``, `<Disk ovf:diskId="d"/><Disk ovf:diskId="d"/>`)), problem: block.ErrCorrupt, text: "second one"},
 		"huge capacity":        {data: pack(t, ovf(``, `<Disk ovf:diskId="d" ovf:capacity="9999999999" ovf:capacityAllocationUnits="byte * 2^40"/>`)), problem: block.ErrLimit},
@@ -309,7 +309,7 @@ func TestHostile(t *testing.T) {
 		"unclosed":       {data: raw(`<a>`), err: block.ErrCorrupt},
 		"other document": {data: raw(`<html/>`), err: block.ErrFormat},
 		"version 0.9":    {data: raw(`<Envelope xmlns="http://www.vmware.com/schema/ovf/1/envelope"/>`), err: block.ErrUnsupported},
-		"encoding":       {data: raw(`<?xml version="1.0" encoding="EBCDIC"?><a/>`), err: block.ErrCorrupt},
+		"encoding":       {data: raw(`<?xml version="1.0" encoding="EBCDIC"?><a/>`), err: block.ErrFormat},
 	} {
 		p, err := Open(bytes.NewReader(c.data), nil)
 		if c.err != nil {

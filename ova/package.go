@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/charset"
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
@@ -80,7 +81,10 @@ const headLen = 4096
 // IsDescriptor reports whether a file that begins with head is an OVF
 // descriptor: XML whose root element is an envelope.
 func IsDescriptor(head []byte) bool {
-	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
+	if s, ok := charset.Marked(head); ok {
+		head = []byte(s)
+	}
+	head = bytes.TrimLeft(head, " \t\r\n")
 	if !bytes.HasPrefix(head, []byte("<")) {
 		return false
 	}

@@ -5,9 +5,12 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/charset"
 )
 
 // A node is an element of the descriptor. Namespaces tell versions of OVF
@@ -21,10 +24,34 @@ type node struct {
 	parts    []byte // of the text, while the element is open
 }
 
+// declared finds an encoding other than UTF-8 in the declaration of a document.
+var declared = regexp.MustCompile(`^\s*<\?xml[^>]*encoding=["'](?i:[^uU"'][^"']*|us-ascii)["']`)
+
 // parseXML reads a document into a tree. There are no entities but XML's own
 // five, no document type, and bounds of depth and number.
 func parseXML(text []byte) (*node, error) {
+	if s, ok := charset.Marked(text); ok {
+		text = []byte(s)
+	}
+	utf := utf8.Valid(text)
+	if !utf && declared.Find(text[:min(len(text), 200)]) == nil { // UTF-8, if it were
+		text = []byte(charset.Latin(text))
+	}
 	d := xml.NewDecoder(bytes.NewReader(text))
+	d.CharsetReader = func(name string, r io.Reader) (io.Reader, error) {
+		if utf { // as many are that declare something else
+			return r, nil
+		}
+		b, err := io.ReadAll(r) // all of the text is in memory already
+		if err != nil {
+			return nil, err
+		}
+		s, ok := charset.Text(b, name)
+		if !ok {
+			return nil, fmt.Errorf("the encoding %.40q is not known, and the text is not UTF-8", name)
+		}
+		return strings.NewReader(s), nil
+	}
 	var open []*node
 	var root *node
 	count := 0
