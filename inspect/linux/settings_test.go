@@ -82,6 +82,21 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// TestManyUsers says that accounts, groups and sudoers of the size that is read take
+// no time that multiplies.
+func TestManyUsers(t *testing.T) {
+	var passwd, group, sudoers strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&passwd, "u%d:x:%d:%d::/:/bin/sh\n", i, i, i)
+		fmt.Fprintf(&group, "g%d:x:%d:u1,u2,u3\n", i, i)
+		fmt.Fprintf(&sudoers, "%%x%d ALL=(ALL) ALL\n", i)
+	}
+	s, problems := identify(t, fstest.MapFS{"etc/passwd": text(passwd.String()), "etc/group": text(group.String()), "etc/sudoers": text(sudoers.String())})
+	if len(s.Users) != maxUsers || len(s.Users[1].Groups) != maxGroups || len(problems) != 1 {
+		t.Errorf("%d users, %d groups, %v", len(s.Users), len(s.Users[1].Groups), problems)
+	}
+}
+
 // TestHostKeys compares fingerprints with those of ssh-keygen, which makes the keys.
 func TestHostKeys(t *testing.T) {
 	peers.Need(t, "ssh-keygen")

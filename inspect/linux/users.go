@@ -3,7 +3,6 @@ package linux
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +11,12 @@ import (
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// maxUsers bounds the accounts that are listed.
-const maxUsers = 4096
+// maxUsers and maxGroups bound the accounts that are listed, and the groups of
+// each.
+const (
+	maxUsers  = 4096
+	maxGroups = 256
+)
 
 // findUsers lists the accounts (passwd(5), group(5), shadow(5), sudoers(5)). Of a
 // password it is only told whether there is one.
@@ -24,8 +27,11 @@ func (r *root) findUsers() {
 		return
 	}
 	passwords := r.passwords()
-	groups := r.groups()
-	sudoers := r.sudoers()
+	groups, of := r.groups()
+	sudoers, keys := map[string]bool{}, map[string]int{}
+	for _, who := range r.sudoers() {
+		sudoers[who] = true
+	}
 	for line, text := range guest.Entries(b) {
 		f := strings.Split(text, ":")
 		if len(f) != 7 || f[0] == "" || strings.HasPrefix(f[0], "+") || strings.HasPrefix(f[0], "-") { // those of NIS
@@ -49,18 +55,20 @@ func (r *root) findUsers() {
 		} else if f[1] == "" {
 			u.Password = "empty"
 		}
-		for _, g := range groups {
-			if g.gid == u.GID && slices.Contains(sudoers, "%"+g.name) {
-				u.Sudo = true
+		u.Sudo = sudoers[f[0]] || sudoers["%"+groups[u.GID]]
+		for _, g := range of[f[0]] {
+			if len(u.Groups) < maxGroups {
+				u.Groups = append(u.Groups, g)
 			}
-			if slices.Contains(g.members, f[0]) {
-				u.Groups = append(u.Groups, g.name)
-				u.Sudo = u.Sudo || slices.Contains(sudoers, "%"+g.name)
-			}
+			u.Sudo = u.Sudo || sudoers["%"+g]
 		}
-		u.Sudo = u.Sudo || slices.Contains(sudoers, f[0])
 		if u.Login && u.Home != "" && u.Home != "/" {
-			u.Keys = r.authorizedKeys(path.Join(guest.Name(u.Home), ".ssh/authorized_keys"))
+			n, ok := keys[u.Home] // several accounts may have one home
+			if !ok {
+				n = r.authorizedKeys(path.Join(guest.Name(u.Home), ".ssh/authorized_keys"))
+				keys[u.Home] = n
+			}
+			u.Keys = n
 		}
 		r.Sys.Users = append(r.Sys.Users, u)
 	}
@@ -101,30 +109,34 @@ func (r *root) passwords() map[string]string {
 	return out
 }
 
-type group struct {
-	name    string
-	gid     uint32
-	members []string
-}
-
-func (r *root) groups() []group {
+// groups reads the names of groups by their numbers, and which a user is in beside
+// its own.
+func (r *root) groups() (names map[uint32]string, of map[string][]string) {
+	names, of = map[uint32]string{}, map[string][]string{}
 	b, ok := r.textIf("etc/group")
 	if !ok {
-		return nil
+		return names, of
 	}
-	var out []group
 	for _, text := range guest.Entries(b) {
 		f := strings.Split(text, ":")
-		if len(f) != 4 || len(out) == maxUsers {
+		if len(f) != 4 || len(names) == maxUsers {
 			continue
 		}
 		gid, err := strconv.ParseUint(f[2], 10, 32)
 		if err != nil {
 			continue
 		}
-		out = append(out, group{strings.ToValidUTF8(f[0], "\uFFFD"), uint32(gid), strings.Split(f[3], ",")})
+		name := strings.ToValidUTF8(f[0], "\uFFFD")
+		if _, again := names[uint32(gid)]; !again {
+			names[uint32(gid)] = name
+		}
+		for member := range strings.SplitSeq(f[3], ",") {
+			if member != "" {
+				of[member] = append(of[member], name)
+			}
+		}
 	}
-	return out
+	return names, of
 }
 
 // sudoers lists the users, and groups after a "%", that sudo lets run a command.
