@@ -18,13 +18,9 @@ import (
 // TestRAIDAndLVM describes a system on ext4 on LVM on a mirror of two disks: of
 // both, of each alone, and of one that is cut off.
 func TestRAIDAndLVM(t *testing.T) {
-	var disks [2][]byte
-	testimg.Cases(t, "volume/md/testdata/arrays.tar.zst", func(name string, files map[string][]byte) {
-		if name == "guest" {
-			disks = [2][]byte{files["m0"], files["m1"]}
-		}
-	})
-	for name, given := range map[string][][]byte{"both": disks[:], "the first": disks[:1], "the second": disks[1:], "turned around": {disks[1], disks[0]}} {
+	files := testimg.Case(t, "volume/md/testdata/arrays.tar.zst", "guest")
+	disks := [][]byte{files["m0"], files["m1"]}
+	for name, given := range map[string][][]byte{"both": disks, "the first": disks[:1], "the second": disks[1:], "turned around": {disks[1], disks[0]}} {
 		t.Run(name, func(t *testing.T) {
 			var readers []block.Reader
 			for _, d := range given {

@@ -18,13 +18,12 @@ import (
 func scanCase(t *testing.T, archive, want string, without ...int) *Tree {
 	t.Helper()
 	var disks []block.Device
-	testimg.Cases(t, archive, func(name string, files map[string][]byte) {
-		for i := 0; name == want && files[fmt.Sprintf("m%d", i)] != nil; i++ {
-			if !slices.Contains(without, i) {
-				disks = append(disks, block.Plain(bytes.NewReader(files[fmt.Sprintf("m%d", i)])))
-			}
+	files := testimg.Case(t, archive, want)
+	for i := 0; files[fmt.Sprintf("m%d", i)] != nil; i++ {
+		if !slices.Contains(without, i) {
+			disks = append(disks, block.Plain(bytes.NewReader(files[fmt.Sprintf("m%d", i)])))
 		}
-	})
+	}
 	tree, err := Scan(context.Background(), disks, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func (r region) readAll(changed block.Reader) error {
 				errs = append(errs, v.Err)
 				continue
 			}
-			errs = append(errs, testimg.ReadDevice(v.Device, 4<<20))
+			errs = append(errs, testimg.ReadDevice(v.Device, 512<<10))
 		}
 	}
 	return errors.Join(errs...)
@@ -162,24 +162,10 @@ func mutateStore(t *testing.T, files map[string][]byte) {
 	testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: func(c block.Reader) error { return ignore(r.readAll(c)) }})
 }
 
-// fuzzCase returns a case for a fuzz target.
-func fuzzCase(f *testing.F, want string) map[string][]byte {
-	var out map[string][]byte
-	testimg.Cases(f, archive, func(name string, files map[string][]byte) {
-		if name == want {
-			out = files
-		}
-	})
-	if out == nil {
-		f.Fatalf("no case %s", want)
-	}
-	return out
-}
-
 // FuzzThin changes the metadata of a thin pool, checksums repaired: entries of
 // 12 bytes name a block, an offset in it, and 8 bytes to write there.
 func FuzzThin(f *testing.F) {
-	r := hidden(f, fuzzCase(f, "thin"), "pool_tmeta")
+	r := hidden(f, testimg.Case(f, archive, "thin"), "pool_tmeta")
 	f.Add([]byte("\x00\x00\x40\x01\x07\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x05\x00\x20\x00\xff\xff\xff\xff\xff\xff\xff\xff\x06\x00\x10\x00\x00\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, patches []byte) {

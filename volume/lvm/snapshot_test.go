@@ -11,17 +11,12 @@ import (
 
 // FuzzSnapshot takes bytes for the store of a snapshot.
 func FuzzSnapshot(f *testing.F) {
-	testimg.Cases(f, "testdata/groups.tar.zst", func(name string, files map[string][]byte) {
-		if name != "snaps" {
-			return
+	image := testimg.Case(f, "testdata/groups.tar.zst", "snaps")["m0"]
+	for at := 0; at < len(image); at += sectorSize {
+		if string(image[at:at+4]) == "SnAp" {
+			f.Add(image[at:min(at+40<<10, len(image))])
 		}
-		image := files["m0"]
-		for at := 0; at < len(image); at += sectorSize {
-			if string(image[at:at+4]) == "SnAp" {
-				f.Add(image[at:min(at+40<<10, len(image))])
-			}
-		}
-	})
+	}
 	f.Fuzz(func(t *testing.T, cow []byte) {
 		s, err := openSnapshot("s", hole(2<<20), block.Plain(bytes.NewReader(cow)))
 		if err != nil {

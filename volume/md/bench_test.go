@@ -42,7 +42,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.Run("partition", read(block.Section(block.Plain(holes(size+1<<20)), 1<<20, size)))
 	for name, each := range map[string]int64{"v12-raid1": size, "raid5-left-symmetric": size/3 + 1<<20, "raid10-n2-4": size / 2} {
-		files := load(b, name)
+		files := testimg.Case(b, arrays, name)
 		var ms []*md.Member
 		for i := range len(files) - 2 {
 			s := bytes.Clone(files[fmt.Sprintf("m%d", i)][4096:8192])

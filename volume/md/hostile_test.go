@@ -38,23 +38,8 @@ func seal0(s []byte) {
 	le.PutUint32(s[0x98:], uint32(sum)+uint32(sum>>32))
 }
 
-// load returns the files of a case.
-func load(t testing.TB, want string) map[string][]byte {
-	t.Helper()
-	var out map[string][]byte
-	testimg.Cases(t, arrays, func(name string, files map[string][]byte) {
-		if name == want {
-			out = files
-		}
-	})
-	if out == nil {
-		t.Fatalf("no case %s", want)
-	}
-	return out
-}
-
 func TestHostile(t *testing.T) {
-	base := load(t, "raid5-left-symmetric")
+	base := testimg.Case(t, arrays, "raid5-left-symmetric")
 	const at = 4096
 	for name, c := range map[string]struct {
 		change func(s []byte)
@@ -163,7 +148,7 @@ func mutate(t *testing.T, files map[string][]byte, seal func([]byte)) {
 				if a.Err != nil {
 					return a.Err
 				}
-				if err := testimg.ReadDevice(a.Device, 4<<20); err != nil {
+				if err := testimg.ReadDevice(a.Device, 1<<20); err != nil {
 					return err
 				}
 			}

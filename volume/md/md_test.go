@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/volume/md"
 )
@@ -115,8 +118,23 @@ var special = map[string]func(t *testing.T, files map[string][]byte){
 
 // TestArrays compares each array, whole and without what it can lose, with what
 // the kernel read.
-func TestArrays(t *testing.T) {
-	testimg.Cases(t, arrays, func(name string, files map[string][]byte) {
+func TestArrays(t *testing.T) { testArrays(t, arrays) }
+
+// TestRemade makes all arrays anew, in libguestfs's appliance. That takes
+// minutes: it runs where GUESTKIT_LARGE is set.
+func TestRemade(t *testing.T) {
+	if os.Getenv("GUESTKIT_LARGE") == "" {
+		t.Skip("GUESTKIT_LARGE is not set")
+	}
+	peers.NeedRoot(t)
+	peers.Need(t, "guestfish", "mdadm", "zstd", "python3")
+	archive := filepath.Join(t.TempDir(), "arrays.tar.zst")
+	peers.Run(t, "sh", "../testdata/appliance.sh", "testdata/make-arrays.sh", archive)
+	testArrays(t, archive)
+}
+
+func testArrays(t *testing.T, archive string) {
+	testimg.Cases(t, archive, func(name string, files map[string][]byte) {
 		t.Run(name, func(t *testing.T) {
 			if f := special[name]; f != nil {
 				f(t, files)
