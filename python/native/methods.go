@@ -1,0 +1,406 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/remote"
+)
+
+// methods are what GuestkitCall knows.
+var methods = map[string]func(request []byte) (any, error){
+	"open":       with(open),
+	"close":      with(closeHandle),
+	"inspect":    with(inspectGuest),
+	"volumes":    with(volumes),
+	"fs":         with(openFS),
+	"listdir":    with(listDir),
+	"stat":       with(stat),
+	"readlink":   with(readLink),
+	"open_file":  with(openGuestFile),
+	"file_error": with(fileError),
+	"detect":     with(detect),
+	"info":       with(info),
+	"convert":    with(convertImage),
+	"cancel":     with(cancel),
+	"progress":   with(progress),
+}
+
+// with decodes the request of a method.
+func with[T any](m func(T) (any, error)) func([]byte) (any, error) {
+	return func(b []byte) (any, error) {
+		var request T
+		if err := json.Unmarshal(b, &request); err != nil {
+			return nil, &block.Error{What: "request", Off: -1, Err: errors.Join(block.ErrOption, err)}
+		}
+		return m(request)
+	}
+}
+
+// An opening says which disks are opened, and how.
+type opening struct {
+	Paths     []string `json:"paths"`
+	Format    string   `json:"format"`
+	AllowDirs []string `json:"allow_dirs"`
+	Keys      []string `json:"keys"` // passphrases, each tried on each volume
+}
+
+func (o *opening) format() *format.Options {
+	return &format.Options{Format: o.Format, FollowOwnDir: true, AllowDirs: o.AllowDirs, Unwrap: true, Remote: new(remote.Options).Open}
+}
+
+func open(o opening) (any, error) {
+	if len(o.Paths) == 0 {
+		return nil, &block.Error{What: "open", Off: -1, Err: block.ErrOption}
+	}
+	g, err := guestkit.OpenDisks(o.Paths, &guestkit.Options{Format: o.format(), Unlock: unlock(o.Keys)})
+	if err != nil {
+		return nil, err
+	}
+	return put(&guest{g}), nil
+}
+
+type handle struct {
+	Handle int64 `json:"handle"`
+}
+
+func closeHandle(h handle) (any, error) {
+	switch x := drop(h.Handle).(type) {
+	case *guest:
+		return nil, x.Close()
+	case *openFile:
+		return nil, x.Close()
+	}
+	return nil, nil // a tree closes with its guest
+}
+
+type look struct {
+	handle
+	Packages bool  `json:"packages"`
+	Op       int64 `json:"op"`
+}
+
+// A volumeDoc is a volume, by the names of docs/json.md.
+type volumeDoc struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Size    int64  `json:"size"`
+	Content string `json:"content"`
+	Label   string `json:"label"`
+	UUID    string `json:"uuid"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+}
+
+type reportDoc struct {
+	Volumes  []volumeDoc       `json:"volumes"`
+	Systems  []*inspect.System `json:"systems"`
+	Complete bool              `json:"complete"`
+	Problems []string          `json:"problems"`
+}
+
+func newReport(rep *inspect.Report) *reportDoc {
+	d := &reportDoc{Volumes: []volumeDoc{}, Systems: []*inspect.System{}, Problems: []string{}, Complete: len(rep.Unread()) == 0}
+	for _, v := range rep.Volumes {
+		d.Volumes = append(d.Volumes, volumeDoc{v.Name, string(v.Kind), v.Size, v.Content, vfs.EscapeTarget(v.Label), v.UUID, string(v.Status), v.Reason})
+	}
+	d.Systems = append(d.Systems, rep.Systems...)
+	for _, err := range rep.Problems() {
+		d.Problems = append(d.Problems, err.Error())
+	}
+	return d
+}
+
+func inspectGuest(l look) (any, error) {
+	g, err := get[*guest](l.Handle)
+	if err != nil {
+		return nil, err
+	}
+	ctx, _, end := begin(l.Op)
+	defer end()
+	rep, err := g.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newReport(rep), nil
+}
+
+func volumes(l look) (any, error) {
+	g, err := get[*guest](l.Handle)
+	if err != nil {
+		return nil, err
+	}
+	ctx, _, end := begin(l.Op)
+	defer end()
+	rep, err := g.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newReport(rep), nil
+}
+
+// tree is what fs makes.
+type tree struct{ vfs.FS }
+
+type choice struct {
+	look
+	Volume string `json:"volume"`
+}
+
+// openFS opens the tree of the only system, or of a volume.
+func openFS(c choice) (any, error) {
+	g, err := get[*guest](c.Handle)
+	if err != nil {
+		return nil, err
+	}
+	ctx, _, end := begin(c.Op)
+	defer end()
+	rep, err := g.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	none := func(text string) error { return &block.Error{What: text, Off: -1, Err: fs.ErrNotExist} }
+	var fsys vfs.FS
+	switch {
+	case c.Volume != "":
+		v, ok := rep.Volume(c.Volume)
+		if !ok {
+			return nil, none("volume " + c.Volume)
+		}
+		fsys, err = v.FS()
+	case len(rep.Systems) == 1:
+		fsys, err = rep.Systems[0].FS()
+	case len(rep.Systems) > 1:
+		return nil, &block.Error{What: "system", Off: -1, Err: block.ErrAmbiguous}
+	default:
+		var only *inspect.Volume
+		for _, v := range rep.Volumes {
+			if v.Status != inspect.StatusRead {
+				continue
+			}
+			if only != nil {
+				return nil, &block.Error{What: "filesystem", Off: -1, Err: block.ErrAmbiguous}
+			}
+			only = v
+		}
+		if only == nil {
+			return nil, none("filesystem")
+		}
+		fsys, err = only.FS()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return put(&tree{fsys}), nil
+}
+
+type place struct {
+	handle
+	Path   string `json:"path"`
+	Follow bool   `json:"follow"`
+}
+
+type statDoc struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"` // "file", "directory", "link", "other"
+	Size  int64  `json:"size"`
+	Mode  uint32 `json:"mode"`
+	UID   uint32 `json:"uid"`
+	GID   uint32 `json:"gid"`
+	Mtime string `json:"mtime"`
+}
+
+func newStat(name string, st *vfs.Stat) statDoc {
+	d := statDoc{Name: name, Type: "other", Size: st.Size, Mode: uint32(st.Mode.Perm()), UID: st.UID, GID: st.GID}
+	switch {
+	case st.Mode.IsRegular():
+		d.Type = "file"
+	case st.Mode.IsDir():
+		d.Type = "directory"
+	case st.Mode&fs.ModeSymlink != 0:
+		d.Type = "link"
+	}
+	if !st.Mtime.IsZero() {
+		d.Mtime = st.Mtime.UTC().Format(time.RFC3339Nano)
+	}
+	return d
+}
+
+func (p *place) node() (*vfs.Node, error) {
+	t, err := get[*tree](p.Handle)
+	if err != nil {
+		return nil, err
+	}
+	return vfs.Find(t.FS, vfs.Path(p.Path), p.Follow)
+}
+
+func listDir(p place) (any, error) {
+	p.Follow = true
+	n, err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	children, err := n.Children()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]statDoc, 0, len(children))
+	for _, c := range children {
+		child, err := c.Node()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, newStat(vfs.Escape(c.Name()), child.Stat()))
+	}
+	return out, nil
+}
+
+func stat(p place) (any, error) {
+	n, err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	return newStat(vfs.Escape(n.Name()), n.Stat()), nil
+}
+
+func readLink(p place) (any, error) {
+	n, err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	target, err := n.ReadLink()
+	return vfs.EscapeTarget(target), err
+}
+
+func openGuestFile(p place) (any, error) {
+	p.Follow = true
+	n, err := p.node()
+	if err != nil {
+		return nil, err
+	}
+	f, err := n.Open()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]int64{"handle": put(&openFile{File: f}), "size": f.Size()}, nil
+}
+
+func fileError(h handle) (any, error) {
+	f, err := get[*openFile](h.Handle)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return nil, f.err
+}
+
+func detect(o opening) (any, error) {
+	src, err := format.PathSource(strings.Join(o.Paths, ""), o.format())
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	found, err := format.Probe(src)
+	return found.Format, err
+}
+
+type infoDoc struct {
+	Path        string `json:"path"`
+	Format      string `json:"format"`
+	VirtualSize int64  `json:"virtual_size"`
+	Allocated   int64  `json:"allocated"`
+}
+
+func info(o opening) (any, error) {
+	path := strings.Join(o.Paths, "")
+	i, _, err := format.DescribeFile(path, o.format())
+	if err != nil {
+		return nil, err
+	}
+	return infoDoc{path, i.Format, i.VirtualSize, i.Allocated}, nil
+}
+
+type conversion struct {
+	opening
+	Output   string `json:"output"`
+	To       string `json:"to"`
+	Compress bool   `json:"compress"`
+	Force    bool   `json:"force"`
+	Op       int64  `json:"op"`
+}
+
+func convertImage(c conversion) (any, error) {
+	ctx, op, end := begin(c.Op)
+	defer end()
+	start := time.Now()
+	o := &guestkit.ConvertOptions{Format: c.format(), Output: convert.Output{Format: c.To, Verify: true, File: convert.FileOptions{Replace: c.Force}}}
+	if c.Compress {
+		o.Copy.Compress = true
+		if o.Output.Format == "" {
+			o.Output.Format = convert.FormatOf(c.Output)
+		}
+		if err := o.Output.SetCompression("", ""); err != nil {
+			return nil, err
+		}
+	}
+	o.Copy.Progress = func(p convert.Progress) {
+		table.Lock()
+		defer table.Unlock()
+		op.done, op.total = p.Done, p.Total
+	}
+	done, err := guestkit.Convert(ctx, strings.Join(c.Paths, ""), c.Output, o)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{"output": c.Output, "output_format": done.Output.Format, "seconds": time.Since(start).Seconds()}
+	if len(done.Sources) > 0 {
+		out["source_format"], out["virtual_size"] = done.Sources[0].Format, done.Sources[0].VirtualSize
+	}
+	return out, nil
+}
+
+type number struct {
+	Op int64 `json:"op"`
+}
+
+func cancel(n number) (any, error) {
+	table.Lock()
+	defer table.Unlock()
+	if op := table.running[n.Op]; op != nil {
+		op.cancel()
+	}
+	return nil, nil
+}
+
+func progress(n number) (any, error) {
+	table.Lock()
+	defer table.Unlock()
+	if op := table.running[n.Op]; op != nil {
+		return []int64{op.done, op.total}, nil
+	}
+	return []int64{0, 0}, nil
+}
+
+// unlock tries each passphrase in turn.
+func unlock(keys []string) block.Unlock {
+	if len(keys) == 0 {
+		return nil
+	}
+	return func(_ context.Context, need block.KeyNeed) ([]byte, error) {
+		if need.Attempt >= len(keys) {
+			return nil, block.ErrEncrypted
+		}
+		return []byte(keys[need.Attempt]), nil
+	}
+}

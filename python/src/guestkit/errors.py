@@ -1,0 +1,85 @@
+"""The errors of guestkit, a class for each kind that the library tells apart."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """What guestkit could not do, and why."""
+
+
+class UnknownFormat(Error):
+    """It is nothing of what was expected."""
+
+
+class Unsupported(Error):
+    """A known format, with something in it that guestkit does not read."""
+
+
+class Corrupt(Error):
+    """What is stored contradicts its own format."""
+
+
+class Truncated(Corrupt):
+    """Data is said to be where the image ends already."""
+
+
+class Encrypted(Error):
+    """A key is needed, or none of those given fits."""
+
+
+class ParentNeeded(Error):
+    """The image is a difference, and what it differs from is not there."""
+
+
+class Missing(Error):
+    """A further disk of the guest is needed."""
+
+
+class Refused(Error):
+    """The image names a file that it may not name."""
+
+
+class LimitExceeded(Error):
+    """It asks for more memory, time or depth than is allowed."""
+
+
+class Changed(Error):
+    """The image was written to while it was read."""
+
+
+class Ambiguous(Error):
+    """There are several, and one has to be chosen."""
+
+
+class BadOption(Error, ValueError):
+    """An option does not exist or does not fit."""
+
+
+class NotFound(Error, FileNotFoundError):
+    """There is no such file."""
+
+
+class PermissionDenied(Error, PermissionError):
+    """The file may not be read."""
+
+
+class Closed(Error, ValueError):
+    """The object was closed."""
+
+
+class Cancelled(Error):
+    """The call was cancelled."""
+
+
+_classes: dict[str, type[Error]] = {
+    c.__name__: c
+    for c in (
+        Error, UnknownFormat, Unsupported, Corrupt, Truncated, Encrypted, ParentNeeded, Missing, Refused,
+        LimitExceeded, Changed, Ambiguous, BadOption, NotFound, PermissionDenied, Closed, Cancelled,
+    )
+}
+
+
+def make(name: str, message: str) -> Error:
+    """Make the error of a class that the library names."""
+    return _classes.get(name, Error)(message)

@@ -1,0 +1,89 @@
+"""An fsspec filesystem over the files of a guest: ``guestkit:///etc/os-release``.
+
+>>> import fsspec
+>>> fs = fsspec.filesystem("guestkit", disk="disk.qcow2")
+>>> fs.cat("/etc/os-release")
+
+Chained, the image is what stands behind: ``guestkit://data.parquet::file://disk.qcow2``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
+
+from . import guest as _guest
+from .results import Stat
+
+
+class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
+    """Read only; ``disk`` is the path or address of the image, ``volume`` a volume of it."""
+
+    protocol = "guestkit"
+    root_marker = "/"
+
+    def __init__(self, disk: Optional[str] = None, volume: str = "", keys: Any = (), fo: Optional[str] = None, target_protocol: Optional[str] = None, target_options: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        path = disk or fo
+        if not path:
+            raise ValueError("disk is not given")
+        self.guest = _guest.open(path, keys=keys)
+        self.tree = self.guest.fs(volume)
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        if isinstance(path, list):
+            return [cls._strip_protocol(p) for p in path]
+        path = str(path)
+        if path.startswith("guestkit://"):
+            path = path[len("guestkit://") :]
+        return "/" + path.strip("/")
+
+    @staticmethod
+    def _entry(path: str, s: Stat) -> dict[str, Any]:
+        kind = s.type if s.type in ("file", "directory") else "other"
+        return {"name": path, "size": s.size, "type": kind, "islink": s.type == "link", "mode": s.mode, "uid": s.uid, "gid": s.gid, "mtime": s.mtime}
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        return self._entry(path, self.tree.stat(path))
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        path = self._strip_protocol(path)
+        if self.tree.stat(path).type != "directory":
+            return [self.info(path)] if detail else [path]
+        out = [self._entry(path.rstrip("/") + "/" + s.name, s) for s in self.tree.scandir(path)]
+        for d in out:
+            if d["islink"]:  # what a link leads to, if it leads anywhere
+                try:
+                    d.update(type=self.info(d["name"])["type"], size=self.info(d["name"])["size"])
+                except OSError:
+                    pass
+        return out if detail else [d["name"] for d in out]
+
+    def _open(self, path: str, mode: str = "rb", block_size: Any = None, **kwargs: Any) -> Any:
+        if mode != "rb":
+            raise ValueError("guests are read only")
+        return _File(self, self._strip_protocol(path), mode, block_size or "default", **kwargs)
+
+    def cat_file(self, path: str, start: Optional[int] = None, end: Optional[int] = None, **kwargs: Any) -> bytes:
+        with self.tree.open(self._strip_protocol(path)) as f:
+            size = f.seek(0, 2)
+            first = 0 if start is None else start if start >= 0 else max(0, size + start)
+            last = size if end is None else end if end >= 0 else size + end
+            return f.pread(max(0, last - first), first)
+
+
+class _File(AbstractBufferedFile):  # type: ignore[misc]
+    def __init__(self, fs: GuestFileSystem, path: str, *args: Any, **kwargs: Any) -> None:
+        self._file = fs.tree.open(path)
+        kwargs.setdefault("size", self._file.seek(0, 2))
+        super().__init__(fs, path, *args, **kwargs)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        return self._file.pread(end - start, start)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
