@@ -23,7 +23,10 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
     protocol = "guestkit"
     root_marker = "/"
 
-    def __init__(self, disk: Optional[str] = None, volume: str = "", keys: Any = (), fo: Optional[str] = None, target_protocol: Optional[str] = None, target_options: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, disk: Optional[str] = None, volume: str = "", keys: Any = (), fo: Optional[str] = None,
+        target_protocol: Optional[str] = None, target_options: Any = None, **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         path = disk or fo
         if not path:
