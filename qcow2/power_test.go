@@ -164,8 +164,10 @@ func judge(t *testing.T, what string, b []byte) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "crash.qcow2")
-	if err := os.WriteFile(filepath.Join(dir, "base.raw"), make([]byte, 64<<10), 0o600); err != nil {
-		t.Fatal(err)
+	for _, base := range []string{"base.raw", "new.raw"} {
+		if err := os.WriteFile(filepath.Join(dir, base), make([]byte, 64<<10), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)

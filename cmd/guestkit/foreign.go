@@ -28,7 +28,7 @@ const (
 func foreigns() []foreign {
 	return []foreign{
 		// Programs.
-		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure, resize, snapshot and bitmap take its flags"},
+		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure, resize, snapshot, bitmap, rebase, commit and amend take its flags"},
 		{"libguestfs", []string{"guestfish"}, "guestkit ls IMAGE PATH", "there is no shell: ls, cat, cp, find, inspect and volumes are commands"},
 		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit ls IMAGE PATH", "nothing is mounted: ls, cat, cp and tar read files in place"},
 		{"libguestfs", []string{"libguestfs-test-tool", "libguestfs-make-fixed-appliance"}, "guestkit version", "there is no appliance to test"},
@@ -55,9 +55,6 @@ func foreigns() []foreign {
 
 		// qemu-img.
 		{"qemu-img", []string{"dd"}, "guestkit convert --offset 1M --length 64M IMAGE OUTPUT", "bytes of the disk, not counts of blocks"},
-		{"qemu-img", []string{"rebase"}, "guestkit convert -B BASE -F FORMAT IMAGE OUTPUT", "a new overlay on BASE; the old one is not changed"},
-		{"qemu-img", []string{"commit"}, "guestkit convert OVERLAY OUTPUT", "a new image of the whole chain; the backing file is not changed"},
-		{"qemu-img", []string{"amend"}, "guestkit convert -o OPTIONS IMAGE OUTPUT", "options are chosen for a new image"},
 		{"qemu-img", []string{"bench"}, "", "nothing is measured here; see docs/benchmarks.md"},
 
 		// guestfish: looking at files.

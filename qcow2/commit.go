@@ -1,0 +1,121 @@
+package qcow2
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// CommitInto writes into an image what a disk that lies upon it has of its own:
+// that of less than depth (block.Extent.Depth). base is the disk of the image,
+// which must not be smaller; see Resize. If it is interrupted, the image is as before or holds
+// all of it, and the disk reads the same either way. Bitmaps of the image that
+// track writes say from then on that everything may have changed.
+func CommitInto(ctx context.Context, f Storage, disk, base block.Device, depth int) error {
+	w, err := change(ctx, f, "commit")
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.h.dataFile():
+		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the backing file has an external data file")
+	case w.h.cryptMethod != cryptNone:
+		return block.Errorf(format, "commit", -1, block.ErrEncrypted, "")
+	case disk.Size() > int64(w.h.size):
+		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the backing file %d", disk.Size(), w.h.size)
+	}
+	t := w.tables()
+	cs := w.h.clusterSize()
+	next := int64(0)
+	for e, err := range block.Extents(disk, 0, disk.Size()) {
+		if err != nil {
+			return err
+		}
+		if e.Depth >= depth || e.Unset {
+			continue
+		}
+		for off := max(e.Off/cs*cs, next); off < e.Off+e.Len; off += cs {
+			if err := t.store(off, joined{disk, base}); err != nil {
+				return err
+			}
+			next = off + cs
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if len(w.bitmaps) > 0 {
+		if err := w.soilBitmaps(int64(w.h.size)); err != nil {
+			return err
+		}
+	}
+	return w.commit()
+}
+
+// joined is a disk, and past its end another one.
+type joined struct{ first, rest block.Reader }
+
+func (j joined) Size() int64 { return max(j.first.Size(), j.rest.Size()) }
+
+func (j joined) ReadAt(p []byte, off int64) (int, error) {
+	n := int(max(min(int64(len(p)), j.first.Size()-off), 0))
+	if err := block.ReadFull(j.first, p[:n], off); err != nil {
+		return 0, err
+	}
+	if n == len(p) {
+		return n, nil
+	}
+	m, err := j.rest.ReadAt(p[n:], off+int64(n))
+	return n + m, err
+}
+
+// Empty takes all from an image that lies over its backing file, but for what its
+// snapshots hold, and gives the room back. If it is interrupted, the image is as
+// before or empty.
+func Empty(ctx context.Context, f Storage) error {
+	w, err := change(ctx, f, "commit")
+	if err != nil {
+		return err
+	}
+	if w.h.dataFile() {
+		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the image has an external data file")
+	}
+	if err := w.dropAll(w.l1); err != nil {
+		return err
+	}
+	clear(w.l1)
+	w.dirt = true
+	if err := w.commit(); err != nil {
+		return err
+	}
+	return Compact(ctx, f)
+}
+
+// Compact moves the tables of an image down into the room that is free before
+// them, and cuts the file behind what is in use. Data stays where it is.
+func Compact(ctx context.Context, f Storage) error {
+	w, err := change(ctx, f, "image")
+	if err != nil {
+		return err
+	}
+	w.l1 = bytes.Clone(w.l1)
+	w.dirt = true
+	if err := w.commit(); err != nil {
+		return err
+	}
+	end := int64(0)
+	for page := range w.counts.pages {
+		for i := (page+1)*countPage - 1; i >= page*countPage && i >= end; i-- {
+			if w.counts.of(i) > 0 {
+				end = i + 1
+			}
+		}
+	}
+	if end <<= w.h.clusterBits; end < f.Size() {
+		if err := f.Truncate(end); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
