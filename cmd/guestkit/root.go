@@ -254,6 +254,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newRebase(a),
 		newCommit(a),
 		newAmend(a),
+		newDigest(a),
 		newVersion(a),
 		newMan(a),
 	)

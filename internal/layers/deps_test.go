@@ -40,6 +40,7 @@ var ranks = []struct {
 	{"retry", 0},
 	{"nbd", 1},
 	{"convert", 3},
+	{"digest", 3},
 	{"inspect", 3},
 	{"remote", 3},
 	{"target", 4},
