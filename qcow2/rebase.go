@@ -57,7 +57,7 @@ func Rebase(ctx context.Context, f Storage, o *RebaseOptions) error {
 		if old == nil {
 			old = noDisk{}
 		}
-		im, err := Open(f, &Options{RawBacking: true, Limits: w.lim, Opener: func(block.Ref) (block.Device, error) { return keepOpen{old}, nil }})
+		im, err := Open(f, &Options{BackingFormat: "raw", Limits: w.lim, Opener: func(block.Ref) (block.Device, error) { return keepOpen{old}, nil }})
 		if err != nil {
 			return err
 		}
