@@ -48,6 +48,8 @@ var ranks = []struct {
 	{"cmd/...", 6},
 	{"fuzz", 6},
 	{"bench", 6},
+	{"examples/...", 6},
+	{"examples", 6},
 }
 
 // Packages under internal import nothing above fs/vfs and may be imported by
@@ -112,7 +114,7 @@ func TestForbidden(t *testing.T) {
 			if path == "remote" || path == "nbd" { // they say that they use the network
 				deps = []string{"os/exec", "runtime/cgo", "C", "plugin"}
 			}
-			if strings.HasPrefix(path, "cmd/") {
+			if strings.HasPrefix(path, "cmd/") || strings.HasPrefix(path, "examples/") {
 				deps = []string{"os/exec", "runtime/cgo", "C", "plugin"}
 			}
 			for _, d := range deps {
