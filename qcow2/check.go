@@ -37,6 +37,9 @@ func check(ctx context.Context, r block.Reader, opts *Options, report func(block
 	c.res.Total = (int64(h.size) + h.clusterSize() - 1) >> h.clusterBits
 	c.res.Dirty = h.incompatibleFeatures&incompatDirty != 0
 	c.res.Corrupt = h.incompatibleFeatures&incompatCorrupt != 0
+	if c.res.Corrupt {
+		c.res.Notes = append(c.res.Notes, "a program marked the image as corrupt when it met a fault (incompatible_features, bit 1); a repair of all faults clears the mark")
+	}
 	for _, step := range []func() error{c.countFixed, c.countTables, c.countBitmaps, c.scanL2s, c.countRefcounts, c.compare, c.checkCopied} {
 		if err := step(); err != nil {
 			return nil, err

@@ -179,6 +179,9 @@ func TestCheckDamage(t *testing.T) {
 			h.decode(m.b)
 			x.damage(m, &h)
 			res, faults := mustCheck(t, m.b)
+			if res.Corrupt != (len(res.Notes) > 0) {
+				t.Errorf("corrupt bit %v, notes %q", res.Corrupt, res.Notes)
+			}
 			if res.Corruptions != x.corruptions || res.Leaks != x.leaks {
 				t.Errorf("%d corruptions and %d leaks, want %d and %d: %v", res.Corruptions, res.Leaks, x.corruptions, x.leaks, faults)
 			}

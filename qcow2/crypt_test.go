@@ -85,6 +85,24 @@ func TestJudgeLUKS(t *testing.T) {
 			t.Errorf("without the key: %v", err)
 		}
 	}
+	// In a package, which has the same keys.
+	raw, err := os.ReadFile(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "vm.ovf"), []byte(`<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"><References><File ovf:id="f" ovf:href="d.qcow2"/></References><DiskSection><Disk ovf:diskId="d" ovf:fileRef="f" ovf:capacity="3146240"/></DiskSection></Envelope>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "d.qcow2"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "tar", "-C", dir, "-cf", filepath.Join(dir, "vm.ova"), "vm.ovf", "d.qcow2")
+	packed, err := format.OpenFile(filepath.Join(dir, "vm.ova"), &format.Options{Unlock: cryptKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testimg.TestDevice(t, packed, bytes.NewReader(cryptPlain()), 64<<10)
+	packed.Close()
 	dear := &format.Options{Unlock: cryptKey}
 	dear.Qcow2.KeyWork = 100
 	if _, err := format.OpenFile(base, dear); !errors.Is(err, block.ErrLimit) {

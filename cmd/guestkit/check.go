@@ -329,6 +329,8 @@ func (a *app) checked(d *checkDoc, res *format.CheckResult, qemu bool) error {
 	switch {
 	case d.Repaired:
 		state = "repaired"
+	case res.Corrupt && res.Corruptions == 0 && res.Leaks == 0:
+		state = "marked as corrupt, and nothing else is wrong"
 	case !res.Clean():
 		state = fmt.Sprintf("%d corruptions, %d leaked %s", d.Corruptions, d.Leaks, d.Unit)
 	}
