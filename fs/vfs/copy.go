@@ -124,7 +124,8 @@ type copier struct {
 	o     CopyOptions
 	count *CopyCount
 	top   *os.Root
-	folds bool // the host does not tell "A" from "a"
+	begun int64 // files, of any type
+	folds bool  // the host does not tell "A" from "a"
 	jobs  chan copyJob
 	first map[FileID]string // files of several names, and where the first was copied to
 
@@ -194,10 +195,11 @@ func (c *copier) copy(d *hostDir, n *Node, name string, depth int) {
 	if c.ctx.Err() != nil {
 		return
 	}
-	if max := c.o.MaxFiles; max > 0 && c.count.Files.Load()+c.count.Dirs.Load()+c.count.Links.Load()+c.count.Special.Load()+c.count.HardLinks.Load() >= max {
+	if max := c.o.MaxFiles; max > 0 && c.begun >= max {
 		c.fatal(block.Errorf("", "copy", -1, block.ErrLimit, "there are more than %d files", max))
 		return
 	}
+	c.begun++
 	name = c.place(d, n, name)
 	st := n.Stat()
 	switch {

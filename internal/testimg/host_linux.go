@@ -35,7 +35,7 @@ func HostTree(dir string, o TreeOptions) (map[string]Node, error) {
 		}
 		st := fi.Sys().(*syscall.Stat_t)
 		n := Node{Mode: fi.Mode(), UID: st.Uid, GID: st.Gid, Nlink: uint64(st.Nlink), Size: st.Size,
-			Mtime: fi.ModTime(), Ctime: time.Unix(st.Ctim.Sec, st.Ctim.Nsec), Atime: time.Unix(st.Atim.Sec, st.Atim.Nsec)}
+			Mtime: fi.ModTime(), Ctime: time.Unix(st.Ctim.Unix()), Atime: time.Unix(st.Atim.Unix())}
 		switch {
 		case fi.Mode().IsRegular():
 			if n.SHA256, err = hashHost(p); err != nil {
