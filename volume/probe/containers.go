@@ -55,25 +55,21 @@ func probeLVM(v *view) (Found, bool) {
 	return Found{}, false
 }
 
+// probeLUKS knows the first header; probeLUKS2Second looks where it is gone.
 func probeLUKS(v *view) (Found, bool) {
-	luks := func(off int64) Found {
-		f := Found{Type: "crypto_LUKS", Kind: Encrypted, Off: off, UUID: v.text(off+168, 40)}
-		f.Version = fmt.Sprint(v.be32(off+4) & 0xFFFF)
-		if f.Version == "2" {
-			f.Label = v.text(off+24, 48)
-		}
-		return f
-	}
 	if v.has(0, "LUKS\xBA\xBE") {
-		return luks(0), true
-	}
-	// The second header of LUKS2, where the first is gone.
-	for off := int64(16 << 10); off <= 4<<20; off *= 2 {
-		if v.has(off, "SKUL\xBA\xBE") && v.be32(off+4)&0xFFFF == 2 {
-			return luks(off), true
-		}
+		return foundLUKS(v, 0), true
 	}
 	return Found{}, false
+}
+
+func foundLUKS(v *view, off int64) Found {
+	f := Found{Type: "crypto_LUKS", Kind: Encrypted, Off: off, UUID: v.text(off+168, 40)}
+	f.Version = fmt.Sprint(v.be32(off+4) & 0xFFFF)
+	if f.Version == "2" {
+		f.Label = v.text(off+24, 48)
+	}
+	return f
 }
 
 func probeBitLocker(v *view) (Found, bool) {
@@ -100,7 +96,7 @@ var members = [...]struct {
 	{"DM_snapshot_cow", Member, 0, "SnAp"},
 	{"ubi", Member, 0, "UBI#"},
 	{"isw_raid_member", Member, -1024, "Intel Raid ISM Cfg Sig. "},
-	{"ddf_raid_member", Member, -512, "\xDE\x11\xDE\x11"},
+	{"drbdmanage_control_volume", Member, 0, "$DRBDmgr=q"},
 }
 
 func probeMembers(v *view) (Found, bool) {
@@ -111,8 +107,17 @@ func probeMembers(v *view) (Found, bool) {
 		}
 		if v.has(off, m.magic) {
 			f := Found{Type: m.typ, Kind: m.kind, Off: off}
-			if m.typ == "oracleasm" {
+			switch m.typ {
+			case "oracleasm":
 				f.Label = v.text(40, 24)
+			case "VMFS_volume_member":
+				f.UUID, f.Version = v.text(off+512+20, 35), fmt.Sprint(v.le32(off+4))
+			case "vdo":
+				f.UUID = v.uuid(40)
+			case "ubi":
+				f.UUID, f.Version = fmt.Sprint(v.be32(24)), fmt.Sprint(v.u8(4))
+			case "drbdmanage_control_volume":
+				f.UUID = v.text(11, 32)
 			}
 			return f, true
 		}
@@ -120,27 +125,24 @@ func probeMembers(v *view) (Found, bool) {
 	return Found{}, false
 }
 
-// probeDRBD looks for internal metadata in the last 4 KiB.
+// probeDRBD looks for internal metadata in the last 4 KiB, aligned or, as in
+// files of an odd size, not.
 func probeDRBD(v *view) (Found, bool) {
-	off := v.r.Size()&^4095 - 4096
-	version := map[uint32]string{0x8374026B: "v08", 0x8374026C: "v08", 0x8374026D: "v09"}[v.be32(off+60)]
-	return Found{Type: "drbd", Kind: Member, Version: version, Off: off + 60}, version != ""
-}
-
-// probeZFS looks for uberblocks in the first label and the second.
-func probeZFS(v *view) (Found, bool) {
-	const label, ring, slot = 256 << 10, 128 << 10, 1 << 10
-	for start := int64(0); start <= label; start += label {
-		b := v.at(start+ring, label-ring)
-		count := 0
-		for i := 0; i+8 <= len(b); i += slot {
-			if binary.LittleEndian.Uint64(b[i:]) == 0x00BAB10C || binary.BigEndian.Uint64(b[i:]) == 0x00BAB10C {
-				count++
-			}
+	for _, off := range []int64{v.r.Size()&^4095 - 4096, v.r.Size() - 4096} {
+		f := Found{Type: "drbd", Kind: Member, Off: off + 60}
+		id := off + 40
+		switch v.be32(off + 60) {
+		case 0x8374026B, 0x8374026C: // clean and not, of 8.4
+			f.Version = "v08"
+		case 0x8374026D:
+			f.Version, id = "v09", off+48
+		default:
+			continue
 		}
-		if count >= 4 { // as many as blkid wants
-			return Found{Type: "zfs_member", Kind: Member, Off: start + ring}, true
+		if n := v.be64(id); n != 0 {
+			f.UUID = fmt.Sprintf("%x", n)
 		}
+		return f, true
 	}
 	return Found{}, false
 }
@@ -151,10 +153,16 @@ func probeBcache(v *view) (Found, bool) {
 	return f, v.has(sb+24, "\xC6\x85\x73\xF6\x4E\x1A\x45\xCA\x82\x65\xF5\x7F\x48\xBA\x6D\x81")
 }
 
+const tuxOnIce = "\xED\xC3\x02\xE9\x98\x56\xE5\x0C"
+
 // probeSwap looks at the end of the first page, whose size is that of the
 // machine that made it.
 func probeSwap(v *view) (Found, bool) {
 	const header = 1024
+	if v.has(0, tuxOnIce) { // which leaves the header of the swap space
+		return Found{Type: "swsuspend", Kind: Swap, Version: "tuxonice", UUID: v.uuid(header + 12), Label: v.text(header+28, 16),
+			Reason: "swsuspend holds a hibernated system and no files"}, true
+	}
 	for _, page := range []int64{4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10} {
 		f := Found{Type: "swap", Kind: Swap, Off: page - 10}
 		magic := string(v.at(page-10, 10))
@@ -167,7 +175,7 @@ func probeSwap(v *view) (Found, bool) {
 			}
 			f.Version, f.UUID, f.Label = "1", v.uuid(header+12), v.text(header+28, 16)
 		case magic == "LINHIB0001", strings.HasPrefix(magic, "S1SUSPEND"), strings.HasPrefix(magic, "S2SUSPEND"), strings.HasPrefix(magic, "ULSUSPEND"),
-			strings.HasPrefix(magic, "\xED\xC3\x02\xE9\x98\x56\xE5\x0C"):
+			strings.HasPrefix(magic, tuxOnIce):
 			f.Type, f.UUID, f.Label = "swsuspend", v.uuid(header+12), v.text(header+28, 16)
 			f.Reason = "swsuspend holds a hibernated system and no files"
 		default:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -31,28 +32,42 @@ func Volume(r block.Reader) (Found, error) {
 			break
 		}
 	}
+	for _, look := range weak {
+		if len(hits) > 0 {
+			break
+		}
+		if f, ok := look(v); ok {
+			hits = append(hits, f)
+		}
+	}
 	switch {
 	case len(hits) == 1:
 		return hits[0], nil
 	case len(hits) > 1:
-		return choose(hits), nil
+		return choose(v, hits), nil
 	case v.err != nil: // the signature may lie where nothing could be read
 		return Found{}, block.Locate("", "volume", 0, v.err)
 	}
 	return nothing(r)
 }
 
-// choose decides between several hits. A disc image that is made to be both
-// ISO 9660 and UDF is UDF, as blkid has it; all else is ambiguous.
-func choose(hits []Found) Found {
-	var strong []Found
-	for _, h := range hits {
-		if h.Type != "iso9660" {
-			strong = append(strong, h)
+// choose decides between several hits. A disc that is made to be both ISO 9660
+// and UDF is the former, which has a driver; an ISO descriptor without a root
+// directory counts for nothing beside another signature, since it is a copy in
+// a file or left over. All else is ambiguous.
+func choose(v *view, hits []Found) Found {
+	if i := slices.IndexFunc(hits, func(f Found) bool { return f.Type == "iso9660" }); i >= 0 {
+		iso := hits[i]
+		rest := slices.Delete(slices.Clone(hits), i, i+1)
+		switch rooted := isoRoot(v); {
+		case rooted && len(rest) == 1 && rest[0].Type == "udf":
+			iso.Reason = "also udf: a disc of both, read as iso9660"
+			return iso
+		case !rooted && len(rest) == 1:
+			return rest[0]
+		case !rooted:
+			hits = rest
 		}
-	}
-	if len(strong) == 1 && strong[0].Type == "udf" {
-		return strong[0]
 	}
 	names := make([]string, len(hits))
 	for i, h := range hits {
@@ -152,6 +167,8 @@ func (v *view) le16(off int64) uint16 { return binary.LittleEndian.Uint16(orZero
 func (v *view) le32(off int64) uint32 { return binary.LittleEndian.Uint32(orZero(v.at(off, 4))) }
 func (v *view) le64(off int64) uint64 { return binary.LittleEndian.Uint64(orZero(v.at(off, 8))) }
 func (v *view) be32(off int64) uint32 { return binary.BigEndian.Uint32(orZero(v.at(off, 4))) }
+
+func (v *view) be64(off int64) uint64 { return binary.BigEndian.Uint64(orZero(v.at(off, 8))) }
 
 func orZero(b []byte) []byte {
 	if b == nil {

@@ -83,8 +83,8 @@ func likeBlkid(t *testing.T, img string) {
 		k, v, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 		want[k] = strings.ReplaceAll(v, `\`, "")
 	}
-	if f.Type == "udf" { // whose label and UUID are not read
-		f.Label, f.UUID = want["LABEL"], want["UUID"]
+	if f.Type == "iso9660" && want["TYPE"] == "udf" && strings.Contains(f.Reason, "udf") {
+		return // a disc of both, where the one with a driver counts
 	}
 	if f.Type != want["TYPE"] || f.Label != want["LABEL"] || f.UUID != want["UUID"] {
 		t.Errorf("%s %q %s, and blkid says %s %q %s", f.Type, f.Label, f.UUID, want["TYPE"], want["LABEL"], want["UUID"])

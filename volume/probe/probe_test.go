@@ -59,13 +59,12 @@ func crafted() []craft {
 		{"md 0.90", 0, map[int]string{4<<20 - 64<<10: le32(0xA92B4EFC) + le32(0) + le32(90) + le32(0), 4<<20 - 64<<10 + 20: le32(0x01234567), 4<<20 - 64<<10 + 52: le32(0x89abcdef) + le32(0x01234567) + le32(0x89abcdef)},
 			probe.Found{Type: "linux_raid_member", Kind: probe.Member, Version: "0.90.0", UUID: idText}, false},
 		{"BitLocker", 0, map[int]string{0: "\xEB\x58\x90-FVE-FS-"}, probe.Found{Type: "BitLocker", Kind: probe.Encrypted}, true},
-		{"exFAT", 0, map[int]string{0: "\xEB\x76\x90EXFAT   ", 0x64: le32(0x1234ABCD)}, probe.Found{Type: "exfat", Kind: probe.Filesystem, UUID: "1234-ABCD"}, false},
 		{"ReFS", 0, map[int]string{0: "\x00\x00\x00ReFS\x00"}, probe.Found{Type: "ReFS", Kind: probe.Filesystem}, false},
-		{"VMFS member", 0, map[int]string{1 << 20: "\x0D\xD0\x01\xC0"}, member("VMFS_volume_member", ""), false},
-		{"VMFS", 0, map[int]string{2 << 20: "\x5E\xF1\xAB\x2F"}, probe.Found{Type: "VMFS", Kind: probe.Filesystem}, false},
+		{"VMFS member", 0, map[int]string{1 << 20: "\x0D\xD0\x01\xC0"}, member("VMFS_volume_member", "0"), false},
+		{"VMFS", 0, map[int]string{2 << 20: "\x5E\xF1\xAB\x2F"}, probe.Found{Type: "VMFS", Kind: probe.Filesystem, Version: "0"}, false},
 		{"Oracle ASM", 0, map[int]string{32: "ORCLDISK", 40: "DATA1"}, probe.Found{Type: "oracleasm", Kind: probe.Member, Label: "DATA1"}, true},
 		{"DRBD", 0, map[int]string{4<<20 - 4096 + 60: "\x83\x74\x02\x6B"}, member("drbd", "v08"), false},
-		{"ZFS", 0, map[int]string{132 << 10: le64(0x00BAB10C), 133 << 10: le64(0x00BAB10C), 134 << 10: le64(0x00BAB10C), 135 << 10: le64(0x00BAB10C)}, member("zfs_member", ""), true},
+		{"ZFS", 0, map[int]string{132 << 10: le64(0x00BAB10C), 133 << 10: le64(0x00BAB10C), 134 << 10: le64(0x00BAB10C), 135 << 10: le64(0x00BAB10C)}, member("zfs_member", "0"), true},
 		{"f2fs", 0, map[int]string{1024: "\x10\x20\xF5\xF2\x01\x00\x0E\x00", 1024 + 108: id + "f\x00l\x00a\x00s\x00h\x00"}, probe.Found{Type: "f2fs", Kind: probe.Filesystem, Version: "1.14", UUID: idText, Label: "flash"}, false},
 		{"jfs", 0, map[int]string{32 << 10: "JFS1", 32<<10 + 136: id + "journal"}, probe.Found{Type: "jfs", Kind: probe.Filesystem, UUID: idText, Label: "journal"}, true},
 		{"reiserfs", 0, map[int]string{64<<10 + 52: "ReIsEr2Fs", 64<<10 + 84: id + "reiser"}, probe.Found{Type: "reiserfs", Kind: probe.Filesystem, Version: "3.6", UUID: idText, Label: "reiser"}, true},
@@ -76,7 +75,6 @@ func crafted() []craft {
 		{"hfsplus", 0, map[int]string{1024: "H+\x00\x04", 1024 + 104: id[:8]}, probe.Found{Type: "hfsplus", Kind: probe.Filesystem, UUID: "47d80fb9-4ed8-3c4e-9b84-3a3ae9d1c1b1"}, true},
 		{"hibernated", 0, map[int]string{4096 - 10: "S1SUSPEND\x00", 1024: le32(1), 1036: id}, probe.Found{Type: "swsuspend", Kind: probe.Swap, UUID: idText}, false},
 		{"swap of SPARC", 0, map[int]string{8192 - 10: "SWAPSPACE2", 1024: "\x00\x00\x00\x01", 1036: id}, probe.Found{Type: "swap", Kind: probe.Swap, Version: "1", UUID: idText}, true},
-		{"LUKS2, first header gone", 0, map[int]string{16 << 10: "SKUL\xBA\xBE\x00\x02", 16<<10 + 168: idText}, probe.Found{Type: "crypto_LUKS", Kind: probe.Encrypted, Version: "2", UUID: idText}, false},
 		{"bcache", 0, map[int]string{4096 + 24: "\xC6\x85\x73\xF6\x4E\x1A\x45\xCA\x82\x65\xF5\x7F\x48\xBA\x6D\x81", 4096 + 40: id}, probe.Found{Type: "bcache", Kind: probe.Member, UUID: idText}, true},
 	}
 }
@@ -127,6 +125,7 @@ func TestNothing(t *testing.T) {
 		{"zero but for the middle", middle, probe.Empty, "the first 1024 KiB and the last 128 KiB are zeros"},
 		{"the last byte", tail, probe.Unknown, "no known signature"},
 		{"a RAID superblock that says it lies elsewhere", craft{puts: map[int]string{4096: le32(0xA92B4EFC) + le32(1), 4096 + 144: le64(0)}}.image(), probe.Unknown, "no known signature"},
+		{"a second LUKS2 header that nothing confirms", craft{puts: map[int]string{16 << 10: "SKUL\xBA\xBE\x00\x02"}}.image(), probe.Unknown, "no known signature"},
 		{"text", []byte("hello"), probe.Unknown, "no known signature"},
 	} {
 		f, err := probe.Volume(bytes.NewReader(c.b))

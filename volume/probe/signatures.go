@@ -1,8 +1,11 @@
 package probe
 
 import (
+	"bytes"
 	"crypto/md5"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -13,10 +16,10 @@ type signature func(v *view) (Found, bool)
 
 // signatures are in the order in which they count: what lies outermost first.
 var signatures = [...]signature{
-	probeMD, probeLVM, probeLUKS, probeBitLocker, probeMembers, probeDRBD, probeZFS, probeBcache,
+	probeMD, probeLVM, probeLUKS, probeBitLocker, probeMembers, probeFirmware, probeDRBD, probeZFS, probeBcache,
 	probeSwap,
 	probeExt, probeXFS, probeBtrfs, probeNTFS, probeExFAT, probeFAT,
-	probeF2FS, probeErofs, probeSquashfs, probeUDF, probeISO, probeHFS, probeUFS, probeReiser, probeNilfs, probeOthers,
+	probeF2FS, probeErofs, probeSquashfs, probeUDF, probeISO, probeHFS, probeUFS, probeReiser, probeNilfs, probeGFS, probeHPFS, probeBeFS, probeMpool, probeOthers,
 }
 
 func filesystem(typ string, off int64) Found { return Found{Type: typ, Kind: Filesystem, Off: off} }
@@ -81,14 +84,21 @@ func exfatLabel(v *view) string {
 	if sectorBits < 9 || sectorBits > 12 || clusterBits > 25-sectorBits || root < 2 {
 		return ""
 	}
-	off := int64(v.le32(0x58))<<sectorBits + (root-2)<<(sectorBits+clusterBits)
-	for i := range int64(1) << (sectorBits + min(clusterBits, 3)) / 32 {
-		e := v.at(off+32*i, 32)
-		switch {
-		case e == nil || e[0] == 0:
+	size := int64(1) << (sectorBits + clusterBits)
+	for range 64 { // clusters
+		off := int64(v.le32(0x58))<<sectorBits + (root-2)*size
+		for end := off + min(size, 64<<10); off < end; off += 32 {
+			e := v.at(off, 32)
+			switch {
+			case e == nil || e[0] == 0:
+				return ""
+			case e[0] == 0x83:
+				return utf16LE(e[2 : 2+2*min(e[1], 11)])
+			}
+		}
+		// The next cluster is told by the FAT.
+		if root = int64(v.le32(int64(v.le32(0x50))<<sectorBits + 4*root)); root < 2 || root > 0xFFFFFFF6 {
 			return ""
-		case e[0] == 0x83:
-			return utf16LE(e[2 : 2+2*min(e[1], 11)])
 		}
 	}
 	return ""
@@ -96,6 +106,14 @@ func exfatLabel(v *view) string {
 
 // serial32 writes the serial number of a FAT volume as blkid does.
 func serial32(n uint32) string { return fmt.Sprintf("%04X-%04X", n>>16, n&0xFFFF) }
+
+func utf16BE(b []byte) string {
+	swapped := make([]byte, len(b)&^1)
+	for i := range swapped {
+		swapped[i] = b[i^1]
+	}
+	return utf16LE(swapped)
+}
 
 func utf16LE(b []byte) string {
 	u := make([]uint16, len(b)/2)
@@ -140,32 +158,45 @@ func probeSquashfs(v *view) (Found, bool) {
 	return f, true
 }
 
-// probeUDF looks for an NSR descriptor in the volume recognition sequence.
-func probeUDF(v *view) (Found, bool) {
-	const start, step = 32 << 10, 2048
-	for off := int64(start); off < start+16*step; off += step {
-		switch string(v.at(off+1, 5)) {
-		case "NSR02", "NSR03":
-			return filesystem("udf", off+1), true
-		case "BEA01", "BOOT2", "CD001", "CDW02", "TEA01":
-			continue
-		}
-		break
-	}
-	return Found{}, false
-}
-
 func probeISO(v *view) (Found, bool) {
 	const pvd = 32 << 10
 	if !v.has(pvd+1, "CD001") || v.u8(pvd) != 1 {
 		return Found{}, false
 	}
 	f := filesystem("iso9660", pvd+1)
-	f.Label = strings.TrimRight(v.text(pvd+40, 32), " ")
+	f.Label = isoLabel(v, v.text(pvd+40, 32))
 	if f.UUID = isoDate(v.text(pvd+830, 16)); f.UUID == "" { // modified
 		f.UUID = isoDate(v.text(pvd+813, 16)) // created
 	}
 	return f, true
+}
+
+// isoLabel returns the label, in the spelling of Joliet for its first 16
+// characters where both volume descriptors mean the same one, else Joliet's.
+func isoLabel(v *view, ascii string) string {
+	const first, step, most = 34 << 10, 2048, 16
+	for off := int64(first); off < first+most*step && v.has(off+1, "CD001") && v.u8(off) != 255; off += step {
+		if v.u8(off) != 2 || !v.has(off+88, "%/@") && !v.has(off+88, "%/C") && !v.has(off+88, "%/E") {
+			continue
+		}
+		joliet := []rune(utf16BE(v.at(off+40, 32)))
+		for i, r := range joliet {
+			if i >= len(ascii) || ascii[i] != '_' && !strings.EqualFold(string(r), ascii[i:i+1]) {
+				return strings.TrimRight(string(joliet), " ")
+			}
+		}
+		return strings.TrimRight(string(joliet)+ascii[len(joliet):], " ")
+	}
+	return strings.TrimRight(ascii, " ")
+}
+
+// isoRoot reports whether the root directory record of the primary descriptor
+// leads to a directory, which begins with a record of itself.
+func isoRoot(v *view) bool {
+	const record = 32<<10 + 156
+	blockSize, extent := int64(v.le16(32<<10+128)), v.le32(record+2)
+	self := v.at(int64(extent)*blockSize, 34)
+	return self != nil && self[0] >= 34 && binary.LittleEndian.Uint32(self[2:]) == extent && self[25]&2 != 0 && self[32] == 1 && self[33] == 0
 }
 
 // isoDate writes a date of 16 digits as blkid does for a UUID.
@@ -179,17 +210,20 @@ func isoDate(s string) string {
 func probeHFS(v *view) (Found, bool) {
 	const sb = 1024
 	switch {
-	case v.has(sb, "H+\x00\x04"), v.has(sb, "HX\x00\x05"):
-		f := filesystem("hfsplus", sb)
-		f.UUID = hfsUUID(v.at(sb+104, 8))
-		return f, true
-	case v.has(sb, "BD") && v.has(sb+124, "H+"):
+	case v.has(sb, "BD") && (v.has(sb+124, "H+") || v.has(sb+124, "HX")):
+		at := v.at(sb, 128)
+		base := int64(binary.BigEndian.Uint16(at[28:]))*512 + int64(binary.BigEndian.Uint16(at[126:]))*int64(binary.BigEndian.Uint32(at[20:]))
+		if f, ok := probeHFSPlus(v, base); ok {
+			return f, true
+		}
 		return filesystem("hfsplus", sb), true
 	case v.has(sb, "BD"):
 		n := min(v.u8(sb+36), 27)
 		f := filesystem("hfs", sb)
 		f.Label, f.UUID = v.text(sb+37, int64(n)), hfsUUID(v.at(sb+116, 8))
 		return f, v.be32(sb+20) != 0 && v.be32(sb+20)%512 == 0
+	case v.has(sb, "H+"), v.has(sb, "HX"):
+		return probeHFSPlus(v, 0)
 	case v.has(32, "NXSB"):
 		f := filesystem("apfs", 32)
 		f.UUID = v.uuid(72)
@@ -213,13 +247,20 @@ func hfsUUID(id []byte) string {
 func probeUFS(v *view) (Found, bool) {
 	const magicAt = 1372
 	for _, sb := range []int64{64 << 10, 8 << 10, 0, 256 << 10} {
-		for _, m := range []uint32{v.le32(sb + magicAt), v.be32(sb + magicAt)} {
-			switch m {
-			case 0x00011954:
-				return Found{Type: "ufs", Kind: Filesystem, Version: "1", Off: sb + magicAt}, true
+		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+			f := filesystem("ufs", sb+magicAt)
+			switch order.Uint32(orZero(v.at(sb+magicAt, 4))) {
+			case 0x00011954, 0x00195612, 0x00095014, 0x00612195, 0x05231994: // FS_MAGIC and its FEA, LFN, SEC, 4GB
+				f.Version = "1"
 			case 0x19540119:
-				return Found{Type: "ufs", Kind: Filesystem, Version: "2", Off: sb + magicAt, Label: v.text(sb+680, 32)}, true
+				f.Version, f.Label = "2", v.text(sb+680, 32)
+			default:
+				continue
 			}
+			if id := v.at(sb+144, 8); order.Uint32(id) != 0 || order.Uint32(id[4:]) != 0 {
+				f.UUID = fmt.Sprintf("%08x%08x", order.Uint32(id), order.Uint32(id[4:]))
+			}
+			return f, true
 		}
 	}
 	return Found{}, false
@@ -252,6 +293,52 @@ func probeNilfs(v *view) (Found, bool) {
 	return f, v.le16(sb+6) == 0x3434 && v.le32(sb) == 2 && v.le16(sb+8) <= 1024
 }
 
+// probeGFS tells GFS2 from GFS by the numbers of their formats.
+func probeGFS(v *view) (Found, bool) {
+	const sb = 64 << 10
+	f := filesystem("gfs2", sb)
+	f.Label, f.UUID = v.text(sb+160, 64), v.uuid(sb+256)
+	switch format, hosts := v.be32(sb+24), v.be32(sb+28); {
+	case format >= 1800 && format < 1900 && hosts >= 1900 && hosts < 2000:
+		f.Version = "1"
+	case format == 1309 && hosts == 1401:
+		f.Type = "gfs"
+	default:
+		return f, false
+	}
+	return f, v.be32(sb) == 0x01161970
+}
+
+// probeHPFS wants both the superblock and the spare block behind it.
+func probeHPFS(v *view) (Found, bool) {
+	const sb = 8 << 10
+	f := filesystem("hpfs", sb)
+	f.Version = fmt.Sprint(v.u8(sb + 8))
+	if v.le16(510) == 0xAA55 && v.u8(38) == 0x28 && v.has(54, "HPFS") {
+		f.UUID, f.Label = serial32(v.le32(39)), strings.TrimRight(v.text(43, 11), " ")
+	}
+	return f, v.le32(sb) == 0xF995E849 && v.le32(sb+512) == 0xF9911849
+}
+
+// probeMpool checks the CRC-32C of the descriptor.
+func probeMpool(v *view) (Found, bool) {
+	if !v.has(0, "mpoolDev") {
+		return Found{}, false
+	}
+	f := filesystem("mpool", 0)
+	f.Label, f.UUID = v.text(8, 32), v.uuid(40)
+	return f, crc32.Checksum(v.at(0, 62), crc32.MakeTable(crc32.Castagnoli)) == v.le32(62)
+}
+
+// vmfsUUID writes the numbers of a VMFS identifier as ESXi does.
+func vmfsUUID(b []byte) string {
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return ""
+	}
+	le := binary.LittleEndian
+	return fmt.Sprintf("%08x-%08x-%04x-%x", le.Uint32(b), le.Uint32(b[4:]), le.Uint16(b[8:]), b[10:])
+}
+
 // others are formats that a magic alone tells.
 var others = [...]struct {
 	typ         string
@@ -261,14 +348,13 @@ var others = [...]struct {
 	labelLen    int64
 }{
 	{"jfs", 32 << 10, "JFS1", 32<<10 + 136, 32<<10 + 152, 16},
-	{"gfs2", 64 << 10, "\x01\x16\x19\x70", 0, 0, 0},
 	{"ReFS", 0, "\x00\x00\x00ReFS\x00", 0, 0, 0},
 	{"VMFS", 2 << 20, "\x5E\xF1\xAB\x2F", 0, 2<<20 + 29, 128},
 	{"vxfs", 1024, "\xF5\xFC\x01\xA5", 0, 0, 0},
-	{"hpfs", 8 << 10, "\x49\xE8\x95\xF9\xC5\xE9\x53\xFA", 0, 0, 0},
+	{"nss", 4 << 10, "SPB5", 4<<10 + 348, 0, 0},
+	{"zonefs", 0, "SFOZ", 40, 8, 32},
 	{"cramfs", 0, "\x45\x3D\xCD\x28", 0, 48, 16},
 	{"romfs", 0, "-rom1fs-", 0, 16, 16},
-	{"befs", 544, "\x42\x45\x42\x31", 0, 512, 32},
 	{"ubifs", 0, "\x31\x18\x10\x06", 108, 0, 0},
 	{"ocfs2", 1 << 10, "OCFSV2", 1<<10 + 0x150, 1<<10 + 0x110, 64},
 	{"ocfs2", 2 << 10, "OCFSV2", 2<<10 + 0x150, 2<<10 + 0x110, 64},
@@ -287,6 +373,9 @@ func probeOthers(v *view) (Found, bool) {
 			f.UUID = v.uuid(o.uuid)
 		}
 		f.Label = v.text(o.label, o.labelLen)
+		if o.typ == "VMFS" {
+			f.Version, f.UUID = fmt.Sprint(v.u8(o.off+8)), vmfsUUID(v.at(o.off+9, 16))
+		}
 		return f, true
 	}
 	return Found{}, false

@@ -1,0 +1,160 @@
+package probe_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/volume/probe"
+)
+
+// differsFromBlkid holds the images of util-linux that are named otherwise on
+// purpose: what is said here, and why.
+var differsFromBlkid = map[string]struct{ typ, label, uuid, reason string }{
+	"udf":                             {"iso9660", "test-udf", "2008-02-05-12-29-20-00", bridge},
+	"udf-multi-0-417-834-genisoimage": {"iso9660", "first session", "2020-11-07-23-23-50-00", bridge},
+	"udf-cd-nero-6":                   {"iso9660", "Joliet Label", "2017-05-01-12-39-00-00", bridge},
+	// The three below have no label in the root directory.
+	"fat32_xp_none_dosfslabel_label1":      {"vfat", "label1", "54B6-DC94", bootLabel},
+	"fat32_mkdosfs_none_dosfslabel_label1": {"vfat", "label1", "E6B8-AF8C", bootLabel},
+	"fat32_mkdosfs_label1_xp_erase":        {"vfat", "label1", "92B4-BA66", bootLabel},
+}
+
+const (
+	bridge    = "a disc of ISO 9660 and UDF is read as the former, which has a driver; the reason says both"
+	bootLabel = "package fat gives the label of the boot sector where the root directory has none; blkid gives it as LABEL_FATBOOT"
+)
+
+// TestBlkidSuite compares what is found with what util-linux expects of its own
+// images: type, label and UUID.
+func TestBlkidSuite(t *testing.T) {
+	peers.Need(t, "xz")
+	tests := filepath.Join(peers.Suite(t, "util-linux"), "tests")
+	images, err := filepath.Glob(filepath.Join(tests, "ts/blkid/images-fs/*.img.xz"))
+	if err != nil || len(images) < 100 {
+		t.Fatalf("%d images, %v", len(images), err)
+	}
+	sessions := regexp.MustCompile(`-multi-0-\d+-\d+-`)
+	for _, image := range images {
+		name := strings.TrimSuffix(filepath.Base(image), ".img.xz")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			expected := name
+			if m := sessions.FindString(name); m != "" { // the first session: the others are found by a hint of the drive
+				expected = strings.Replace(name, m, "-multi-", 1) + "-0"
+			}
+			text, err := os.ReadFile(filepath.Join(tests, "expected/blkid/low-probe-"+expected))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{}
+			for line := range strings.Lines(string(text)) {
+				k, v, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+				want[k] = v
+			}
+			typ, label, uuid := want["ID_FS_TYPE"], unescape(want["ID_FS_LABEL_ENC"]), unescape(want["ID_FS_UUID_ENC"])
+			if d, ok := differsFromBlkid[name]; ok {
+				t.Logf("not %s %q %q: %s", typ, label, uuid, d.reason)
+				typ, label, uuid = d.typ, d.label, d.uuid
+			}
+			f, err := probe.Volume(testimg.File(t, unxz(t, image)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Type != typ || f.Label != label || f.UUID != uuid {
+				t.Errorf("%s %q %q (%s)\nand util-linux says %s %q %q", f.Type, f.Label, f.UUID, f.Reason, typ, label, uuid)
+			}
+			if v := want["ID_FS_VERSION"]; v != "" && f.Version != "" && f.Version != unescape(v) {
+				t.Logf("version %q, and util-linux says %q", f.Version, v)
+			}
+		})
+	}
+}
+
+// unescape undoes the \xNN of blkid.
+func unescape(s string) string {
+	return regexp.MustCompile(`\\x[0-9a-f]{2}`).ReplaceAllStringFunc(s, func(h string) string {
+		n, _ := strconv.ParseUint(h[2:], 16, 8)
+		return string([]byte{byte(n)})
+	})
+}
+
+// unxz unpacks an image into a file with holes.
+func unxz(t *testing.T, image string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "img")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := peers.Command(t, "xz", "-dc", image)
+	cmd.Stdout = out
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestStale checks that what lies in a file, or was left by what a volume held
+// before, does not hide what it holds.
+func TestStale(t *testing.T) {
+	peers.Need(t, "mke2fs", "mkswap", "mkfs.xfs", "genisoimage", "cryptsetup", "truncate")
+	dir := t.TempDir()
+	tree, iso, luks := filepath.Join(dir, "tree"), filepath.Join(dir, "iso"), filepath.Join(dir, "luks")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "genisoimage", "-quiet", "-V", "DISC", "-o", iso, tree)
+	peers.Run(t, "truncate", "-s", "32M", luks)
+	cmd := peers.Command(t, "cryptsetup", "luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", luks, "-")
+	cmd.Stdin = strings.NewReader("key")
+	peers.RunCmd(t, cmd)
+	part := func(path string, off, n int) string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[off : off+n])
+	}
+	descriptor, second := part(iso, 32<<10, 2048), part(luks, 16<<10, 16<<10)
+	for _, c := range []struct {
+		tool []string
+		size string
+		off  int64
+		put  string
+		want string
+	}{
+		{[]string{"mke2fs", "-q", "-t", "ext2"}, "16M", 32 << 10, descriptor, "ext2"},
+		{[]string{"mkfs.xfs", "-q"}, "320M", 32 << 10, descriptor, "xfs"},
+		{[]string{"mkfs.xfs", "-q"}, "320M", 16 << 10, second, "xfs"},
+		{[]string{"mkswap"}, "16M", 16 << 10, second, "swap"},
+		{nil, "32M", 16 << 10, second, "crypto_LUKS"},
+		{nil, "32M", 32 << 10, second, ""}, // a header that says it lies elsewhere
+		{nil, "32M", 16 << 10, strings.Replace(second, "segments", "segmentz", 1), ""},
+	} {
+		img := filepath.Join(t.TempDir(), "img")
+		peers.Run(t, "truncate", "-s", c.size, img)
+		if c.tool != nil {
+			peers.Run(t, c.tool[0], append(c.tool[1:], img)...)
+		}
+		w, err := os.OpenFile(img, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteAt([]byte(c.put), c.off); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := probe.Volume(testimg.File(t, img)); err != nil || f.Type != c.want {
+			t.Errorf("%v with a stale signature at %#x: %+v, %v", c.tool, c.off, f, err)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package probe
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// probeUDF looks for an NSR descriptor in the volume recognition sequence
+// (ECMA-167 2/9.1), whose steps are those of the blocks where these are larger
+// than 2048 bytes.
+func probeUDF(v *view) (Found, bool) {
+	const start = 32 << 10
+	for _, step := range []int64{2048, 4096} {
+	sequence:
+		for off := int64(start); off < start+64*step; off += step {
+			switch string(v.at(off+1, 5)) {
+			case "NSR02", "NSR03":
+				f := filesystem("udf", off+1)
+				udfNames(v, &f, step)
+				return f, true
+			case "BEA01", "BOOT2", "CD001", "CDW02", "TEA01":
+			default:
+				break sequence
+			}
+		}
+	}
+	return Found{}, false
+}
+
+// udfNames follows the anchor to the volume descriptors, of which the primary
+// one has the identifier of the set and the logical one the label.
+func udfNames(v *view, f *Found, step int64) {
+	sizes := []int64{512, 1024, 2048}
+	if step == 4096 {
+		sizes = []int64{4096}
+	}
+	for _, bs := range sizes {
+		for _, sector := range []int64{256, 512} {
+			anchor := v.at(sector*bs, 24)
+			if udfTag(anchor, sector) != 2 {
+				continue
+			}
+			count, loc := int64(binary.LittleEndian.Uint32(anchor[16:]))/bs, int64(binary.LittleEndian.Uint32(anchor[20:]))
+			for i := range min(count, 64) {
+				d := v.at((loc+i)*bs, 512)
+				switch udfTag(d, loc+i) {
+				case 1:
+					f.UUID = udfUUID(dstring(d[72:200]))
+				case 6:
+					f.Label = dstring(d[84:212])
+					if rev := binary.LittleEndian.Uint16(d[240:]); rev != 0 && string(d[217:236]) == "*OSTA UDF Compliant" {
+						f.Version = fmt.Sprintf("%x.%02x", rev>>8, rev&0xFF)
+					}
+				case 0, 8:
+					return
+				}
+			}
+			return
+		}
+	}
+}
+
+// udfTag returns the identifier of a descriptor whose tag holds at its place, 0
+// if there is none.
+func udfTag(d []byte, location int64) uint16 {
+	if len(d) < 16 || int64(binary.LittleEndian.Uint32(d[12:])) != location {
+		return 0
+	}
+	var sum byte
+	for i, c := range d[:16] {
+		if i != 4 {
+			sum += c
+		}
+	}
+	if sum != d[4] {
+		return 0
+	}
+	return binary.LittleEndian.Uint16(d)
+}
+
+// dstring decodes an OSTA compressed string whose length is its last byte.
+func dstring(b []byte) string {
+	n := min(int(b[len(b)-1]), len(b)-1)
+	if n < 2 {
+		return ""
+	}
+	switch text := b[1:n]; b[0] {
+	case 8:
+		r := make([]rune, len(text))
+		for i, c := range text {
+			r[i] = rune(c)
+		}
+		return strings.TrimRight(string(r), "\x00 ")
+	case 16:
+		return strings.TrimRight(utf16BE(text), " ")
+	}
+	return ""
+}
+
+// udfUUID makes 16 hexadecimal digits of the identifier of a volume set, as
+// blkid does: of the first 16 bytes what is not such digits (all of them, or
+// the half behind the time) is written by its bytes.
+func udfUUID(set string) string {
+	if len(set) < 8 {
+		return ""
+	}
+	b := make([]byte, 16)
+	copy(b, set)
+	digits := 0
+	for digits < 16 && strings.IndexByte("0123456789abcdefABCDEF", b[digits]) >= 0 {
+		digits++
+	}
+	switch {
+	case digits < 8:
+		return fmt.Sprintf("%x", b[:8])
+	case digits < 16:
+		return strings.ToLower(string(b[:8])) + fmt.Sprintf("%x", b[8:12])
+	}
+	return strings.ToLower(string(b))
+}
