@@ -46,6 +46,7 @@ func drivers() []driver {
 		{name: "luks", open: openLUKS, describe: describeLUKS},
 		{name: "ova", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "ovf", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "tar", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 	}, fallbackDrivers()...)
 }
 

@@ -14,7 +14,7 @@ import (
 // are those that the programs write, by file(1) and the formats' documents.
 func TestOtherKinds(t *testing.T) {
 	oldTar := make([]byte, 512)
-	copy(oldTar, "disk.raw")
+	copy(oldTar, "disk.txt")
 	copy(oldTar[100:], "0000644\x000000000\x000000000\x0000000001000\x0014000000000\x00")
 	copy(oldTar[148:], "        ")
 	sum := 0

@@ -288,8 +288,13 @@ func choose(r block.Reader, o *Options) (driver, string, error) {
 		}
 		d, _ := find("raw") // a raw disk, called by what it holds
 		return d, found.Format, nil
-	case found.Format == "tar" && holdsPackage(r):
-		return stated("ova")
+	case found.Format == "tar":
+		if name, err := packageFormat(r); err == nil {
+			return stated(name)
+		} else if errors.Is(err, block.ErrUnsupported) && !errors.Is(err, block.ErrFormat) {
+			return driver{}, "", err
+		}
+		fallthrough
 	case found.Wrapper:
 		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first, or state -f raw (Options.Format) to take it for a raw disk%s", found.Format, unwrapping(found.Format, o))
 	}

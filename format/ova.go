@@ -11,14 +11,20 @@ import (
 
 // readPackage opens the package in r.
 func readPackage(r block.Reader, o *Options) (*ova.Package, error) {
-	return ova.Open(r, &ova.Options{Opener: o.Opener, Name: o.name})
+	return ova.Open(r, &ova.Options{Opener: o.Opener, Name: o.name, Bare: true})
 }
 
-// holdsPackage reports whether a tar archive that does not begin with an OVF
-// descriptor holds one all the same.
-func holdsPackage(r block.Reader) bool {
-	_, err := ova.Open(r, nil)
-	return err == nil
+// packageFormat tells what a tar archive that does not begin with an OVF
+// descriptor is all the same: "ova", or "tar" where it holds disks alone.
+func packageFormat(r block.Reader) (string, error) {
+	p, err := ova.Open(r, &ova.Options{Bare: true})
+	switch {
+	case err != nil:
+		return "", err
+	case p.Descriptor == "":
+		return "tar", nil
+	}
+	return "ova", nil
 }
 
 // openPackage opens one disk of a package.
@@ -101,7 +107,7 @@ func openPacked(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner, odd, err := memberOptions(d, m, o)
+	inner, odd, err := memberOptions(p, d, m, o)
 	var im *image
 	if err == nil {
 		im, err = newChain(m, inner).open()
@@ -169,7 +175,7 @@ func (d packageFolder) Names() ([]string, error) {
 // format, where that is beyond doubt; odd says where the descriptor says another
 // one. Where the content tells none, the descriptor must say raw, or nothing that
 // is known.
-func memberOptions(d *ova.Disk, r block.Reader, o *Options) (inner *Options, odd, err error) {
+func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (inner *Options, odd, err error) {
 	inner = &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, VHDSize: o.VHDSize, BackingFormat: o.BackingFormat, Unlock: o.Unlock, FollowOwnDir: true}
 	if o.DiskFormat != "" {
 		inner.Format = o.DiskFormat
@@ -188,6 +194,9 @@ func memberOptions(d *ova.Disk, r block.Reader, o *Options) (inner *Options, odd
 		return nil, nil, block.Errorf("", "format", -1, block.ErrUnsupported, "the descriptor names it %.80q, and the content is %s", d.URI, found.Format)
 	case isContent(found.Format) && d.Format == "":
 		inner.Format = "raw"
+		if d.URI == "" && p.Descriptor == "" {
+			break // no descriptor that could say it
+		}
 		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor names its format %.80q, which is not known; it is read as raw; --disk-format (Options.DiskFormat) states another", d.URI)
 	case isContent(found.Format) && d.Format != "raw":
 		// The driver says that it is not this format.
@@ -245,7 +254,7 @@ func describeMember(p *ova.Package, d *ova.Disk, o *Options) (*Info, []error, er
 		return nil, nil, err
 	}
 	defer r.Close()
-	inner, odd, err := memberOptions(d, r, o)
+	inner, odd, err := memberOptions(p, d, r, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -93,7 +93,7 @@ func checkMember(ctx context.Context, p *ova.Package, d *ova.Disk, o *Options, c
 		return err
 	}
 	defer r.Close()
-	inner, _, err := memberOptions(d, r, o)
+	inner, _, err := memberOptions(p, d, r, o)
 	if err != nil {
 		return err
 	}

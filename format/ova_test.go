@@ -75,7 +75,7 @@ func TestPackage(t *testing.T) {
 	if im, err := format.Open(bytes.NewReader(late), &format.Options{Disk: "a"}); err != nil || len(im.Problems()) != 1 {
 		t.Errorf("late descriptor: %v", err)
 	}
-	if _, err := format.Open(bytes.NewReader(tarOf(t, [2]string{"a.raw", a})), nil); !errors.Is(err, block.ErrUnsupported) {
+	if _, err := format.Open(bytes.NewReader(tarOf(t, [2]string{"a.txt", a})), nil); !errors.Is(err, block.ErrUnsupported) {
 		t.Errorf("a tar archive: %v", err)
 	}
 }

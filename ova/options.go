@@ -12,6 +12,7 @@ const (
 	maxName       = 4096    // bytes, of the name of a member; tar itself allows a MiB
 	maxFiles      = 1024    // of a descriptor, each of which may come in chunks
 	maxChunks     = 10000   // of a file
+	maxBare       = 64      // members of an archive without a descriptor
 	maxDisks      = 256     // of a package, as of a guest
 	maxDepth      = 64      // of elements in the descriptor
 	maxNodes      = 100000  // elements and attributes
@@ -29,6 +30,9 @@ type Options struct {
 	// given, the manifest and the certificate are looked for beside it, by the
 	// Opener.
 	Name string
+	// Bare takes an archive without a descriptor as well. Its disks are the members
+	// that are called as images are, such as disk.raw or box.img.
+	Bare bool
 	// MaxInflated bounds what the files that are compressed as a whole hold, in
 	// bytes, of all that are opened of a Package together; 0 means
 	// DefaultMaxInflated.

@@ -56,11 +56,13 @@ func Open(r block.Reader, opts *Options) (*Package, error) {
 	if err != nil {
 		return nil, block.Locate(format, "descriptor", 0, err)
 	}
-	e, err := parseEnvelope(p.text, p.problems.Add)
-	if err != nil {
-		return nil, err
+	if p.text != nil {
+		e, err := parseEnvelope(p.text, p.problems.Add)
+		if err != nil {
+			return nil, err
+		}
+		p.Version, p.Machines, p.Disks, p.Files = e.version, e.machines, e.disks, e.files
 	}
-	p.Version, p.Machines, p.Disks, p.Files = e.version, e.machines, e.disks, e.files
 	if p.archive == nil {
 		p.Descriptor = p.o.Name
 	}
@@ -132,10 +134,17 @@ func (p *Package) openArchive() error {
 			p.Certificate = m.name
 		}
 	}
-	if p.Descriptor == "" {
+	switch {
+	case p.Descriptor != "":
+		return nil
+	case p.o.Bare && p.takeBare():
+		return nil
+	default:
+		if odd := p.problems.All(); p.o.Bare && len(odd) > 0 {
+			return odd[0] // such as a member that is stored sparse
+		}
 		return block.Errorf(format, "archive", 0, block.ErrFormat, "there is no OVF descriptor in it")
 	}
-	return nil
 }
 
 func extension(name string) string { return name[max(strings.LastIndexByte(name, '.'), 0):] }

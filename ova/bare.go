@@ -1,0 +1,37 @@
+package ova
+
+import (
+	"regexp"
+	"strings"
+)
+
+// extentName is what extents of a VMDK are called, which are no disks of their
+// own, and the changes of a snapshot.
+var extentName = regexp.MustCompile(`-(flat|delta|sesparse|[sf][0-9]{3}|[0-9]{6})\.vmdk$`)
+
+// takeBare takes the members of an archive without a descriptor for the files of
+// a package, and those that are called as images for its disks. It reports whether
+// there are any. An archive of many members is no package: a backup of a guest may
+// hold images of all kinds.
+func (p *Package) takeBare() bool {
+	if len(p.archive.members) > maxBare {
+		return false
+	}
+	for _, m := range p.archive.members {
+		f := &File{ID: m.name, Href: m.name, Size: m.size}
+		p.Files = append(p.Files, f)
+		name := strings.ToLower(m.name)
+		disk := &Disk{ID: m.name, File: f}
+		switch ext := extension(name); ext {
+		case ".img": // of any format
+		case ".raw", ".qcow2", ".vmdk", ".vhd", ".vhdx", ".vdi":
+			disk.Format = ext[1:]
+		default:
+			continue
+		}
+		if !extentName.MatchString(name) {
+			p.Disks = append(p.Disks, disk)
+		}
+	}
+	return len(p.Disks) > 0
+}
