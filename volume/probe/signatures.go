@@ -212,6 +212,9 @@ func probeHFS(v *view) (Found, bool) {
 	switch {
 	case v.has(sb, "BD") && (v.has(sb+124, "H+") || v.has(sb+124, "HX")):
 		at := v.at(sb, 128)
+		if at == nil { // it could not be read
+			return Found{}, false
+		}
 		base := int64(binary.BigEndian.Uint16(at[28:]))*512 + int64(binary.BigEndian.Uint16(at[126:]))*int64(binary.BigEndian.Uint32(at[20:]))
 		if f, ok := probeHFSPlus(v, base); ok {
 			return f, true
@@ -257,7 +260,7 @@ func probeUFS(v *view) (Found, bool) {
 			default:
 				continue
 			}
-			if id := v.at(sb+144, 8); order.Uint32(id) != 0 || order.Uint32(id[4:]) != 0 {
+			if id := orZero(v.at(sb+144, 8)); order.Uint32(id) != 0 || order.Uint32(id[4:]) != 0 {
 				f.UUID = fmt.Sprintf("%08x%08x", order.Uint32(id), order.Uint32(id[4:]))
 			}
 			return f, true
