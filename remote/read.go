@@ -3,7 +3,6 @@ package remote
 import (
 	"io"
 	"io/fs"
-	"sync"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -99,7 +98,6 @@ type readAhead struct {
 // A piece is a range on its way or there.
 type piece struct {
 	off, n int64
-	once   sync.Once
 	done   chan struct{}
 	b      []byte
 	err    error

@@ -48,8 +48,3 @@ func (m *Member) state(off, n int64) (bool, int64) {
 	}
 	return false, min(n, m.Bad[i].Off+m.Bad[i].Len-off)
 }
-
-// whole reports whether all of a member can be used.
-func (m *Member) whole() bool {
-	return m.Dev != nil && (m.Synced < 0 || m.Synced >= m.Dev.Size()) && len(m.Bad) == 0
-}

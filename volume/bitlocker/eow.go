@@ -29,8 +29,6 @@ type eowInformation struct {
 	convLogSize uint32  // 0x18
 	regions     uint32  // 0x20
 	crc         uint32  // 0x24 with this field as zero
-
-	bitmaps []int64 // 0x38 offsets
 }
 
 // eowBitmap is the head of a bitmap.
