@@ -143,7 +143,7 @@ func (s *source) fetch(off, n int64, first bool) (*answer, error) {
 		if s.ctx.Err() != nil && s.o.Context.Err() == nil {
 			return nil, fs.ErrClosed
 		}
-		return nil, s.fail(plainError(err), "after %d attempts", max(policy.Attempts, 1))
+		return nil, s.fail(plainError(err), "after %s", attempts(max(policy.Attempts, 1)))
 	}
 	return got, nil
 }
@@ -355,4 +355,12 @@ func contentRange(text string) (from, to, total int64, ok bool) {
 	to, err2 := strconv.ParseInt(strings.TrimSpace(b), 10, 64)
 	total, err3 := strconv.ParseInt(strings.TrimSpace(size), 10, 64)
 	return from, to, total, ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil && from >= 0 && total >= 0
+}
+
+// attempts says how many there were.
+func attempts(n int) string {
+	if n == 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", n)
 }

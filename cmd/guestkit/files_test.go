@@ -47,6 +47,10 @@ func TestFiles(t *testing.T) {
 		{"tar " + debian + " /etc -o " + dir + "/etc.tar.gz", exitFailed, ""},
 		{"tar --force " + debian + " /etc -o " + dir + "/etc.tar.gz", exitDone, ""},
 		{"tar " + debian + " /etc", exitUsage, ""},
+		{"tar " + debian + " /etc -o " + dir + "/etc.tar.bz2", exitUsage, ""},
+		{"find " + debian + " -maxdepth -1", exitUsage, ""},
+		{"snapshot -l -c one " + debian, exitUsage, ""},
+		{"ls -a " + debian + " /etc", exitDone, "debian_version"}, // though the host has one
 		{"tar " + debian + " /nope -o " + dir + "/nope.tar", exitNothing, ""},
 	} {
 		r := gk(t, strings.Fields(c.args)...)

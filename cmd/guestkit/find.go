@@ -96,6 +96,9 @@ The tests are those of find(1), with one dash or two. Links are not followed.
 	}
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if d.minDepth < 0 || d.maxDepth < 0 {
+			return usagef("a depth is 0 or more")
+		}
 		if !f.Changed("maxdepth") {
 			d.maxDepth = -1
 		}

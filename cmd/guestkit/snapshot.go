@@ -43,10 +43,18 @@ running QEMU has open is refused.`,
 	f.StringVarP(&create, "create", "c", "", "create a snapshot of this `NAME`")
 	f.StringVarP(&apply, "apply", "a", "", "bring the disk back to the snapshot of this `NAME` or id")
 	f.StringVarP(&del, "delete", "d", "", "delete the snapshot of this `NAME` or id")
-	cmd.MarkFlagsMutuallyExclusive("list", "create", "apply", "delete")
 	a.jsonFlag(cmd)
 	forceShare(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var done int
+		for _, name := range []string{"list", "create", "apply", "delete"} {
+			if f.Changed(name) {
+				done++
+			}
+		}
+		if done > 1 {
+			return usagef("one of -l, -c, -a and -d at a time")
+		}
 		path := args[0]
 		switch {
 		case f.Changed("create"):

@@ -40,6 +40,9 @@ func (s *source) one(args []string) (disks, rest []string, err error) {
 
 // onHost reports whether there is a file of that name on the host.
 func onHost(name string) bool {
+	if fi, err := os.Stat(name); err == nil {
+		return !fi.IsDir() // a directory is no disk: "-a DISK /etc" means that of the guest
+	}
 	_, err := os.Lstat(name)
 	return err == nil || name == "-"
 }
@@ -49,7 +52,9 @@ func onHost(name string) bool {
 func (s *source) each(args []string) ([][]string, error) {
 	if s.image != "" || len(args) <= 1 {
 		disks, rest, err := s.one(args)
-		if err == nil && len(rest) > 0 {
+		if err == nil && len(rest) > 0 && s.image == "" {
+			err = usagef("%s is not a disk image", rest[0])
+		} else if err == nil && len(rest) > 0 {
 			err = usagef("both --image and %q name an image", rest[0])
 		}
 		return [][]string{disks}, err

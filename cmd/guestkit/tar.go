@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -17,6 +18,9 @@ import (
 
 	"github.com/guestkit/guestkit/fs/vfs"
 )
+
+// otherArchives are endings of names that promise what tar does not write.
+var otherArchives = []string{".bz2", ".tbz", ".tbz2", ".tb2", ".lz", ".lz4", ".lzma", ".tlz", ".lzo", ".z", ".br", ".zip", ".7z", ".rar", ".cpio"}
 
 func newTar(a *app) *cobra.Command {
 	cmd := &cobra.Command{
@@ -50,6 +54,9 @@ exit code 1.`,
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if out == "" {
 			return usagef("no output is given; -o FILE, or -o - for standard output")
+		}
+		if slices.Contains(otherArchives, strings.ToLower(filepath.Ext(out))) {
+			return usagef("%s: tar writes .tar, .tar.gz, .tar.zst and .tar.xz, no %s", out, filepath.Ext(out))
 		}
 		skip, err := excluder(exclude)
 		if err != nil {
