@@ -89,7 +89,7 @@ var recipes = []struct {
 	{"Q12", []poke{{72, u64(1 << 63)}}, 0, block.ErrUnsupported, "bit 63"},
 	{"Q13", []poke{{72, u64(4)}, {l2At, u64(1 << 63)}, {extAt, append(ext(0x44415441, "/etc/passwd"), u64(0)...)}}, 0, block.ErrRefused, "/etc/passwd"},
 	{"Q14", []poke{{72, u64(4)}, {extAt, append(ext(0x44415441, `json:{"driver":"qcow2"}`), u64(0)...)}}, 0, block.ErrRefused, "json:"},
-	{"Q15", backing("/etc/passwd", ""), 0, block.ErrRefused, "does not state the format"},
+	{"Q15", backing("/etc/passwd", ""), 0, block.ErrRefused, "/etc/passwd"},
 	{"Q16", backing("/etc/passwd", "raw"), 0, block.ErrRefused, "/etc/passwd"},
 	{"Q17", backing("http://169.254.169.254/latest/meta-data/", "raw"), 0, block.ErrRefused, "http"},
 	{"Q18", backing("nbd://127.0.0.1:10809/x", "raw"), 0, block.ErrRefused, "nbd"},
