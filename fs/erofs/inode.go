@@ -100,7 +100,7 @@ func (n *inode) decode(b []byte) error {
 		n.xlen = 12 + 4*(int64(icount)-1)
 	}
 	var ok bool
-	if n.stat.Mode, ok = unixMode(mode); !ok {
+	if n.stat.Mode, ok = vfs.UnixMode(uint32(mode)); !ok {
 		return n.corrupt("mode %#o", mode)
 	}
 	n.raw, n.hi, n.hasHi = le.Uint32(b[0x10:]), nb, true
@@ -140,38 +140,6 @@ func (n *inode) decode(b []byte) error {
 
 // end is where the attributes of the inode end.
 func (n *inode) end() int64 { return n.off + n.len + n.xlen }
-
-// unixMode turns i_mode into Go's form.
-func unixMode(m uint16) (fs.FileMode, bool) {
-	mode := fs.FileMode(m & 0o777)
-	switch m & 0xF000 {
-	case 0x1000:
-		mode |= fs.ModeNamedPipe
-	case 0x2000:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case 0x4000:
-		mode |= fs.ModeDir
-	case 0x6000:
-		mode |= fs.ModeDevice
-	case 0x8000:
-	case 0xA000:
-		mode |= fs.ModeSymlink
-	case 0xC000:
-		mode |= fs.ModeSocket
-	default:
-		return 0, false
-	}
-	if m&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, true
-}
 
 func (n *inode) fault(class error, detail string, args ...any) error {
 	return block.Errorf(format, fmt.Sprintf("inode %d", n.nid), n.off, class, detail, args...)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
 )
 
 const (
@@ -177,7 +178,7 @@ func (p *parser) field(sig string, b []byte) bool {
 			p.name.Write(b[1:])
 		}
 	case sig == "PX" && len(b) >= 32:
-		if mode, ok := unixMode(le.Uint32(b)); ok && mode.IsDir() == n.stat.Mode.IsDir() {
+		if mode, ok := vfs.UnixMode(le.Uint32(b)); ok && mode.IsDir() == n.stat.Mode.IsDir() {
 			n.stat.Mode = mode
 		}
 		n.stat.Nlink, n.stat.UID, n.stat.GID = uint64(le.Uint32(b[8:])), le.Uint32(b[16:]), le.Uint32(b[24:])
@@ -269,36 +270,4 @@ func longDate(b []byte) time.Time {
 	}
 	hundredths := time.Duration(b[14]-'0')*10 + time.Duration(b[15]-'0')
 	return zone(t.Add(hundredths*10*time.Millisecond), int8(b[16]))
-}
-
-// unixMode turns st_mode into Go's form.
-func unixMode(m uint32) (fs.FileMode, bool) {
-	mode := fs.FileMode(m & 0o777)
-	switch m & 0o170000 {
-	case 0o010000:
-		mode |= fs.ModeNamedPipe
-	case 0o020000:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case 0o040000:
-		mode |= fs.ModeDir
-	case 0o060000:
-		mode |= fs.ModeDevice
-	case 0o100000:
-	case 0o120000:
-		mode |= fs.ModeSymlink
-	case 0o140000:
-		mode |= fs.ModeSocket
-	default:
-		return 0, false
-	}
-	if m&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, true
 }

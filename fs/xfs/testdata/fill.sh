@@ -100,4 +100,4 @@ touch -d '1902-01-01 00:00:01 UTC' meta/older
 touch -d '2001-09-09 01:46:40.123456789 UTC' meta/fraction
 touch -d '2038-01-19 03:14:07 UTC' meta/late
 touch -d "$year-01-01 UTC" meta/latest
-sync
+sync -f .
