@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
 	"path"
@@ -277,7 +278,8 @@ func (r *root) bootEntries() {
 			if k == nil {
 				version := e.version
 				if version == "" {
-					version = strings.TrimPrefix(path.Base(image), "vmlinuz-")
+					// "vmlinuz-" alone has no version to cut off.
+					version = cmp.Or(strings.TrimPrefix(path.Base(image), "vmlinuz-"), path.Base(image))
 				}
 				if k = r.kernel(version, name); k == nil {
 					return
