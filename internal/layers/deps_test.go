@@ -4,55 +4,26 @@ package layers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 const module = "github.com/guestkit/guestkit"
 
-// ranks gives every package its place; a package imports only lower ranks. A
-// pattern that ends in "/..." stands for the packages below it, the first
-// match counts. "." is the package at the root.
-var ranks = []struct {
-	pattern string
-	rank    int
-}{
-	{"block", -2}, // beneath even fs/vfs
-	{"fs/vfs", -1},
-	{"fs/fat", 0}, // beneath its siblings: no magic tells a FAT, so volume/probe asks it
-	{"format/raw", 1},
-	{"qcow2", 1}, {"vmdk", 1}, {"vhd", 1}, {"vhdx", 1}, {"vdi", 1},
-	{"ova", 1},
-	{"partition", 1},
-	{"registry", 1},
-	{"volume/...", 1},
-	{"fs/...", 1},
-	{"format", 2},
-	{"volume", 2},
-	{"fs", 2},
-	{"inspect/system", 1},
-	{"inspect/...", 2},
-	{"retry", 0},
-	{"nbd", 1},
-	{"convert", 3},
-	{"digest", 3},
-	{"inspect", 3},
-	{"remote", 3},
-	{"target", 4},
-	{".", 5},
-	{"cmd/...", 6},
-	{"fuzz", 6},
-	{"bench", 6},
-	{"examples/...", 6},
-	{"examples", 6},
-}
+// architecture has the table of ranks, which this test reads, so that text and
+// test cannot differ.
+const architecture = "../../ARCHITECTURE.md"
 
-// Packages under internal import nothing above fs/vfs and may be imported by
+// Packages under internal import nothing above their row and may be imported by
 // anyone but block, which stands on the standard library alone.
 const internal = "internal/"
 
@@ -67,11 +38,12 @@ type pkg struct {
 }
 
 func TestLayers(t *testing.T) {
+	table := ranks(t)
 	for _, p := range list(t, "linux", "./...") {
 		from := short(p.ImportPath)
-		rank, ok := rankOf(from)
-		if !ok {
-			t.Errorf("%s has no rank: give it its place in the table", from)
+		if !strings.Contains(from, "/internal/") && table.find(from) == nil {
+			t.Errorf("%s has no rank: give it its place in the table of ARCHITECTURE.md", from)
+			continue
 		}
 		for _, path := range p.Imports {
 			if path != module && !strings.HasPrefix(path, module+"/") {
@@ -92,9 +64,12 @@ func TestLayers(t *testing.T) {
 					t.Errorf("block imports %s: it stands on the standard library alone", to)
 				}
 			default:
-				toRank, _ := rankOf(to)
-				if toRank >= rank && !(strings.HasPrefix(from, internal) && toRank < 0) {
-					t.Errorf("%s (rank %d) imports %s (rank %d)", from, rank, to, toRank)
+				// Parts of a package import what it may itself.
+				importer, imported := table.find(cmp.Or(partOf(from), from)), table.find(to)
+				if importer == nil || imported == nil {
+					t.Errorf("%s imports %s: one has no rank", from, to)
+				} else if !imported.below(importer) {
+					t.Errorf("%s (rank %d, row %d) imports %s (rank %d, row %d)", from, importer.rank, importer.row, to, imported.rank, imported.row)
 				}
 			}
 		}
@@ -150,16 +125,70 @@ func partOf(path string) string {
 	return parent
 }
 
-func rankOf(path string) (int, bool) {
-	if strings.HasPrefix(path, internal) {
-		return 0, true
-	}
-	for _, r := range ranks {
-		if prefix, ok := strings.CutSuffix(r.pattern, "..."); ok && strings.HasPrefix(path, prefix) || r.pattern == path {
-			return r.rank, true
+// A place is where a row of the table puts a package. A name that ends in "/…"
+// stands for the packages below it that no other row names.
+type place struct {
+	name      string
+	rank, row int
+}
+
+// below says whether q may import what is at p: what has a lower rank and, in
+// rank 0, where the contracts stand on each other, what a row above has.
+func (p *place) below(q *place) bool {
+	return p.rank < q.rank || p.rank == 0 && q.rank == 0 && p.row < q.row
+}
+
+type places []place
+
+func (ps places) find(path string) *place {
+	best := -1
+	for i, p := range ps {
+		if p.name == path {
+			return &ps[i]
+		}
+		if prefix, ok := strings.CutSuffix(p.name, "…"); ok && strings.HasPrefix(path, prefix) {
+			best = i
 		}
 	}
-	return 0, false
+	if best < 0 {
+		return nil
+	}
+	return &ps[best]
+}
+
+var tableRow = regexp.MustCompile(`(?m)^\| (\d+) \| (` + "(?:`[^`|]+` ?)+" + `)\|`)
+
+// ranks reads the table. Names are unique, and stand for packages that there are.
+func ranks(t *testing.T) places {
+	t.Helper()
+	text, err := os.ReadFile(architecture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ps places
+	for row, m := range tableRow.FindAllStringSubmatch(string(text), -1) {
+		rank, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range strings.Fields(strings.ReplaceAll(m[2], "`", " ")) {
+			dir := strings.TrimSuffix(name, "…")
+			if name == "guestkit" {
+				name, dir = ".", "."
+			}
+			if slices.ContainsFunc(ps, func(p place) bool { return p.name == name }) {
+				t.Errorf("the table names %s twice", name)
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(architecture), filepath.FromSlash(dir))); err != nil {
+				t.Errorf("the table names a package that there is not: %v", err)
+			}
+			ps = append(ps, place{name, rank, row + 1})
+		}
+	}
+	if len(ps) < 40 {
+		t.Fatalf("the table of %s has %d packages", architecture, len(ps))
+	}
+	return ps
 }
 
 // list asks go list for packages of the module as they are built without cgo.
