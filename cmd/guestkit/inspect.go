@@ -19,57 +19,89 @@ type inspectDoc struct {
 	Systems  []*inspect.System `json:"systems"`
 	Complete bool              `json:"complete"` // every volume was read, or holds nothing to read
 	Problems []string          `json:"problems"`
+	Run      *runDoc           `json:"run,omitempty"` // of a batch
+}
+
+// An inspection is one run of the command.
+type inspection struct {
+	*app
+	src      *source
+	packages bool   // --packages
+	required bool   // --require-complete
+	jobs     int    // --jobs
+	since    string // --since
+	progress string // --progress
+	by       string // which program this is, and what else decides what it says
 }
 
 func newInspect(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "inspect [flags] IMAGE…",
+		Use:   "inspect [flags] IMAGE|DIR…",
 		Short: "Tell which operating systems are on a disk",
 		Long: `Tells which operating systems are on a disk: product and version, architecture,
 host name, kernels, mounts, boot firmware and the installed packages; of Windows
 its drives, drivers, and what stands in the way of a migration. Each image is a
 guest of its own; -a adds further disks to the same guest.
 
+A folder stands for all images in it and below. With one, or with --jobs or
+--since, several images are inspected at a time: --json prints a line for each as
+it is done, and people get a table at the end. An image that cannot be read keeps
+no other from its turn; it makes the exit code 1.
+
 The exit code is 3 if no system is found. 'detect' and 'info' tell about the
 image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 		Example: `  guestkit inspect disk.qcow2
   guestkit inspect system.vmdk -a data.vmdk
-  guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'`,
+  guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'
+  guestkit inspect --json /var/lib/images >today.jsonl
+  guestkit inspect --json --since today.jsonl /var/lib/images >tomorrow.jsonl`,
 	}
-	src := a.sourceFlags(cmd)
+	c := &inspection{app: a, src: a.sourceFlags(cmd)}
 	a.jsonFlag(cmd)
-	required := completeFlag(cmd)
-	packages := cmd.Flags().Bool("packages", false, "list the installed packages too")
+	f := cmd.Flags()
+	f.BoolVar(&c.packages, "packages", false, "list the installed packages too")
+	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
+	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
+	f.StringVar(&c.since, "since", "", "skip images that are what they were in this `FILE`, the output of --json of a former run")
+	f.StringVar(&c.progress, "progress", "", "of several images: bar, json (lines on stderr) or none (`FORM`; default: bar on a terminal)")
+	f.Lookup("progress").NoOptDefVal = "bar"
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		guests, err := src.each(args)
+		if c.isBatch(cmd, args) {
+			c.by = madeBy(cmd)
+			return c.batch(args)
+		}
+		guests, err := c.src.each(args)
 		if err != nil {
 			return err
 		}
-		return a.forEach(guests, true, func(disks []string) error {
-			g, err := src.open(disks, nil)
-			if err != nil {
-				return err
-			}
-			defer g.Close()
-			rep, err := g.Inspect(a.ctx)
-			if err != nil {
-				return err
-			}
-			a.noteVolumes(rep)
-			if err := a.showInspect(g, rep, *packages); err != nil {
-				return err
-			}
-			a.noteTime()
-			if err := incomplete(rep, *required); err != nil {
-				return err
-			}
-			if len(rep.Systems) == 0 {
-				return pathError(strings.Join(disks, " "), noSystem(rep))
-			}
-			return nil
-		})
+		return a.forEach(guests, true, c.one)
 	}
 	return cmd
+}
+
+// one inspects one guest and prints what it is.
+func (c *inspection) one(disks []string) error {
+	g, err := c.src.open(disks, nil)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	rep, err := g.Inspect(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.noteVolumes(rep)
+	if err := c.show(g, rep); err != nil {
+		return err
+	}
+	c.noteTime()
+	if err := incomplete(rep, c.required); err != nil {
+		return err
+	}
+	if len(rep.Systems) == 0 {
+		return pathError(strings.Join(disks, " "), noSystem(rep))
+	}
+	return nil
 }
 
 // noSystem says why no system was found: a volume that is damaged is a failure,
@@ -84,22 +116,27 @@ func noSystem(rep *inspect.Report) error {
 	return nothingf("no operating system was found")
 }
 
-func (a *app) showInspect(g *guestkit.Guest, rep *inspect.Report, packages bool) error {
+func newInspectDoc(g *guestkit.Guest, rep *inspect.Report) inspectDoc {
+	return inspectDoc{Schema: schema("inspect"), Images: imageDocs(g), Volumes: volumeDocs(rep), Systems: notNil(rep.Systems),
+		Complete: rep.Complete(), Problems: texts(problems(g, rep))}
+}
+
+// show prints what a guest is.
+func (c *inspection) show(g *guestkit.Guest, rep *inspect.Report) error {
 	switch {
-	case a.json:
-		return a.document(inspectDoc{schema("inspect"), imageDocs(g), volumeDocs(rep), notNil(rep.Systems),
-			rep.Complete(), texts(problems(g, rep))})
-	case a.quiet:
+	case c.json:
+		return c.document(newInspectDoc(g, rep))
+	case c.quiet:
 		return nil
 	}
-	a.showImages(g)
+	c.showImages(g)
 	for _, sys := range rep.Systems {
-		a.out.Printf("\n")
-		a.showSystem(rep, sys, packages)
+		c.out.Printf("\n")
+		c.showSystem(rep, sys, c.packages)
 	}
-	a.out.Printf("\n")
-	a.showVolumes(rep)
-	a.showProblems(problems(g, rep))
+	c.out.Printf("\n")
+	c.showVolumes(rep)
+	c.showProblems(problems(g, rep))
 	return nil
 }
 

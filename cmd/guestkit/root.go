@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -126,6 +127,13 @@ func (a *app) own(g *guestkit.Guest) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.guests = append(a.guests, g)
+}
+
+// disown forgets a guest that is closed: a batch has many of them.
+func (a *app) disown(g *guestkit.Guest) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.guests = slices.DeleteFunc(a.guests, func(o *guestkit.Guest) bool { return o == g })
 }
 
 func (a *app) closeGuests() {

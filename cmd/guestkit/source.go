@@ -142,6 +142,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 		infos = append(infos, info)
 		if err := fits(shownName(info), img.Size(), s.options()); err != nil {
 			g.Close()
+			s.a.disown(g)
 			return nil, err
 		}
 		s.a.note("opened %s: %s, %s", shownName(info), info.Format, terminal.Size(info.VirtualSize))
@@ -149,6 +150,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	}
 	if err := s.chosen(infos...); err != nil {
 		g.Close()
+		s.a.disown(g)
 		return nil, err
 	}
 	return g, nil

@@ -3,14 +3,17 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"sync"
 )
 
 // A Printer writes text for people. Whatever is printed through it is escaped;
-// the format alone is trusted.
+// the format alone is trusted. What one call prints stays together, whoever else
+// prints at the same time.
 type Printer struct {
 	w     io.Writer
 	color bool
 	width func() int // nil if it is not known
+	mu    sync.Mutex
 	err   error
 }
 
@@ -30,7 +33,11 @@ func (p *Printer) Width() int {
 }
 
 // Err returns the first error of writing.
-func (p *Printer) Err() error { return p.err }
+func (p *Printer) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
 
 // A Style is how a piece of text looks on a terminal.
 type Style string
@@ -88,6 +95,8 @@ func (p *Printer) paint(style Style, safe string) string {
 }
 
 func (p *Printer) write(s string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.err == nil {
 		_, p.err = io.WriteString(p.w, s)
 	}
