@@ -20,7 +20,7 @@ const (
 // the data padded to 8 bytes.
 type extension struct {
 	typ  uint32 // 0x00
-	data []byte // 0x04: the length; 0x08: the bytes
+	data []byte // from 0x08; 0x04 is its length
 	off  int64  // where the data lies in the file
 }
 

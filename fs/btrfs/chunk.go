@@ -51,6 +51,12 @@ type stripe struct {
 	dev    *device // nil if it is missing
 }
 
+func (s *stripe) decode(b []byte) {
+	s.devid = binary.LittleEndian.Uint64(b[0x00:])
+	s.offset = binary.LittleEndian.Uint64(b[0x08:])
+	copy(s.uuid[:], b[0x10:])
+}
+
 // chunk is struct btrfs_chunk: a run of logical addresses, and where it lies.
 type chunk struct {
 	start      uint64
@@ -73,8 +79,8 @@ func (c *chunk) decode(start uint64, b []byte) {
 	c.typ = le.Uint64(b[0x18:])
 	c.subStripes = le.Uint16(b[0x2E:])
 	for b = b[chunkItemSize:]; len(b) >= stripeSize; b = b[stripeSize:] {
-		s := stripe{devid: le.Uint64(b[0x00:]), offset: le.Uint64(b[0x08:])}
-		copy(s.uuid[:], b[0x10:])
+		var s stripe
+		s.decode(b)
 		c.stripes = append(c.stripes, s)
 	}
 	c.profile = c.typ & groupProfiles

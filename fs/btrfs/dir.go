@@ -185,8 +185,8 @@ func (n *inode) child(ino uint64, name string, index uint64, e vfs.Entry) (vfs.I
 // An inodeRef is struct btrfs_inode_ref: a name of an inode.
 type inodeRef struct {
 	parent uint64
-	index  uint64 // 0x00
-	name   string // 0x0A
+	index  uint64 // 0x00, or 0x08 in an item of several parents
+	name   string // 0x0A, or 0x12
 }
 
 // parent returns the one name of a directory.

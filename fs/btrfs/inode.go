@@ -64,7 +64,7 @@ func (d *inodeItem) decode(b []byte) {
 // holds a *Native.
 type Native struct {
 	Subvolume  uint64 // the id of the subvolume that it is in
-	Flags      uint64 // 0x1 no checksums, 0x2 no copies on write, 0x40 immutable …
+	Flags      uint64 // bit 0x1 no checksums, 0x2 no copies on write, 0x40 immutable …
 	Generation uint64 // the transaction that made it
 	Transid    uint64 // the one that changed it last
 }

@@ -60,7 +60,7 @@ type superblock struct {
 	numDevices      uint64   // 0x088
 	sectorSize      uint32   // 0x090
 	nodeSize        uint32   // 0x094
-	sysChunkArray   []byte   // 0x0A0 (its size), 0x32B
+	sysChunkArray   []byte   // 0x32B, its size is at 0x0A0
 	chunkGeneration uint64   // 0x0A4
 	compat          uint64   // 0x0AC
 	compatRo        uint64   // 0x0B4

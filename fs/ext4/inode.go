@@ -36,11 +36,12 @@ const (
 // diskInode is struct ext4_inode.
 type diskInode struct {
 	mode         uint16   // 0x00
-	uid, gid     uint32   // 0x02, 0x78; 0x18, 0x7A
+	uid          uint32   // 0x02, 0x78
 	sizeLo       uint32   // 0x04
 	atime        uint32   // 0x08
 	ctime        uint32   // 0x0C
 	mtime        uint32   // 0x10
+	gid          uint32   // 0x18, 0x7A
 	linksCount   uint16   // 0x1A
 	blocks       uint64   // 0x1C, 0x74
 	flags        uint32   // 0x20

@@ -58,7 +58,7 @@ type superblock struct {
 	firstMetaBG     uint32    // 0x104
 	flags           uint32    // 0x160
 	checksumType    uint8     // 0x175
-	backupBGs       [2]uint32 // 0x24C
+	backupBGs       [2]uint32 // 0x24C, 0x250
 	checksumSeed    uint32    // 0x270
 	checksum        uint32    // 0x3FC
 

@@ -35,10 +35,10 @@ type bpb struct {
 	rootCluster uint32 // 0x2C
 	infoSector  uint16 // 0x30
 
-	state   uint8    // 0x25, FAT32: 0x41
-	bootSig uint8    // 0x26, FAT32: 0x42: 0x29 says that the next three exist
-	serial  uint32   // 0x27, FAT32: 0x43
-	label   [11]byte // 0x2B, FAT32: 0x47
+	state   uint8    // 0x25, FAT32 0x41
+	bootSig uint8    // 0x26, FAT32 0x42: 0x29 says that the next three exist
+	serial  uint32   // 0x27, FAT32 0x43
+	label   [11]byte // 0x2B, FAT32 0x47
 }
 
 func (b *bpb) decode(s []byte) {

@@ -26,7 +26,7 @@ type record struct {
 	size       uint32   // 0x0A
 	date       [7]byte  // 0x12
 	flags      uint8    // 0x19
-	interleave [2]uint8 // 0x1A: unit and gap
+	interleave [2]uint8 // 0x1A, 0x1B: unit and gap
 	name       []byte   // 0x21
 	system     []byte   // behind the name, to the end
 }

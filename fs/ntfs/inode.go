@@ -31,7 +31,7 @@ type inode struct {
 // standardInformation is the $STANDARD_INFORMATION attribute.
 type standardInformation struct {
 	created, modified int64  // 0x00, 0x08: 100 ns since 1601
-	changed, accessed int64  // 0x10 the record; 0x18
+	changed, accessed int64  // 0x10, 0x18: changed is the record
 	attributes        uint32 // 0x20
 	securityID        uint32 // 0x34 since NTFS 3.0
 }

@@ -162,6 +162,17 @@ type windowsLink struct {
 
 const linkRelative = 1
 
+func (l *windowsLink) decode(b []byte, symlink bool) {
+	le := binary.LittleEndian
+	l.substituteOffset = le.Uint16(b[0x00:])
+	l.substituteLength = le.Uint16(b[0x02:])
+	l.printOffset = le.Uint16(b[0x04:])
+	l.printLength = le.Uint16(b[0x06:])
+	if symlink {
+		l.flags = le.Uint32(b[0x08:])
+	}
+}
+
 func (n *inode) windowsLink() (l windowsLink, err error) {
 	d := n.link.data
 	head := 8
@@ -171,13 +182,7 @@ func (n *inode) windowsLink() (l windowsLink, err error) {
 	if len(d) < head {
 		return l, n.corrupt("the target of a link is cut off")
 	}
-	l.substituteOffset = binary.LittleEndian.Uint16(d)
-	l.substituteLength = binary.LittleEndian.Uint16(d[2:])
-	l.printOffset = binary.LittleEndian.Uint16(d[4:])
-	l.printLength = binary.LittleEndian.Uint16(d[6:])
-	if n.link.tag == tagSymlink {
-		l.flags = binary.LittleEndian.Uint32(d[8:])
-	}
+	l.decode(d, n.link.tag == tagSymlink)
 	buf := d[head:]
 	if int(l.substituteOffset)+int(l.substituteLength) > len(buf) {
 		return l, n.corrupt("the target of a link is cut off")

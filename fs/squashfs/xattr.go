@@ -23,6 +23,11 @@ type xattrTable struct {
 	ids   uint32 // 0x08
 }
 
+func (t *xattrTable) decode(b []byte) {
+	t.start = binary.LittleEndian.Uint64(b[0x00:])
+	t.ids = binary.LittleEndian.Uint32(b[0x08:])
+}
+
 // openXattrs reads where the attributes are. Without them files can still be
 // read.
 func (f *filesystem) openXattrs() error {
@@ -34,7 +39,8 @@ func (f *filesystem) openXattrs() error {
 	if err != nil {
 		return block.Locate(format, "xattr table", int64(at), err)
 	}
-	t := xattrTable{at + 16, binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:])}
+	t := xattrTable{index: at + 16}
+	t.decode(b)
 	if t.start < superblockLen || t.start > at {
 		return block.Errorf(format, "xattr table", int64(at), block.ErrCorrupt, "it starts at %#x", t.start)
 	}

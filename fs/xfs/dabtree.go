@@ -38,12 +38,12 @@ func (h *daInfo) decode(b []byte, v5 bool) {
 	h.forw = binary.BigEndian.Uint32(b[0x00:])
 	h.back = binary.BigEndian.Uint32(b[0x04:])
 	h.magic = binary.BigEndian.Uint16(b[0x08:])
-	at := 0x0c
+	h.count = binary.BigEndian.Uint16(b[0x0c:])
+	h.level = binary.BigEndian.Uint16(b[0x0e:])
 	if v5 {
-		at = 0x38
+		h.count = binary.BigEndian.Uint16(b[0x38:])
+		h.level = binary.BigEndian.Uint16(b[0x3a:])
 	}
-	h.count = binary.BigEndian.Uint16(b[at:])
-	h.level = binary.BigEndian.Uint16(b[at+2:])
 }
 
 // daBlock is a node, or a leaf of a directory's index.

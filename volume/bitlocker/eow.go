@@ -39,7 +39,7 @@ type eowBitmap struct {
 	regionOffset  uint64    // 0x14
 	regionSize    uint64    // 0x1c
 	convLogOffset uint64    // 0x24
-	records       [2]uint32 // 0x2c offsets from the head
+	records       [2]uint32 // 0x2c, 0x30 offsets from the head
 	crc           uint32    // 0x38 up to the first record
 }
 

@@ -165,6 +165,14 @@ type rawLocation struct {
 	flags  uint32 // 0x14
 }
 
+func (l *rawLocation) decode(b []byte) {
+	le := binary.LittleEndian
+	l.offset = le.Uint64(b[0x00:])
+	l.size = le.Uint64(b[0x08:])
+	l.crc = le.Uint32(b[0x10:])
+	l.flags = le.Uint32(b[0x14:])
+}
+
 func (h *mdaHead) decode(b []byte) {
 	le := binary.LittleEndian
 	h.crc = le.Uint32(b[0x00:])
@@ -172,7 +180,7 @@ func (h *mdaHead) decode(b []byte) {
 	h.version = le.Uint32(b[0x14:])
 	h.start = le.Uint64(b[0x18:])
 	h.size = le.Uint64(b[0x20:])
-	h.text = rawLocation{le.Uint64(b[0x28:]), le.Uint64(b[0x30:]), le.Uint32(b[0x38:]), le.Uint32(b[0x3c:])}
+	h.text.decode(b[0x28:])
 }
 
 // text reads the committed metadata of an area, nil if there is none.

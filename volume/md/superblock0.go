@@ -58,7 +58,7 @@ func (s *super0) decode(b []byte, order binary.ByteOrder) {
 	s.size = word(0x20)
 	s.disks, s.mdMinor = word(0x28), word(0x2c)
 	for i := range s.uuid {
-		s.uuid[i] = word(0x34 + 4*i)
+		s.uuid[i] = order.Uint32(b[0x34+4*i:])
 	}
 	s.utime, s.state = word(0x80), word(0x84)
 	s.checksum = word(0x98)
