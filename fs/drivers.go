@@ -57,6 +57,16 @@ var drivers = [...]Driver{
 	}},
 }
 
+// Types are the types that this package has drivers for, sorted.
+func Types() []string {
+	var out []string
+	for _, d := range drivers {
+		out = append(out, d.Types...)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // driverOf returns the driver of a type: the caller's own before those of this
 // package.
 func (o *Options) driverOf(typ string) *Driver {

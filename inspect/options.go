@@ -18,6 +18,10 @@ const (
 type Options struct {
 	Volume *volume.Options
 	FS     *fs.Options
+	// Type states of which type a volume's filesystem is, as package probe names
+	// it, whatever is found there; "" leaves it to what is found. The volume has
+	// its name, place and content. Nil states nothing.
+	Type func(v *Volume) string
 
 	// NoPackages leaves the package databases unread; they are listed as
 	// not read.

@@ -49,11 +49,15 @@ const maxBorrowed = 8
 type scan struct {
 	rep      *Report
 	fs       fs.Options
+	typeOf   func(v *Volume) string
 	borrowed int
 }
 
 func newScan(ctx context.Context, rep *Report, o *Options) *scan {
-	s := &scan{rep: rep}
+	s := &scan{rep: rep, typeOf: o.Type}
+	if s.typeOf == nil {
+		s.typeOf = func(*Volume) string { return "" }
+	}
 	if o.FS != nil {
 		s.fs = *o.FS
 	}
@@ -114,7 +118,11 @@ func (s *scan) look(vol *volume.Volume) *Volume {
 			v.Version, v.Label = found.Version, strings.ToValidUTF8(found.Label, "\uFFFD")
 		}
 	}
+	stated := s.typeOf(v)
 	switch {
+	case stated != "":
+		s.open(v, stated)
+		return v
 	case vol.Err != nil:
 		v.refuse(vol.Err)
 		rep.problem(v.Name, vol.Err)
@@ -131,7 +139,7 @@ func (s *scan) look(vol *volume.Volume) *Volume {
 	case fs.Encrypted:
 		v.setStatus(StatusEncrypted, found.Reason)
 	case fs.Unknown:
-		if found.Supported && s.open(v) {
+		if found.Supported && s.open(v, "") {
 			break
 		}
 		if why, ok := reserved(v.partType()); ok {
@@ -145,19 +153,22 @@ func (s *scan) look(vol *volume.Volume) *Volume {
 	case fs.Member:
 		v.setStatus(StatusUnsupported, found.Reason)
 	case fs.Filesystem:
-		s.open(v)
+		s.open(v, "")
 	}
 	return v
 }
 
-// open opens the filesystem that was found. It reports whether the volume is of
-// a driver's format at all.
-func (s *scan) open(v *Volume) bool {
+// open opens the filesystem that was found, or that is stated. It reports whether
+// the volume is of a driver's format at all.
+func (s *scan) open(v *Volume, stated string) bool {
 	o := s.fs
+	if stated != "" {
+		o.Type = stated
+	}
 	o.NoProcesses = o.NoProcesses || s.borrowed >= maxBorrowed
 	fsys, err := fs.OpenFound(v.vol.Device, v.vol.Found, &o)
 	if err != nil {
-		if v.vol.Found.Kind == fs.Unknown && errors.Is(err, block.ErrFormat) {
+		if stated == "" && v.vol.Found.Kind == fs.Unknown && errors.Is(err, block.ErrFormat) {
 			return false
 		}
 		v.refuse(err)
@@ -167,8 +178,11 @@ func (s *scan) open(v *Volume) bool {
 		return true
 	}
 	v.fsys = fsys
-	v.Status = StatusRead
 	info := fsys.Info()
+	v.Status = StatusRead
+	if v.vol.Found.Type == info.Type {
+		v.Reason = v.vol.Found.Reason
+	}
 	v.Content, v.UUID, v.ReadBy = info.Type, info.UUID, info.ReadBy
 	if v.ReadBy != "" {
 		s.borrowed++

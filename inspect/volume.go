@@ -70,7 +70,7 @@ type Volume struct {
 	Facts []volume.Fact `json:"facts,omitempty"`
 
 	Status Status `json:"status"`
-	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead
+	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead; with that, what else is on the volume
 	Role   Role   `json:"role"`
 
 	// Partition is its entry in the partition table, nil if it has none.

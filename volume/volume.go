@@ -151,15 +151,21 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// Lookup returns the volume of that name. "disk1:" may stand before the names
-// of the first disk.
-func (t *Tree) Lookup(name string) (*Volume, bool) {
+// CleanName is a name of a volume as the volume has it: "disk1:" may stand before
+// the names of the first disk.
+func CleanName(name string) string {
 	if name == "disk1" {
-		name = "disk"
+		return "disk"
 	}
 	if rest, ok := strings.CutPrefix(name, "disk1:"); ok && !strings.HasPrefix(rest, "disk") {
-		name = rest
+		return rest
 	}
+	return name
+}
+
+// Lookup returns the volume of that name, which is cleaned.
+func (t *Tree) Lookup(name string) (*Volume, bool) {
+	name = CleanName(name)
 	for _, v := range t.Volumes {
 		if v.Name == name {
 			return v, true

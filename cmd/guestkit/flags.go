@@ -8,6 +8,7 @@ import (
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
+	gfs "github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/target"
 	"github.com/guestkit/guestkit/vhd"
 )
@@ -32,6 +33,7 @@ type source struct {
 	format string   // -f
 	allow  []string // --allow-dir
 	disk   string   // --disk, of a package
+	typ    string   // --type, of --volume
 	max    sizeFlag // --max-virtual-size
 	ratio  sizeFlag // --max-ratio
 	remote remotes
@@ -97,8 +99,14 @@ func (s *source) allowFlag(cmd *cobra.Command) {
 	cmd.MarkFlagDirname("allow-dir")
 }
 
-// volumeFlag gives a command the flag --volume.
+// volumeFlag gives a command the flags --volume and --type.
 func (s *source) volumeFlag(cmd *cobra.Command) *string {
+	typ := "type"
+	if cmd.Name() == "find" { // there --type is find's own
+		typ = "volume-type"
+	}
+	cmd.Flags().StringVar(&s.typ, typ, "", "take the filesystem of --volume to be of this `TYPE`, whatever is found there")
+	cmd.RegisterFlagCompletionFunc(typ, cobra.FixedCompletions(gfs.Types(), cobra.ShellCompDirectiveNoFileComp))
 	v := cmd.Flags().String("volume", "", "work on this `VOLUME` alone, as 'guestkit volumes' names it")
 	cmd.RegisterFlagCompletionFunc("volume", s.completeVolumes)
 	return v

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect"
 )
@@ -28,8 +29,12 @@ func (t *guestTree) Problems() []error { return append(problems(t.guest, nil), t
 // means: that of the volume named, or of the system with its mounts, or of the
 // only filesystem where there is no system.
 func (s *source) tree(disks []string, volume string) (*guestTree, error) {
+	typeOf, err := s.typeOf(volume)
+	if err != nil {
+		return nil, err
+	}
 	// No path needs the packages.
-	g, err := s.open(disks, &inspect.Options{NoPackages: true})
+	g, err := s.open(disks, &inspect.Options{NoPackages: true, Type: typeOf})
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +81,9 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.FS, err = v.FS()
+		if t.FS, err = v.FS(); errors.Is(err, block.ErrAmbiguous) {
+			err = fmt.Errorf("%w; state its type with --type", err)
+		}
 		return t, err
 	}
 	if t.report, err = g.Inspect(s.a.ctx); err != nil {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/volume"
 )
 
 // volumeNamed finds the volume that a user calls so: by its own name, or as a
@@ -28,6 +31,24 @@ func volumeNamed(rep *inspect.Report, name string) (*inspect.Volume, error) {
 		return found[0], nil
 	}
 	return nil, usagef("several volumes are called %q: %s; choose one of them by its name", name, volumeNames(found))
+}
+
+// typeOf states the type of the volume that a user calls so, where --type has one.
+func (s *source) typeOf(name string) (func(*inspect.Volume) string, error) {
+	switch {
+	case s.typ == "":
+		return nil, nil
+	case name == "":
+		return nil, usagef("--type is that of --volume, which says where")
+	case !slices.Contains(fs.Types(), s.typ):
+		return nil, usagef("there is no driver for %q; there are %s", s.typ, strings.Join(fs.Types(), ", "))
+	}
+	return func(v *inspect.Volume) string {
+		if v.Name == volume.CleanName(name) || isNamed(v, name) {
+			return s.typ
+		}
+		return ""
+	}, nil
 }
 
 // isNamed reports whether a volume goes by a name that is not its own.

@@ -178,6 +178,9 @@ func status(v *inspect.Volume) terminal.Styled {
 		if known(string(v.Role)) {
 			text += ", " + string(v.Role)
 		}
+		if v.Reason != "" {
+			text += ", " + v.Reason
+		}
 		return terminal.Green.In(text)
 	}
 	if v.Status.Done() {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -28,7 +27,7 @@ func Volume(r block.Reader) (Found, error) {
 			continue
 		}
 		hits = append(hits, f)
-		if f.Kind == Member || f.Kind == Encrypted {
+		if outermost(f) {
 			break
 		}
 	}
@@ -49,31 +48,6 @@ func Volume(r block.Reader) (Found, error) {
 		return Found{}, block.Locate("", "volume", 0, v.err)
 	}
 	return nothing(r)
-}
-
-// choose decides between several hits. A disc that is made to be both ISO 9660
-// and UDF is the former, which has a driver; an ISO descriptor without a root
-// directory counts for nothing beside another signature, since it is a copy in
-// a file or left over. All else is ambiguous.
-func choose(v *view, hits []Found) Found {
-	if i := slices.IndexFunc(hits, func(f Found) bool { return f.Type == "iso9660" }); i >= 0 {
-		iso := hits[i]
-		rest := slices.Delete(slices.Clone(hits), i, i+1)
-		switch rooted := isoRoot(v); {
-		case rooted && len(rest) == 1 && rest[0].Type == "udf":
-			iso.Reason = "also udf: a disc of both, read as iso9660"
-			return iso
-		case !rooted && len(rest) == 1:
-			return rest[0]
-		case !rooted:
-			hits = rest
-		}
-	}
-	names := make([]string, len(hits))
-	for i, h := range hits {
-		names[i] = fmt.Sprintf("%s at %#x", h.Type, h.Off)
-	}
-	return Found{Kind: Ambiguous, Reason: "several signatures hold: " + strings.Join(names, ", ")}
 }
 
 // nothing tells a volume of zeros from one that is not known.

@@ -18,7 +18,7 @@ type signature func(v *view) (Found, bool)
 var signatures = [...]signature{
 	probeMD, probeLVM, probeLUKS, probeBitLocker, probeMembers, probeFirmware, probeDRBD, probeZFS, probeBcache,
 	probeSwap,
-	probeExt, probeXFS, probeBtrfs, probeNTFS, probeExFAT, probeFAT,
+	probeExt, probeXFS, probeNTFS, probeExFAT, probeFAT, probeBtrfs,
 	probeF2FS, probeErofs, probeSquashfs, probeUDF, probeISO, probeHFS, probeUFS, probeReiser, probeNilfs, probeGFS, probeHPFS, probeBeFS, probeMpool, probeOthers,
 }
 

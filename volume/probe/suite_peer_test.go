@@ -101,6 +101,80 @@ func unxz(t *testing.T, image string) string {
 	return path
 }
 
+// TestSuperseded makes a filesystem over another one without wiping that first,
+// whose superblock stays; with mkfs.xfs, which wipes the first 128 KiB, it is put
+// back, as if a file had it there.
+func TestSuperseded(t *testing.T) {
+	peers.Need(t, "mke2fs", "mkfs.xfs", "mkfs.btrfs", "makefs", "truncate", "xz")
+	suite := filepath.Join(peers.Suite(t, "util-linux"), "tests/ts/blkid/images-fs")
+	tree := t.TempDir()
+	before := map[string]func(t *testing.T, img string){
+		"btrfs":  func(t *testing.T, img string) { peers.Run(t, "mkfs.btrfs", "-q", "-f", img) },
+		"sha256": func(t *testing.T, img string) { peers.Run(t, "mkfs.btrfs", "-q", "-f", "--csum", "sha256", img) },
+		"ufs2": func(t *testing.T, img string) {
+			peers.Run(t, "makefs", "-t", "ffs", "-s", "320m", "-o", "version=2", img, tree)
+		},
+		"ufs1": func(t *testing.T, img string) {
+			peers.Run(t, "makefs", "-t", "ffs", "-s", "320m", "-B", "be", img, tree)
+		},
+		"zfs":  func(t *testing.T, img string) { peers.Run(t, "cp", unxz(t, suite+"/zfs.img.xz"), img) },
+		"VMFS": func(t *testing.T, img string) { peers.Run(t, "cp", unxz(t, suite+"/vmfs.img.xz"), img) },
+		"VMFS volume": func(t *testing.T, img string) {
+			peers.Run(t, "cp", unxz(t, suite+"/vmfs_volume.img.xz"), img)
+		},
+	}
+	for old, makeOld := range before {
+		for _, c := range []struct {
+			want string
+			tool []string
+		}{
+			{"ext4", []string{"mke2fs", "-q", "-F", "-t", "ext4"}},
+			{"ext4", []string{"mke2fs", "-q", "-F", "-t", "ext4", "-b", "1024", "-O", "^resize_inode,^metadata_csum,uninit_bg"}},
+			{"ext2", []string{"mke2fs", "-q", "-F", "-t", "ext2"}},
+			{"xfs", []string{"mkfs.xfs", "-q", "-f"}},
+			{"xfs", []string{"mkfs.xfs", "-q", "-f", "-m", "crc=0"}},
+			{"btrfs", []string{"mkfs.btrfs", "-q", "-f"}},
+		} {
+			t.Run(old+" "+strings.Join(c.tool, " "), func(t *testing.T) {
+				t.Parallel()
+				img := filepath.Join(t.TempDir(), "img")
+				peers.Run(t, "truncate", "-s", "320M", img)
+				makeOld(t, img)
+				sb := make([]byte, 4096)
+				for _, off := range []int64{64 << 10, 0} {
+					if testimg.File(t, img).ReadAt(sb, off); string(sb[64:72]) == "_BHRfS_M" || string(sb[1372:1376]) == "\x19\x01\x54\x19" {
+						break
+					}
+					clear(sb)
+				}
+				peers.Run(t, "truncate", "-s", "320M", img)
+				peers.Run(t, c.tool[0], append(c.tool[1:], img)...)
+				if c.want == "xfs" && sb[64]|sb[1372] != 0 {
+					put(t, img, 64<<10, sb)
+				}
+				if f, err := probe.Volume(testimg.File(t, img)); err != nil || f.Type != c.want {
+					t.Errorf("%+v, %v", f, err)
+				}
+			})
+		}
+	}
+}
+
+// put writes bytes into an image.
+func put(t *testing.T, img string, off int64, b []byte) {
+	t.Helper()
+	w, err := os.OpenFile(img, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStale checks that what lies in a file, or was left by what a volume held
 // before, does not hide what it holds.
 func TestStale(t *testing.T) {
@@ -143,16 +217,7 @@ func TestStale(t *testing.T) {
 		if c.tool != nil {
 			peers.Run(t, c.tool[0], append(c.tool[1:], img)...)
 		}
-		w, err := os.OpenFile(img, os.O_WRONLY, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.WriteAt([]byte(c.put), c.off); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		put(t, img, c.off, []byte(c.put))
 		if f, err := probe.Volume(testimg.File(t, img)); err != nil || f.Type != c.want {
 			t.Errorf("%v with a stale signature at %#x: %+v, %v", c.tool, c.off, f, err)
 		}
