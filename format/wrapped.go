@@ -13,8 +13,8 @@ type WrappedLimits struct {
 	Size       int64 // of what it holds
 	ZstdWindow int64 // window of a zstd frame, which is held in memory
 	XzDict     int64 // dictionary of an xz block, which is held in memory
-	// Ratio is how many bytes of data, zeros not counted, it may hold for each of
-	// its own, beyond the first GiB. It is a count.
+	// Ratio is how many bytes of data it may hold for each of its own, beyond the
+	// first GiB, and of zeros eight times as many, beyond 4 GiB. It is a count.
 	Ratio int64
 }
 

@@ -288,7 +288,7 @@ func (w *rewrite) act(list []*bitmapState, name string, a BitmapAction) ([]*bitm
 		return append(list, b), nil
 	}
 	if at < 0 {
-		return nil, block.Errorf(format, "bitmap", -1, block.ErrOption, "there is none of the name %q", name)
+		return nil, block.Errorf(format, "bitmap", -1, ErrNoBitmap, "%q", name)
 	}
 	b := list[at]
 	if b.flags&bitmapFlagInUse != 0 && a.Do != "remove" {

@@ -41,7 +41,7 @@ func OpenBitmap(r block.Reader, name string, opts *Options) (*DirtyBitmap, error
 		}
 		return &DirtyBitmap{b, r, m.hdr, int64(m.hdr.size)}, nil
 	}
-	return nil, block.Errorf(format, "bitmap", -1, block.ErrOption, "there is none of the name %q", name)
+	return nil, block.Errorf(format, "bitmap", -1, ErrNoBitmap, "%q", name)
 }
 
 func log2(n int64) (bits int) {

@@ -12,6 +12,9 @@ import (
 // Options ask for.
 var ErrNoSnapshot = errors.New("no such snapshot")
 
+// ErrNoBitmap says that an image has no bitmap of a name.
+var ErrNoBitmap = errors.New("no such bitmap")
+
 // metadata is what an image says about itself. Reading it opens no other file.
 type metadata struct {
 	r         block.Reader

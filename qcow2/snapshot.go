@@ -3,6 +3,7 @@ package qcow2
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math"
 	"time"
@@ -163,5 +164,5 @@ func findSnapshot(all []Snapshot, idOrName string) (*Snapshot, error) {
 			return &all[i], nil
 		}
 	}
-	return nil, ErrNoSnapshot
+	return nil, fmt.Errorf("%w: %q", ErrNoSnapshot, idOrName)
 }

@@ -13,6 +13,10 @@ const debian = "testdata/images/debian12-uefi.qcow2"
 // TestFiles runs the commands that find files and get them out.
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
+	qcow := filepath.Join(dir, "empty.qcow2")
+	if r := gk(t, "create", "-q", qcow, "1M"); r.code != exitDone {
+		t.Fatal(r)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -50,6 +54,14 @@ func TestFiles(t *testing.T) {
 		{"tar " + debian + " /etc -o " + dir + "/etc.tar.bz2", exitUsage, ""},
 		{"find " + debian + " -maxdepth -1", exitUsage, ""},
 		{"snapshot -l -c one " + debian, exitUsage, ""},
+		{"snapshot -d nope " + qcow, exitNothing, ""},
+		{"snapshot -a nope " + qcow, exitNothing, ""},
+		{"convert -l nope " + qcow + " " + qcow + ".raw", exitNothing, ""},
+		{"bitmap --remove " + qcow + " nope", exitNothing, ""},
+		{"bitmap " + qcow + " nope", exitNothing, ""},
+		{"ls -a " + debian + " /etc/passwd", exitDone, "/etc/passwd\n"}, // which a host has
+		{"cat -a " + debian + " /etc/passwd", exitDone, "root:"},
+		{"ls -a " + debian + " /bin/sh", exitDone, "/bin/sh\n"},
 		{"ls -a " + debian + " /etc", exitDone, "debian_version"}, // though the host has one
 		{"tar " + debian + " /nope -o " + dir + "/nope.tar", exitNothing, ""},
 	} {

@@ -19,6 +19,7 @@ import (
 	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/qcow2"
 )
 
 // streams are what a run reads and writes.
@@ -188,6 +189,8 @@ func (a *app) report(err error, command string) int {
 	if !errors.As(err, &e) && errors.Is(err, block.ErrOption) { // the library knows which values are good
 		e = &exitError{code: exitUsage, err: err, usage: true}
 		code = e.code
+	} else if e == nil && (errors.Is(err, qcow2.ErrNoSnapshot) || errors.Is(err, qcow2.ErrNoBitmap)) {
+		code = exitNothing
 	} else if e != nil {
 		if code = e.code; e.err == nil {
 			return code

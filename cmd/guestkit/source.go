@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -38,13 +40,33 @@ func (s *source) one(args []string) (disks, rest []string, err error) {
 	return disks, args, s.check()
 }
 
-// onHost reports whether there is a file of that name on the host.
+// onHost reports whether there is a file of that name on the host that can be a
+// disk: "-a DISK /etc/hostname" means that of the guest, whether the host has one
+// or not.
 func onHost(name string) bool {
-	if fi, err := os.Stat(name); err == nil {
-		return !fi.IsDir() // a directory is no disk: "-a DISK /etc" means that of the guest
+	fi, err := os.Stat(name)
+	switch {
+	case err != nil:
+		_, err := os.Lstat(name)
+		return err == nil || name == "-" || format.IsAddress(name)
+	case fi.IsDir():
+		return false
+	case !fi.Mode().IsRegular() || !filepath.IsAbs(name):
+		return true
 	}
-	_, err := os.Lstat(name)
-	return err == nil || name == "-"
+	f, err := os.Open(name)
+	if err != nil {
+		return true // opening it says why
+	}
+	defer f.Close()
+	found, err := format.Probe(io.NewSectionReader(f, 0, fi.Size()))
+	switch {
+	case err != nil && fi.Size() > 0:
+		return true // several formats claim it
+	case found.Format == "raw" && len(found.Reasons) == 0:
+		return fi.Size() >= 64<<10 && fi.Size()%512 == 0
+	}
+	return found.Format != "elf" && found.Format != "pe" && found.Format != "pdf" && fi.Size() > 0
 }
 
 // each takes several guests from the arguments: every one is an image of its

@@ -95,13 +95,13 @@ func (n *inode) checkDirSum(b []byte, lblk, pblk uint64) error {
 
 // eachDirBlock calls visit with the blocks of a directory, in order, until it
 // returns false. A directory with holes is corrupt; they are skipped with a
-// problem. Each block that is visited costs one of as many as the filesystem
-// has.
+// problem. A block that comes twice ends the directory: each name has one place,
+// and millions of extents may name the same block.
 func (n *inode) eachDirBlock(visit func(b []byte, lblk, pblk uint64) (bool, error)) error {
 	s := n.fs.sb
 	shift := 10 + s.logBlockSize
 	blocks := (uint64(n.stat.Size) + uint64(s.blockSize) - 1) >> shift
-	budget := s.blocksCount
+	seen := map[uint64]struct{}{}
 	for lblk := uint64(0); lblk < blocks; {
 		r, err := n.mapBlock(lblk)
 		if err != nil {
@@ -114,10 +114,10 @@ func (n *inode) eachDirBlock(visit func(b []byte, lblk, pblk uint64) (bool, erro
 			continue
 		}
 		for i := range r.n {
-			if budget == 0 {
-				return n.corrupt("the directory has more blocks than the filesystem")
+			if _, twice := seen[r.pblk+i]; twice {
+				return n.corrupt("block %d of the directory, %d of the filesystem, has come before", lblk+i, r.pblk+i)
 			}
-			budget--
+			seen[r.pblk+i] = struct{}{}
 			b, err := n.dirBlock(lblk+i, r.pblk+i)
 			if err != nil {
 				return err

@@ -247,6 +247,23 @@ func TestDirectoryRecipes(t *testing.T) {
 			t.Errorf("the two entries give %v and %v", err1, err2)
 		}
 	})
+	t.Run("a block that comes twice", func(t *testing.T) {
+		h := newHostile(t, "plain")
+		first := uint32(h.seal.Block(t, "d", 0) / 1024)
+		h.inode("d", 4, le32(2048))
+		h.inode("d", 40+2, le16(2))
+		h.inode("d", 40+12+4, le16(1))
+		h.inode("d", 40+24, slices.Concat(le32(1), le16(1), le16(0), le32(first)))
+		es, err := fs.ReadDir(h.mustOpen(), "d")
+		if len(es) != 2 {
+			t.Errorf("d lists %v", es)
+		}
+		want(t, err, block.ErrCorrupt, "has come before")
+		if _, err = h.mustOpen().Stat("d/nope"); err == nil {
+			t.Error("a name that is not there was found")
+		}
+		want(t, err, block.ErrCorrupt, "has come before")
+	})
 	t.Run("E13 a name with slashes", func(t *testing.T) {
 		h := newHostile(t, "plain")
 		at := h.entry("d", "g")

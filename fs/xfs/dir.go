@@ -52,6 +52,8 @@ func (e *dirEntry) entry() vfs.Entry {
 }
 
 // readDir calls yield for every entry but "." and "..", until it returns false.
+// A block that comes twice ends the directory: each name has one place, and the
+// blocks of version 4 do not say of whom they are.
 func (f *filesystem) readDir(n *inode, yield func(dirEntry) error) error {
 	if n.data.format == forkLocal {
 		sf, err := f.shortDir(n)
@@ -68,6 +70,7 @@ func (f *filesystem) readDir(n *inode, yield func(dirEntry) error) error {
 	// What is mapped below the index is data; freed data blocks are holes.
 	limit := uint64(dirSpace) >> f.sb.blocklog
 	step := uint64(1) << f.sb.dirblklog
+	seen := map[int64]struct{}{}
 	for blk := uint64(0); blk < limit; {
 		m, err := f.mapAt(&n.data, blk)
 		if err != nil {
@@ -81,6 +84,10 @@ func (f *filesystem) readDir(n *inode, yield func(dirEntry) error) error {
 		if err != nil {
 			return err
 		}
+		if _, twice := seen[d.off]; twice {
+			return d.corrupt(0, "as block %d of the directory it has come before", blk)
+		}
+		seen[d.off] = struct{}{}
 		for pos := d.start; pos < d.end; {
 			e, next, err := d.at(pos)
 			if err != nil {

@@ -92,6 +92,16 @@ func TestRecipes(t *testing.T) {
 			be.PutUint64(p.Image[at+0x38:], 1<<31)
 			return []int64{int64(at)}
 		}, func(fsys vfs.FS) error { _, err := fsys.ReadLink("special/link-long"); return err }},
+		"a block of a directory that comes twice": {"v4-ftype", func(p *testimg.Patch) []int64 {
+			at := inodeOf(t, p.Image, "dirs/leaf")
+			be.PutUint32(p.Image[at+0x4c:], 2) // extents
+			list := p.Image[at+coreSize:]
+			low := be.Uint64(list[8:])&^(1<<21-1) | 1 // one block
+			be.PutUint64(list[8:], low)
+			be.PutUint64(list[16:], be.Uint64(list)|1<<9) // the same, as the second
+			be.PutUint64(list[24:], low)
+			return nil
+		}, func(fsys vfs.FS) error { _, err := fs.ReadDir(fsys, "dirs/leaf"); return err }},
 		"S11 2^48 extents": {"ci", func(p *testimg.Patch) []int64 {
 			at := inodeOf(t, p.Image, "files/few-extents")
 			p.Image[at+0x7f] |= 1 << 4 // nrext64

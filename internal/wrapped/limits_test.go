@@ -51,6 +51,36 @@ func TestRatio(t *testing.T) {
 	}
 }
 
+// TestZeros bounds zeros too, which take time.
+func TestZeros(t *testing.T) {
+	var packed bytes.Buffer
+	e, err := zstd.NewWriter(&packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 8 << 20
+	e.Write(make([]byte, size))
+	e.Close()
+	for _, c := range []struct {
+		ratio, free int64
+		want        error
+	}{
+		{1, size, nil},
+		{1, 0, block.ErrLimit},
+		{1, size / 2, block.ErrLimit},
+		{size, 0, nil},
+	} {
+		z, err := NewReader("zst", bytes.NewReader(packed.Bytes()), Limits{Ratio: c.ratio})
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.zeros = c.free
+		if n, err := io.Copy(io.Discard, z); !errors.Is(err, c.want) || err == nil && n != size {
+			t.Errorf("ratio %d, %d are free: %d bytes, %v; want %v", c.ratio, c.free, n, err, c.want)
+		}
+	}
+}
+
 // TestRatioInPlaces has a reader start behind most of the file, whose size
 // counts all the same.
 func TestRatioInPlaces(t *testing.T) {

@@ -19,13 +19,19 @@ type Limits struct {
 	XzDict     int64 // dictionary of an xz block
 	Size       int64 // of what comes out
 	// Ratio is how many bytes of data come out for a byte of the file at most,
-	// once FreeData came out. Zeros are no data: a disk with much room on it
-	// shrinks to a thousandth.
+	// once FreeData came out. A disk with much room on it shrinks further, so that
+	// ZeroRatio times as many zeros may come out, once FreeZeros did.
 	Ratio int64
 }
 
-// FreeData is how many bytes of data come out of a file whatever its size.
-const FreeData = 1 << 30
+// What comes out of a file whatever its size, in bytes, and how many zeros may
+// for each byte of data. That zeros cost nothing is not so: 15 KB of bzip2 unpack
+// to 8 GiB of them, in half a minute.
+const (
+	FreeData  = 1 << 30
+	FreeZeros = 4 << 30
+	ZeroRatio = 8
+)
 
 // DefaultLimits returns the limits that apply where none are given.
 func DefaultLimits() Limits {
@@ -76,7 +82,9 @@ type Reader struct {
 	max    int64
 	ratio  int64
 	free   int64
+	zeros  int64       // that are free
 	data   int64       // bytes that came out and are not zeros, by the page
+	first  int64       // byte that came out
 	start  int64       // in the file
 	file   int64       // size of the file if that is known
 	mark   func(point) // is told of each unit, unless nil
@@ -91,7 +99,7 @@ func NewReader(format string, r io.Reader, l Limits) (*Reader, error) {
 
 // newReader starts at a point: r begins there.
 func newReader(format string, r io.Reader, at point, l Limits) (*Reader, error) {
-	z := &Reader{format: format, in: newInput(r, at.in), out: at.out, max: l.Size, ratio: l.Ratio, free: FreeData, start: at.in}
+	z := &Reader{format: format, in: newInput(r, at.in), out: at.out, max: l.Size, ratio: l.Ratio, free: FreeData, zeros: FreeZeros, first: at.out, start: at.in}
 	switch format {
 	case "gz":
 		z.c = &gzipCodec{}
@@ -136,8 +144,8 @@ func (z *Reader) Read(p []byte) (int, error) {
 			break
 		}
 		z.out += int64(n)
-		if z.count(p[:n]); z.data-z.free > 0 && (z.data-z.free)/z.ratio > max(z.file, z.in.off()-z.start) {
-			z.err = block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d times as much data as the file has bytes", z.ratio)
+		z.count(p[:n])
+		if z.err = z.bounds(); z.err != nil {
 			break
 		}
 		switch {
@@ -151,6 +159,18 @@ func (z *Reader) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, z.err
+}
+
+// bounds holds what came out to the ratio.
+func (z *Reader) bounds() error {
+	file := max(z.file, z.in.off()-z.start)
+	if n := z.data - z.free; n > 0 && n/z.ratio > file {
+		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d times as much data as the file has bytes; --max-ratio (Options.Wrapped.Ratio) allows more", z.ratio)
+	}
+	if n := z.out - z.first - z.data - z.zeros; n > 0 && n/ZeroRatio/z.ratio > file {
+		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to %d MiB of zeros so far, more than %d for each byte of the file; --max-ratio (Options.Wrapped.Ratio) allows more", (z.out-z.first-z.data)>>20, ZeroRatio*z.ratio)
+	}
+	return nil
 }
 
 // count counts the pages of p that hold something.
