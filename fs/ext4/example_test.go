@@ -44,7 +44,8 @@ func Example() {
 		return
 	}
 	target, err := fsys.ReadLink("a")
-	fmt.Println(fi.Mode().Type(), target, err, fi.Sys().(*vfs.Stat).Nlink)
+	st, _ := vfs.StatOf(fi)
+	fmt.Println(fi.Mode().Type(), target, err, st.Nlink)
 	// Output:
 	// ext4 1024 8388608
 	// gggggg <nil>

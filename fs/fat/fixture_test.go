@@ -125,7 +125,7 @@ func TestStat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := fi.Sys().(*vfs.Stat)
+	st, _ := vfs.StatOf(fi)
 	when := time.Date(2024, 6, 15, 12, 30, 44, 0, time.UTC)
 	if st.Mode != 0o555 || st.Size != 105 || st.Allocated != 2048 || st.Nlink != 1 || st.UID != 0 ||
 		!st.Mtime.Equal(when) || !st.Ctime.IsZero() || !st.Atime.Equal(when.Truncate(24*time.Hour)) || st.Native != ReadOnly|Hidden|Archive {
@@ -135,14 +135,14 @@ func TestStat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st := fi.Sys().(*vfs.Stat); st.Mode != fs.ModeDir|0o755 || st.Size != 2048 {
+	if st, _ := vfs.StatOf(fi); st.Mode != fs.ModeDir|0o755 || st.Size != 2048 {
 		t.Errorf("%+v", st)
 	}
 	fi, err = fsys.Lstat(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st := fi.Sys().(*vfs.Stat); st.Mode != fs.ModeDir|0o755 || st.Ino != 1 || !st.Mtime.IsZero() {
+	if st, _ := vfs.StatOf(fi); st.Mode != fs.ModeDir|0o755 || st.Ino != 1 || !st.Mtime.IsZero() {
 		t.Errorf("%+v", st)
 	}
 }

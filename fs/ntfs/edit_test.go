@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // An editor changes structures of a volume and keeps their fixups right.
@@ -47,11 +48,7 @@ func (e *editor) extents(name string) (out []block.Extent) {
 // num returns the number of the MFT record of a file.
 func (e *editor) num(name string) uint64 {
 	e.t.Helper()
-	fi, err := openBytes(e.t, e.img).Lstat(name)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return fi.Sys().(*vfs.Stat).Ino
+	return testimg.Stat(e.t, openBytes(e.t, e.img), name).Ino
 }
 
 // offset returns where an MFT record lies.

@@ -10,15 +10,12 @@ import (
 	"github.com/guestkit/guestkit/fs/ntfs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 func native(t *testing.T, fsys vfs.FS, name string) *ntfs.Native {
 	t.Helper()
-	fi, err := fsys.Lstat(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fi.Sys().(*vfs.Stat).Native.(*ntfs.Native)
+	return testimg.Stat(t, fsys, name).Native.(*ntfs.Native)
 }
 
 // TestOwners compares owners with those that ntfssecaudit finds, of more
@@ -78,7 +75,7 @@ func TestDOSNames(t *testing.T) {
 	if dos, err := n.DOSName(); dos != "ALONGN~1.TEX" || err != nil {
 		t.Errorf("%q, %v", dos, err)
 	}
-	if fi, _ := fsys.Lstat("Program Files/a long name.text"); fi.Sys().(*vfs.Stat).Nlink != 1 {
+	if testimg.Stat(t, fsys, "Program Files/a long name.text").Nlink != 1 {
 		t.Errorf("a DOS name is counted as a link")
 	}
 }

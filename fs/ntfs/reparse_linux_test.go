@@ -77,7 +77,7 @@ func TestWOF(t *testing.T) {
 		if err != nil || fi.Size() != int64(len(b)) || !fi.Mode().IsRegular() {
 			t.Errorf("%s: %v, %v", name, fi, err)
 		}
-		st := fi.Sys().(*vfs.Stat)
+		st, _ := vfs.StatOf(fi)
 		if st.Allocated > st.Size+4096 || st.Native.(*ntfs.Native).ReparseTag != 0x80000017 {
 			t.Errorf("%s: %+v", name, st)
 		}
@@ -191,11 +191,7 @@ func TestReparse(t *testing.T) {
 	if _, err := fsys.Stat("itself"); !errors.Is(err, block.ErrLoop) { // N13
 		t.Errorf("a junction to itself: %v", err)
 	}
-	fi, err := fsys.Lstat("junction")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if raw, err := fi.Sys().(*vfs.Stat).Native.(*ntfs.Native).Target(); raw != `\??\C:\Dir\Sub` || err != nil {
+	if raw, err := native(t, fsys, "junction").Target(); raw != `\??\C:\Dir\Sub` || err != nil {
 		t.Errorf("raw target %q, %v", raw, err)
 	}
 	for name := range refused {
@@ -241,7 +237,7 @@ func TestWSL(t *testing.T) {
 	o := treeOptions
 	o.NoMode = true // ntfs-3g forgets the permissions of these
 	fsys := compare3g(t, img, o)
-	if fi, err := fsys.Lstat("link"); err != nil || fi.Sys().(*vfs.Stat).Native.(*ntfs.Native).ReparseTag != 0xA000001D {
-		t.Errorf("the link is none of WSL: %v, %v", fi, err)
+	if tag := native(t, fsys, "link").ReparseTag; tag != 0xA000001D {
+		t.Errorf("the link is none of WSL: %#x", tag)
 	}
 }

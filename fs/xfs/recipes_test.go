@@ -21,12 +21,8 @@ func inodeOf(t *testing.T, image []byte, name string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fi, err := fs.Lstat(fsys, name)
-	if err != nil {
-		t.Fatal(err)
-	}
 	be := binary.BigEndian
-	ino := fi.Sys().(*vfs.Stat).Ino
+	ino := testimg.Stat(t, fsys, name).Ino
 	blockLog, inodeLog, inopbLog, agLog := image[0x78], image[0x7a], image[0x7b], image[0x7c]
 	fsb := ino >> inopbLog
 	blk := fsb>>agLog*uint64(be.Uint32(image[0x54:])) + fsb&(1<<agLog-1)

@@ -124,7 +124,7 @@ func findSubvolumes(t *guest.Tree) []system.Place {
 		if fi == nil || !fi.IsDir() {
 			continue
 		}
-		if st, ok := fi.Sys().(*vfs.Stat); !ok || st.Ino != firstInode {
+		if st, ok := vfs.StatOf(fi); !ok || st.Ino != firstInode {
 			continue
 		}
 		if e.Name() != main {

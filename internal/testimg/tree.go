@@ -66,7 +66,7 @@ func ReadTree(fsys vfs.FS, o TreeOptions) (map[string]Node, error) {
 		if fi2, err := d.Info(); err != nil || fi2.Mode() != fi.Mode() || fi2.Size() != fi.Size() {
 			return fmt.Errorf("%s: DirEntry.Info and Lstat disagree: %v", p, err)
 		}
-		st := fi.Sys().(*vfs.Stat)
+		st, _ := vfs.StatOf(fi)
 		n := Node{Mode: st.Mode, UID: st.UID, GID: st.GID, Nlink: st.Nlink, Size: st.Size,
 			Mtime: st.Mtime, Ctime: st.Ctime, Atime: st.Atime, Major: st.Major, Minor: st.Minor}
 		switch {
@@ -213,4 +213,19 @@ func diffNode(g, w Node, o TreeOptions) (d []string) {
 		}
 	}
 	return d
+}
+
+// Stat returns what a guest's filesystem says of a file, without following a link
+// in the last element.
+func Stat(t testing.TB, fsys vfs.FS, name string) *vfs.Stat {
+	t.Helper()
+	fi, err := fsys.Lstat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, ok := vfs.StatOf(fi)
+	if !ok {
+		t.Fatalf("%s: a FileInfo without a Stat", name)
+	}
+	return st
 }
