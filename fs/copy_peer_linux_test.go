@@ -1,9 +1,12 @@
 package fs_test
 
 import (
+	"archive/tar"
 	"context"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 	"testing"
 
@@ -95,6 +98,7 @@ func TestCopyAgainstKernel(t *testing.T) {
 			dir = peers.Mount(t, img, typ, "ro", "noatime")
 			// Directories have the size of their host, and links keep no access time.
 			o := testimg.TreeOptions{NoCtime: true, NoAtime: true, NoDirSize: true}
+			t.Run("Sys", func(t *testing.T) { compareSys(t, fsys, dir) })
 			want, err := testimg.HostTree(dir, o)
 			if err != nil {
 				t.Fatal(err)
@@ -110,6 +114,51 @@ func TestCopyAgainstKernel(t *testing.T) {
 				t.Errorf("holes: %d bytes are allocated, %v", allocated(fi), err)
 			}
 		})
+	}
+}
+
+// compareSys holds what Sys says of every file, and what archive/tar makes of it,
+// against the kernel's.
+func compareSys(t *testing.T, fsys vfs.FS, dir string) {
+	n := 0
+	err := iofs.WalkDir(fsys, ".", func(p string, d iofs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		n++
+		got, err := d.Info()
+		if err != nil {
+			return err
+		}
+		want, err := os.Lstat(filepath.Join(dir, vfs.Unescape(p)))
+		if err != nil {
+			return err
+		}
+		g, w := *got.Sys().(*syscall.Stat_t), *want.Sys().(*syscall.Stat_t)
+		w.Dev, w.Blksize = g.Dev, g.Blksize // of the host, as it likes
+		if g != w {
+			t.Errorf("%s:\n got %+v\nwant %+v", p, g, w)
+		}
+		if want.Mode()&iofs.ModeSocket != 0 {
+			return nil
+		}
+		gh, err := tar.FileInfoHeader(got, "")
+		if err != nil {
+			return err
+		}
+		wh, err := tar.FileInfoHeader(want, "")
+		if err != nil {
+			return err
+		}
+		wh.Uname, wh.Gname = "", "" // of this machine
+		wh.Name = gh.Name
+		if !reflect.DeepEqual(gh, wh) {
+			t.Errorf("%s:\n got %+v\nwant %+v", p, gh, wh)
+		}
+		return nil
+	})
+	if err != nil || n < 19 {
+		t.Errorf("%d files, %v", n, err)
 	}
 }
 

@@ -21,7 +21,14 @@ func (i info) Size() int64        { return i.st.Size }
 func (i info) Mode() fs.FileMode  { return i.st.Mode }
 func (i info) ModTime() time.Time { return i.st.Mtime }
 func (i info) IsDir() bool        { return i.st.Mode.IsDir() }
-func (i info) Sys() any           { return i.GuestStat() }
+
+// Sys gives what programs for files of this machine know: see Stat.
+func (i info) Sys() any { return hostStat(i.GuestStat()) }
+
+// Uname and Gname keep archive/tar (its FileInfoNames) from looking up the names
+// that this machine has for the guest's numbers.
+func (i info) Uname() (string, error) { return "", nil }
+func (i info) Gname() (string, error) { return "", nil }
 
 // GuestStat is what StatOf asks for. The driver's Stat is shared.
 func (i info) GuestStat() *Stat {
@@ -30,8 +37,9 @@ func (i info) GuestStat() *Stat {
 	return &st
 }
 
-// StatOf returns all that a guest's filesystem says of a file. ok is false for a
-// FileInfo that is not from one.
+// StatOf returns all that a guest's filesystem says of a file, on every system. ok
+// is false for a FileInfo that is not from one; one of another package counts if
+// its Sys is a *Stat.
 func StatOf(fi fs.FileInfo) (st *Stat, ok bool) {
 	if g, ok := fi.(interface{ GuestStat() *Stat }); ok {
 		return g.GuestStat(), true

@@ -34,3 +34,34 @@ func UnixMode(m uint32) (fs.FileMode, bool) {
 	}
 	return mode, true
 }
+
+// modeToUnix is the way back; a type that no Unix has leaves that of the mode out.
+func modeToUnix(mode fs.FileMode) uint32 {
+	m := uint32(mode.Perm())
+	switch mode.Type() {
+	case 0:
+		m |= 0o100000
+	case fs.ModeDir:
+		m |= 0o040000
+	case fs.ModeSymlink:
+		m |= 0o120000
+	case fs.ModeNamedPipe:
+		m |= 0o010000
+	case fs.ModeSocket:
+		m |= 0o140000
+	case fs.ModeDevice:
+		m |= 0o060000
+	case fs.ModeDevice | fs.ModeCharDevice:
+		m |= 0o020000
+	}
+	if mode&fs.ModeSetuid != 0 {
+		m |= 0o4000
+	}
+	if mode&fs.ModeSetgid != 0 {
+		m |= 0o2000
+	}
+	if mode&fs.ModeSticky != 0 {
+		m |= 0o1000
+	}
+	return m
+}

@@ -104,25 +104,10 @@ func (t *tarWriter) end(err error) error {
 	return err
 }
 
-// tarMode is the mode of a file in an archive.
-func tarMode(m fs.FileMode) int64 {
-	bits := int64(m.Perm())
-	if m&fs.ModeSetuid != 0 {
-		bits |= 0o4000
-	}
-	if m&fs.ModeSetgid != 0 {
-		bits |= 0o2000
-	}
-	if m&fs.ModeSticky != 0 {
-		bits |= 0o1000
-	}
-	return bits
-}
-
 // add writes one file.
 func (t *tarWriter) add(n *Node, below string) error {
 	st := n.Stat()
-	h := &tar.Header{Format: tar.FormatPAX, Name: "./" + below, Mode: tarMode(st.Mode), Uid: int(st.UID), Gid: int(st.GID), ModTime: st.Mtime}
+	h := &tar.Header{Format: tar.FormatPAX, Name: "./" + below, Mode: int64(modeToUnix(st.Mode) & 0o7777), Uid: int(st.UID), Gid: int(st.GID), ModTime: st.Mtime}
 	if st.Mtime.IsZero() {
 		h.ModTime = time.Unix(0, 0)
 	}

@@ -54,8 +54,13 @@ type Info struct {
 	Devices []block.Reader
 }
 
-// Stat is what [fs.FileInfo.Sys] returns, as a *Stat. A time that the
+// Stat is what a guest's filesystem says of a file: see [StatOf]. A time that the
 // filesystem does not keep is the zero Time.
+//
+// [fs.FileInfo.Sys] has of it what the system that the program runs on knows, in
+// the type that package os gives there: a *syscall.Stat_t on Unix, so that
+// [archive/tar.FileInfoHeader] and scanners see owners, links and devices; a
+// *syscall.Win32FileAttributeData on Windows; elsewhere a *Stat.
 type Stat struct {
 	// Dev tells filesystems of a tree apart that have the same inode numbers,
 	// subvolumes included: the driver's number of one, 0 in what has none, and
