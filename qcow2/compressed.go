@@ -5,10 +5,10 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 	"github.com/guestkit/guestkit/internal/lru"
 )
 
@@ -18,15 +18,15 @@ type inflater struct {
 	r           block.Reader
 	clusterSize int64
 	cache       *lru.Cache[int64, []byte] // by host offset
-	open        func() (stream, error)
+	open        func() (codec, error)
 	pool        sync.Pool // of *decoder
 }
 
 func newInflater(m *metadata, budget int64) *inflater {
-	open := newFlate
+	open := newDeflate
 	if m.hdr.compressionType == compressionZstd {
 		window := uint64(m.lim.ZstdWindowSize)
-		open = func() (stream, error) { return newZstd(window) }
+		open = func() (codec, error) { return newZstd(window) }
 	}
 	return &inflater{
 		r:           m.r,
@@ -41,8 +41,8 @@ func (f *inflater) decoder() (*decoder, error) {
 	if d, ok := f.pool.Get().(*decoder); ok {
 		return d, nil
 	}
-	z, err := f.open()
-	return &decoder{z: z}, err
+	c, err := f.open()
+	return &decoder{codec: c}, err
 }
 
 // read fills p with the bytes of a compressed cluster that start at off on the
@@ -84,44 +84,51 @@ func (f *inflater) inflate(dst []byte, r run) error {
 		return nil
 	case n < r.csize:
 		return block.Errorf(format, "compressed cluster", r.host, block.ErrTruncated, "the file ends %d bytes short", r.csize-n)
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
+	case err == nil || err == io.EOF || err == io.ErrUnexpectedEOF:
 		return corrupt("compressed cluster", r.host, "it holds %d bytes, not %d", got, len(dst))
 	}
 	return corrupt("compressed cluster", r.host, "%v", err)
 }
 
-// A stream is a decompressor that can start over.
-type stream interface {
-	io.Reader
-	Reset(r io.Reader) error
+// A codec decompresses the stream at the start of src until dst is full, and
+// returns how far it came.
+type codec interface {
+	decode(dst, src []byte) (int, error)
 }
 
 // A decoder decompresses one cluster at a time.
 type decoder struct {
-	z   stream
-	in  bytes.Reader
+	codec
 	buf []byte // the compressed bytes
 }
 
-// decode fills dst from the stream in src and returns how far it came.
-func (d *decoder) decode(dst, src []byte) (int, error) {
+// rawDeflate is deflate as qcow2 has it, without zlib's header.
+type rawDeflate struct{ inflate.Decoder }
+
+func newDeflate() (codec, error) { return new(rawDeflate), nil }
+
+func (d *rawDeflate) decode(dst, src []byte) (int, error) {
+	n, _, err := d.Raw(dst, src)
+	return n, err
+}
+
+type zstdFrames struct {
+	z  *zstd.Decoder
+	in bytes.Reader
+}
+
+// newZstd makes a decoder that reads frame after frame. It must be a stream:
+// QEMU may write a cluster as several frames, and what follows them in the
+// sector is no frame. It starts no goroutine.
+func newZstd(window uint64) (codec, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window), zstd.WithDecodeBuffersBelow(0))
+	return &zstdFrames{z: z}, err
+}
+
+func (d *zstdFrames) decode(dst, src []byte) (int, error) {
 	d.in.Reset(src)
 	if err := d.z.Reset(&d.in); err != nil {
 		return 0, err
 	}
 	return io.ReadFull(d.z, dst)
-}
-
-// flateStream is raw deflate, as qcow2 has it, without zlib's header.
-type flateStream struct{ io.Reader }
-
-func newFlate() (stream, error) { return flateStream{flate.NewReader(bytes.NewReader(nil))}, nil }
-
-func (s flateStream) Reset(r io.Reader) error { return s.Reader.(flate.Resetter).Reset(r, nil) }
-
-// newZstd makes a decoder that reads frame after frame. It must be a stream:
-// QEMU may write a cluster as several frames, and what follows them in the
-// sector is no frame. It starts no goroutine.
-func newZstd(window uint64) (stream, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window), zstd.WithDecodeBuffersBelow(0))
 }

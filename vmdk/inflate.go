@@ -1,14 +1,11 @@
 package vmdk
 
 import (
-	"bytes"
 	"encoding/binary"
-	"io"
 	"sync"
 
-	"github.com/klauspost/compress/zlib"
-
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 	"github.com/guestkit/guestkit/internal/lru"
 )
 
@@ -52,8 +49,8 @@ type inflater struct {
 type workspace struct {
 	window []byte
 	at     int64 // offset of the window
-	src    bytes.Reader
-	zr     io.ReadCloser
+	zlib   inflate.Decoder
+	grain  []byte // of which only a part is wanted
 }
 
 // maxWindow bounds how far apart grains may lie that are read at once.
@@ -155,25 +152,25 @@ func (f *inflater) inflate(w *workspace, p []byte, i, off, window int64) error {
 	if err != nil {
 		return block.Locate(format, "compressed grain", off, err)
 	}
-	w.src.Reset(data)
-	if w.zr == nil {
-		w.zr, err = zlib.NewReader(&w.src)
-	} else {
-		err = w.zr.(zlib.Resetter).Reset(&w.src, nil)
+	// The last grain may go past the end of the disk.
+	dst := p
+	if int64(len(p)) < f.grain {
+		if w.grain == nil {
+			w.grain = make([]byte, f.grain)
+		}
+		dst = w.grain
 	}
-	if err != nil {
-		return fault(block.ErrCorrupt, "%v", err)
-	}
-	if _, err := io.ReadFull(w.zr, p); err != nil {
-		return fault(block.ErrCorrupt, "it does not inflate to %d bytes: %v", len(p), err)
-	}
-	// What follows in the grain past the end of the disk, and the checksum.
-	rest, err := io.Copy(io.Discard, io.LimitReader(w.zr, f.grain-int64(len(p))+1))
+	n, _, err := w.zlib.Zlib(dst, data)
 	switch {
-	case err != nil:
-		return fault(block.ErrCorrupt, "%v", err)
-	case int64(len(p))+rest > f.grain:
+	case err == inflate.ErrSpace:
 		return fault(block.ErrCorrupt, "it inflates to more than a grain of %d bytes", f.grain)
+	case err != nil:
+		return fault(block.ErrCorrupt, "it does not inflate to %d bytes: %v", len(p), err)
+	case n < len(p):
+		return fault(block.ErrCorrupt, "it inflates to %d bytes, not %d", n, len(p))
+	}
+	if len(dst) > len(p) {
+		copy(p, dst)
 	}
 	return nil
 }

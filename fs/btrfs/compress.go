@@ -1,17 +1,15 @@
 package btrfs
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
-	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 	"github.com/guestkit/guestkit/internal/lzo"
 )
 
@@ -58,26 +56,15 @@ func (u *unpackers) unpack(dst, src []byte, compression uint8, sector int) (int,
 }
 
 func (u *unpackers) unpackZlib(dst, src []byte) (int, error) {
-	z, _ := u.zlib.Get().(io.Reader)
+	z, _ := u.zlib.Get().(*inflate.Decoder)
 	if z == nil {
-		r, err := zlib.NewReader(bytes.NewReader(src))
-		if err != nil {
-			return 0, fmt.Errorf("%w: %v", block.ErrCorrupt, err)
-		}
-		z = r
-	} else if err := z.(zlib.Resetter).Reset(bytes.NewReader(src), nil); err != nil {
-		return 0, fmt.Errorf("%w: %v", block.ErrCorrupt, err)
+		z = new(inflate.Decoder)
 	}
-	n, err := io.ReadFull(z, dst)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	defer u.zlib.Put(z)
+	n, _, err := z.Zlib(dst, src)
+	if err != nil && err != inflate.ErrSpace { // of a part of it, no checksum tells
 		return n, fmt.Errorf("%w: %v", block.ErrCorrupt, err)
 	}
-	if err != nil { // the stream is to have ended, not to be cut
-		if _, end := z.Read(make([]byte, 1)); end != io.EOF {
-			return n, fmt.Errorf("%w: %v", block.ErrCorrupt, err)
-		}
-	}
-	u.zlib.Put(z)
 	return n, nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"io"
 	"sync"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 	"github.com/guestkit/guestkit/internal/lz4"
 	"github.com/guestkit/guestkit/internal/xz"
 )
@@ -111,17 +111,19 @@ func (c *codecs) decode(dst, src []byte, x piece, padded bool) error {
 		defer c.lzma.Put(d)
 		return d.Micro(dst, src)
 	case codecDeflate:
-		d, _ := c.deflate.Get().(*inflater)
+		d, _ := c.deflate.Get().(*inflate.Decoder)
 		if d == nil {
-			d = &inflater{}
-			d.z = flate.NewReader(&d.src)
+			d = new(inflate.Decoder)
 		}
 		defer c.deflate.Put(d)
-		d.src.Reset(src)
-		if err := d.z.(flate.Resetter).Reset(&d.src, nil); err != nil {
-			return err
+		n, _, err := d.Raw(dst, src)
+		switch {
+		case n == len(dst):
+			return nil
+		case err == nil:
+			return errShort
 		}
-		return short(io.ReadFull(d.z, dst))
+		return short(n, err)
 	case codecZstd:
 		d, _ := c.zstd.Get().(*zstd.Decoder)
 		if d == nil {
@@ -142,11 +144,6 @@ func (c *codecs) decode(dst, src []byte, x piece, padded bool) error {
 	n := copy(dst, src[len(src)-int(x.turn):])
 	copy(dst[n:], src)
 	return nil
-}
-
-type inflater struct {
-	src bytes.Reader
-	z   io.ReadCloser
 }
 
 func short(_ int, err error) error {

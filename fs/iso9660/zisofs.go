@@ -1,13 +1,11 @@
 package iso9660
 
 import (
-	"bytes"
 	"encoding/binary"
 	"io"
 
-	"github.com/klauspost/compress/zlib"
-
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 )
 
 const (
@@ -112,12 +110,12 @@ func (f *zfile) readBlock(q []byte, i, in, holds int64) error {
 			return nil, 0, err
 		}
 		b := make([]byte, holds)
-		z, err := zlib.NewReader(bytes.NewReader(src))
-		if err == nil {
-			_, err = io.ReadFull(z, b)
-		}
-		if err != nil {
+		var z inflate.Decoder
+		switch k, _, err := z.Zlib(b, src); {
+		case err != nil && err != inflate.ErrSpace:
 			return nil, 0, f.n.errorf(block.ErrCorrupt, "zisofs block %d: %v", i, err)
+		case k < len(b):
+			return nil, 0, f.n.errorf(block.ErrCorrupt, "zisofs block %d holds %d bytes, not %d", i, k, len(b))
 		}
 		return b, holds + blockCost, nil
 	})

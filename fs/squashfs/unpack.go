@@ -1,17 +1,15 @@
 package squashfs
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"runtime"
 	"sync"
 
-	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/inflate"
 	"github.com/guestkit/guestkit/internal/lz4"
 	"github.com/guestkit/guestkit/internal/lzo"
 	"github.com/guestkit/guestkit/internal/xz"
@@ -77,44 +75,15 @@ func xzDecoder(decode func(*xz.Decoder, []byte, []byte) (int, error)) decoder {
 }
 
 func zlibDecoder() decoder {
-	type inflater struct {
-		src bytes.Reader
-		z   io.ReadCloser
-		end [1]byte
-	}
-	pool := &sync.Pool{New: func() any { return new(inflater) }}
+	pool := &sync.Pool{New: func() any { return new(inflate.Decoder) }}
 	return func(dst, src []byte) (int, error) {
-		d := pool.Get().(*inflater)
+		d := pool.Get().(*inflate.Decoder)
 		defer pool.Put(d)
-		d.src.Reset(src)
-		var err error
-		if d.z == nil {
-			d.z, err = zlib.NewReader(&d.src)
-		} else {
-			err = d.z.(zlib.Resetter).Reset(&d.src, nil)
+		n, _, err := d.Zlib(dst, src)
+		if err == inflate.ErrSpace {
+			err = errSpace
 		}
-		if err != nil {
-			return 0, err
-		}
-		n, err := io.ReadFull(d.z, dst)
-		if err == io.EOF || err == io.ErrUnexpectedEOF && d.src.Len() == 0 {
-			// Behind a short block the checksum was verified already, unless
-			// the input has ended too early; this tells.
-			_, err = d.z.Read(d.end[:])
-			if err == io.EOF {
-				err = nil
-			}
-			return n, err
-		}
-		if err != nil {
-			return 0, err
-		}
-		if m, err := d.z.Read(d.end[:]); m > 0 {
-			return 0, errSpace
-		} else if err != io.EOF {
-			return 0, err
-		}
-		return n, nil
+		return n, err
 	}
 }
 
