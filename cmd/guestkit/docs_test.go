@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/batch"
+	"github.com/guestkit/guestkit/concern"
 	"github.com/guestkit/guestkit/inspect"
 )
 
@@ -73,7 +74,7 @@ func TestJSONFields(t *testing.T) {
 		}
 	}
 	for title, v := range map[string]any{
-		"detect": detectDoc{}, "info": infoDoc{}, "volumes": volumesDoc{}, "inspect": inspectDoc{}, "Run": runDoc{}, "File of an image": batch.File{}, "ls": lsDoc{},
+		"detect": detectDoc{}, "info": infoDoc{}, "volumes": volumesDoc{}, "inspect": inspectDoc{}, "Run": runDoc{}, "Concern": concern.Concern{}, "File of an image": batch.File{}, "ls": lsDoc{},
 		"limits": limitsDoc{}, "version": versionDoc{}, "convert": convertDoc{}, "snapshot": snapshotsDoc{}, "digest": digestDoc{},
 		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
 		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Extent of a VMDK": extentFile{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},

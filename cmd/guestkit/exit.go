@@ -14,6 +14,7 @@ const (
 	exitUsage      = 2
 	exitNothing    = 3 // nothing found: no system, no such file in the guest
 	exitIncomplete = 4 // with --require-complete: some volume was not read
+	exitConcern    = 5 // with --fail-on: a concern is as grave
 )
 
 // An exitError ends a command with a code. Its err is printed, unless it is

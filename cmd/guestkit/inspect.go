@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/concern"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/target"
 )
 
 // An inspectDoc is all that is known of one guest.
@@ -17,6 +20,7 @@ type inspectDoc struct {
 	Images   []imageDoc        `json:"images"`
 	Volumes  []volumeDoc       `json:"volumes"`
 	Systems  []*inspect.System `json:"systems"`
+	Concerns []concern.Concern `json:"concerns"` // of all systems, or those against the --target
 	Complete bool              `json:"complete"` // every volume was read, or holds nothing to read
 	Problems []string          `json:"problems"`
 	Run      *runDoc           `json:"run,omitempty"` // of a batch
@@ -31,6 +35,8 @@ type inspection struct {
 	jobs     int    // --jobs
 	since    string // --since
 	progress string // --progress
+	target   string // --target
+	failOn   string // --fail-on
 	by       string // which program this is, and what else decides what it says
 }
 
@@ -48,11 +54,15 @@ A folder stands for all images in it and below. With one, or with --jobs or
 it is done, and people get a table at the end. An image that cannot be read keeps
 no other from its turn; it makes the exit code 1.
 
+What can go wrong on another platform is listed with what to do; --target names the
+platform, and --fail-on makes the exit code 5 (docs/concerns.md has them all).
+
 The exit code is 3 if no system is found. 'detect' and 'info' tell about the
 image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 		Example: `  guestkit inspect disk.qcow2
   guestkit inspect system.vmdk -a data.vmdk
   guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'
+  guestkit inspect --target kubevirt --fail-on critical disk.vmdk
   guestkit inspect --json /var/lib/images >today.jsonl
   guestkit inspect --json --since today.jsonl /var/lib/images >tomorrow.jsonl`,
 	}
@@ -63,9 +73,15 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
 	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
 	f.StringVar(&c.since, "since", "", "skip images that are what they were in this `FILE`, the output of --json of a former run")
+	platformFlag(cmd, &c.target, "list the concerns that stand against this platform alone")
+	f.StringVar(&c.failOn, "fail-on", "", "exit with 5 if there is a concern as grave as `SEVERITY`: critical, warning or information")
+	cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "warning", "information"}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&c.progress, "progress", "", "of several images: bar, json (lines on stderr) or none (`FORM`; default: bar on a terminal)")
 	f.Lookup("progress").NoOptDefVal = "bar"
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if err := c.check(); err != nil {
+			return err
+		}
 		if c.isBatch(cmd, args) {
 			c.by = madeBy(cmd)
 			return c.batch(args)
@@ -79,6 +95,42 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	return cmd
 }
 
+// check refuses values of flags that there are not.
+func (c *inspection) check() error {
+	if c.target != "" {
+		if _, err := target.Named(c.target); err != nil {
+			return err
+		}
+	}
+	if c.failOn != "" {
+		if _, err := concern.ParseSeverity(c.failOn); err != nil {
+			return usagef("--fail-on: %w", err)
+		}
+	}
+	return nil
+}
+
+// A finding is all that is known of one guest.
+type finding struct {
+	*inspect.Report
+	guest    *guestkit.Guest
+	concerns []concern.Concern
+	problems []error
+}
+
+// find inspects a guest.
+func (c *inspection) find(ctx context.Context, g *guestkit.Guest) (*finding, error) {
+	rep, err := g.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, errs := concern.Of(ctx, rep)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return &finding{rep, g, concern.For(list, c.target), append(problems(g, rep), errs...)}, nil
+}
+
 // one inspects one guest and prints what it is.
 func (c *inspection) one(disks []string) error {
 	g, err := c.src.open(disks, nil)
@@ -86,20 +138,30 @@ func (c *inspection) one(disks []string) error {
 		return err
 	}
 	defer g.Close()
-	rep, err := g.Inspect(c.ctx)
+	f, err := c.find(c.ctx, g)
 	if err != nil {
 		return err
 	}
-	c.noteVolumes(rep)
-	if err := c.show(g, rep); err != nil {
+	c.noteVolumes(f.Report)
+	if err := c.show(f); err != nil {
 		return err
 	}
 	c.noteTime()
-	if err := incomplete(rep, c.required); err != nil {
+	return c.verdict(strings.Join(disks, " "), f)
+}
+
+// verdict is the error that what was found asks for.
+func (c *inspection) verdict(path string, f *finding) error {
+	if err := incomplete(f.Report, c.required); err != nil {
 		return err
 	}
-	if len(rep.Systems) == 0 {
-		return pathError(strings.Join(disks, " "), noSystem(rep))
+	if len(f.Systems) == 0 {
+		return pathError(path, noSystem(f.Report))
+	}
+	for _, x := range f.concerns {
+		if c.failOn != "" && x.Severity.AtLeast(concern.Severity(c.failOn)) {
+			return &exitError{code: exitConcern, err: fmt.Errorf("%s: %s: %s: %s", path, x.Severity, x.ID, x.Message)}
+		}
 	}
 	return nil
 }
@@ -116,28 +178,57 @@ func noSystem(rep *inspect.Report) error {
 	return nothingf("no operating system was found")
 }
 
-func newInspectDoc(g *guestkit.Guest, rep *inspect.Report) inspectDoc {
-	return inspectDoc{Schema: schema("inspect"), Images: imageDocs(g), Volumes: volumeDocs(rep), Systems: notNil(rep.Systems),
-		Complete: rep.Complete(), Problems: texts(problems(g, rep))}
+func (f *finding) doc() inspectDoc {
+	return inspectDoc{Schema: schema("inspect"), Images: imageDocs(f.guest), Volumes: volumeDocs(f.Report), Systems: notNil(f.Systems),
+		Concerns: f.concerns, Complete: f.Complete(), Problems: texts(f.problems)}
 }
 
 // show prints what a guest is.
-func (c *inspection) show(g *guestkit.Guest, rep *inspect.Report) error {
+func (c *inspection) show(f *finding) error {
 	switch {
 	case c.json:
-		return c.document(newInspectDoc(g, rep))
+		return c.document(f.doc())
 	case c.quiet:
 		return nil
 	}
-	c.showImages(g)
-	for _, sys := range rep.Systems {
+	c.showImages(f.guest)
+	for _, sys := range f.Systems {
 		c.out.Printf("\n")
-		c.showSystem(rep, sys, c.packages)
+		c.showSystem(f.Report, sys, c.packages)
 	}
+	c.showConcerns(f)
 	c.out.Printf("\n")
-	c.showVolumes(rep)
-	c.showProblems(problems(g, rep))
+	c.showVolumes(f.Report)
+	c.showProblems(f.problems)
 	return nil
+}
+
+// severityStyles are the colours of severities.
+var severityStyles = map[concern.Severity]terminal.Style{concern.Critical: terminal.Red, concern.Warning: terminal.Yellow, concern.Information: terminal.Dim}
+
+// showConcerns prints what can go wrong; what is only good to know, for a platform
+// that was named.
+func (c *inspection) showConcerns(f *finding) {
+	t := &terminal.Table{Indent: 2}
+	t.Head("SEVERITY", "CONCERN", "WHAT, AND WHAT TO DO")
+	for _, x := range f.concerns {
+		if x.Severity == concern.Information && c.target == "" {
+			continue
+		}
+		of := ""
+		if len(f.Systems) > 1 {
+			of = x.System + ": "
+		}
+		t.Row(severityStyles[x.Severity].In(x.Severity), x.ID, of+x.Message)
+		t.Row("", "", terminal.Dim.In(x.Remedy))
+	}
+	switch {
+	case t.Len() > 1:
+		c.out.Printf("\n")
+		c.out.Table(t)
+	case c.target != "" && len(f.Systems) > 0:
+		c.out.Printf("\nNothing is known that stands against %s.\n", c.target)
+	}
 }
 
 // showImages prints a line for each disk of a guest.
@@ -203,7 +294,6 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	a.out.Table(t)
 	a.showMounts(sys)
 	a.showDrives(sys)
-	a.showRisks(sys)
 	if packages && len(sys.Packages.Items) > 0 {
 		a.out.Printf("\n")
 		t := &terminal.Table{Indent: 2}

@@ -16,8 +16,8 @@ import (
 
 	"github.com/guestkit/guestkit"
 	"github.com/guestkit/guestkit/batch"
+	"github.com/guestkit/guestkit/concern"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -192,38 +192,24 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 		}
 		run.Files = append(run.Files, f)
 	}
-	rep, err := g.Inspect(ctx)
+	f, err := c.find(ctx, g)
 	if err != nil {
 		o.err = pathError(img.Path, err)
 		return o
 	}
-	doc := newInspectDoc(g, rep)
-	o.code, o.err = c.verdict(img.Path, rep)
-	if o.err != nil {
-		run.Error = o.err.Error()
+	doc := f.doc()
+	var e *exitError
+	if err := c.verdict(img.Path, f); errors.As(err, &e) {
+		o.code = e.code // the line says it
+	} else if o.err = err; err != nil {
+		run.Error = err.Error()
 	}
 	doc.Run = &run
 	if o.line, err = marshal(doc, "", ""); err != nil {
 		o.err = pathError(img.Path, err)
 	}
-	o.row = newBatchRow(img.Path, rep)
+	o.row = newBatchRow(img.Path, f)
 	return o
-}
-
-// verdict is the exit code that an image asks for, and what is wrong with it.
-func (c *inspection) verdict(path string, rep *inspect.Report) (int, error) {
-	if len(rep.Systems) == 0 {
-		err := pathError(path, noSystem(rep))
-		var e *exitError
-		if errors.As(err, &e) {
-			return e.code, nil
-		}
-		return exitFailed, err
-	}
-	if incomplete(rep, c.required) != nil {
-		return exitIncomplete, nil
-	}
-	return exitDone, nil
 }
 
 // filesOf are all files of the host that the disks of a guest lie in, that which
@@ -290,7 +276,7 @@ func (c *inspection) former() (map[string]*runDoc, error) {
 	}
 }
 
-func newBatchRow(path string, rep *inspect.Report) batchRow {
+func newBatchRow(path string, rep *finding) batchRow {
 	r := batchRow{path: path, state: terminal.Green.In("complete")}
 	var names, packages []string
 	for _, s := range rep.Systems {
@@ -312,6 +298,20 @@ func newBatchRow(path string, rep *inspect.Report) batchRow {
 		r.state = terminal.Yellow.In("no system")
 	case !rep.Complete():
 		r.state = terminal.Yellow.In("incomplete")
+	}
+	for _, sev := range []concern.Severity{concern.Critical, concern.Warning} {
+		n := 0
+		for _, x := range rep.concerns {
+			if x.Severity == sev {
+				n++
+			}
+		}
+		if n > 0 {
+			r.state.Text += fmt.Sprintf(", %d %s", n, sev)
+		}
+		if n > 0 && sev == concern.Critical {
+			r.state.Style = terminal.Red
+		}
 	}
 	return r
 }

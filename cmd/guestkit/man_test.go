@@ -54,7 +54,7 @@ func TestManPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, page := range pages {
-			if out := peers.Run(t, "man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page); strings.Contains(out, "warning") {
+			if out := peers.Run(t, "man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page); strings.Contains(out, ": warning") {
 				t.Errorf("%s: %s", page, out)
 			}
 		}

@@ -133,23 +133,3 @@ func (a *app) showDrives(sys *inspect.System) {
 	a.out.Printf("\n")
 	a.out.Table(t)
 }
-
-// showRisks prints what stands in the way of a migration.
-func (a *app) showRisks(sys *inspect.System) {
-	for i, r := range sys.Risks {
-		if i == 0 {
-			a.out.Printf("\n  %s\n", terminal.Yellow.In("Risks of a migration"))
-		}
-		var where []string
-		for _, e := range r.Evidence {
-			if e.Volume != "" {
-				where = append(where, e.Volume)
-			}
-		}
-		text := r.What
-		if len(where) > 0 {
-			text = strings.Join(where, ", ") + ": " + text
-		}
-		a.out.Printf("  %s  %s\n", r.ID, text)
-	}
-}
