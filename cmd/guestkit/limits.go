@@ -10,6 +10,7 @@ import (
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/rpmdb"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/journal"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/registry"
@@ -106,6 +107,8 @@ func limits() []limitDoc {
 		{"rpm: header of a package", rpmdb.MaxHeader, true},
 		{"registry: data of a value", registry.DefaultMaxValueBytes, true},
 		{"registry: levels of keys", registry.MaxDepth, false},
+		{"journal: field", journal.DefaultMaxFieldBytes, true},
+		{"journal: fields of an entry", journal.DefaultMaxEntryBytes, true},
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},
 		{"guest: package database", inspect.DefaultMaxDatabase, true},
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},

@@ -60,7 +60,11 @@ func registryError(err error) error {
 }
 
 // isHive reports whether a file of the host is a hive, by its first bytes.
-func isHive(name string) bool {
+func isHive(name string) bool { return beginsWith(name, "regf") }
+
+// beginsWith reports whether a file of the host is a regular one with this mark at
+// its start.
+func beginsWith(name, mark string) bool {
 	f, err := os.Open(name)
 	if err != nil {
 		return false
@@ -69,9 +73,9 @@ func isHive(name string) bool {
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
 		return false
 	}
-	var mark [4]byte
-	_, err = io.ReadFull(f, mark[:])
-	return err == nil && string(mark[:]) == "regf"
+	have := make([]byte, len(mark))
+	_, err = io.ReadFull(f, have)
+	return err == nil && string(have) == mark
 }
 
 // hostFiles are files of the host that are open for reading.

@@ -84,7 +84,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 			if err := knownCommand(root, args); err != nil { // whatever flags follow
 				return a.report(err, root.CommandPath())
 			}
-			root.SetArgs(lsArgs(findArgs(resizeArgs(args))))
+			root.SetArgs(logArgs(lsArgs(findArgs(resizeArgs(args)))))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
 				err = werr
@@ -247,6 +247,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newFind(a),
 		newStat(a),
 		newGrep(a),
+		newLog(a),
 		newDu(a),
 		newDf(a),
 		newServe(a),
