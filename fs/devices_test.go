@@ -2,7 +2,10 @@ package fs_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -40,5 +43,58 @@ func TestExternalLog(t *testing.T) {
 		if ds := fsys.Info().Devices; c.found != (len(ds) == 1 && ds[0] == block.Reader(mine)) {
 			t.Errorf("%d devices: it says that it lies on %v", len(c.devices), ds)
 		}
+	}
+}
+
+// TestExternalJournal: the journal of an ext4 that was copied in use is found
+// among other devices by its UUID, and replayed.
+func TestExternalJournal(t *testing.T) {
+	peers.NeedRoot(t)
+	peers.Need(t, "mke2fs", "losetup", "truncate")
+	for _, bs := range []string{"1024", "4096"} {
+		t.Run(bs, func(t *testing.T) {
+			dir := t.TempDir()
+			data, log, other := filepath.Join(dir, "data"), filepath.Join(dir, "log"), filepath.Join(dir, "other")
+			for _, name := range []string{log, other} {
+				peers.Run(t, "truncate", "-s", "16M", name)
+				peers.Run(t, "mke2fs", "-q", "-O", "journal_dev", "-b", bs, name)
+			}
+			peers.Run(t, "truncate", "-s", "64M", data)
+			dev := strings.TrimSpace(peers.Run(t, "losetup", "-f", "--show", log))
+			defer peers.Run(t, "losetup", "-d", dev)
+			peers.Run(t, "mke2fs", "-q", "-t", "ext4", "-b", bs, "-J", "device="+dev, data)
+			mnt := peers.Mount(t, data, "ext4", "commit=300")
+			for i := range 20 {
+				name := filepath.Join(mnt, fmt.Sprint("file-", i))
+				if err := os.WriteFile(name, []byte(name), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				peers.Run(t, "sync", name)
+			}
+			used := filepath.Join(dir, "used")
+			peers.Run(t, "cp", data, used)
+			peers.Run(t, "cp", "--", log, used+".log")
+			peers.Unmount(t, mnt)
+			r, mine, foreign := testimg.File(t, used), testimg.File(t, used+".log"), testimg.File(t, other)
+			for _, c := range []struct {
+				devices []block.Reader
+				found   bool
+			}{{nil, false}, {[]block.Reader{r, foreign}, false}, {[]block.Reader{r, foreign, mine}, true}} {
+				fsys, err := fs.Open(r, &fs.Options{Devices: c.devices})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := fsys.Problems()
+				if found := len(p) == 0; found != c.found || !found && !errors.Is(p[0], block.ErrMissing) {
+					t.Errorf("%d devices: %v", len(c.devices), p)
+				}
+				if ds := fsys.Info().Devices; c.found != (len(ds) == 1 && ds[0] == block.Reader(mine)) {
+					t.Errorf("%d devices: it says that it lies on %v", len(c.devices), ds)
+				}
+				if _, err := fsys.Stat("file-19"); (err == nil) != c.found {
+					t.Errorf("%d devices: the last file: %v", len(c.devices), err)
+				}
+			}
+		})
 	}
 }

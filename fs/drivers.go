@@ -32,7 +32,7 @@ var drivers = [...]Driver{
 		return btrfs.Open(append([]block.Reader{r}, o.Devices...), &btrfs.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
 	}},
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
+		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay, Journal: ext4.FindJournal(r, o.Devices)})
 	}},
 	{[]string{"erofs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes})

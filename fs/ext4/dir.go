@@ -29,6 +29,22 @@ type listing struct {
 // those of the blocks behind it.
 func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	l := listing{n: n}
+	switch d, err := n.stored(); {
+	case err != nil:
+		l.err = err
+	case d != nil:
+		l.read(d)
+	}
+	l.overlay()
+	l.markTwice()
+	if n.flags&flagEncrypt != 0 && l.err == nil {
+		l.err = n.fault(block.ErrEncrypted, "the names in it; they are shown in the form that the kernel gives them without the key")
+	}
+	return l.out, l.err
+}
+
+// read lists what the blocks of n hold.
+func (l *listing) read(n *inode) {
 	if n.flags&flagInlineData != 0 {
 		l.err = n.eachInline(func(b []byte) (bool, error) {
 			return true, l.add(b, 0, false)
@@ -51,11 +67,6 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 			l.err = err
 		}
 	}
-	l.markTwice()
-	if n.flags&flagEncrypt != 0 && l.err == nil {
-		l.err = n.fault(block.ErrEncrypted, "the names in it; they are shown in the form that the kernel gives them without the key")
-	}
-	return l.out, l.err
 }
 
 // add lists the entries of one block, or of one part of an inline directory.
@@ -205,6 +216,15 @@ func (n *inode) dotDot() (uint32, error) {
 }
 
 func (n *inode) readDotDot() (uint32, error) {
+	d, err := n.stored()
+	switch {
+	case err != nil:
+		return 0, err
+	case d == nil:
+		return n.fs.fast.parents[n.ino], nil
+	case d != n:
+		return d.readDotDot()
+	}
 	if n.flags&flagInlineData != 0 {
 		return binary.LittleEndian.Uint32(n.block[:]), nil
 	}
@@ -246,6 +266,20 @@ func (n *inode) find(name string) (uint32, error) {
 		return 0, fs.ErrNotExist
 	}
 	m := n.matcher(name)
+	if ino, known := n.findFast(m); known {
+		if ino == 0 {
+			return 0, fs.ErrNotExist
+		}
+		return ino, nil
+	}
+	switch d, err := n.stored(); {
+	case err != nil:
+		return 0, err
+	case d == nil:
+		return 0, fs.ErrNotExist
+	case d != n:
+		return d.find(name)
+	}
 	if n.indexed() && m.indexable {
 		ino, err := n.findIndexed(m)
 		if err == nil {

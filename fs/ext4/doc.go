@@ -39,8 +39,10 @@
 // numbers of 32 and 64 bits, revoked and escaped blocks) and its blocks are laid
 // over the device by an index: nothing is copied and nothing written. It is
 // replayed up to the first transaction that is damaged, with a problem; if it
-// aims outside the filesystem it is not replayed at all. Fast commits and a
-// journal on another device are not read. Whatever is left out is a problem that
+// aims outside the filesystem it is not replayed at all. Fast commits
+// that follow the last transaction are laid over it: names, inodes and extents, not
+// the blocks that the kernel would make of them. A journal on another device is
+// read where it is given ([FindJournal]). Whatever is left out is a problem that
 // wraps [block.ErrDirty].
 //
 // # Trust

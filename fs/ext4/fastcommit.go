@@ -6,29 +6,92 @@ import (
 	"github.com/guestkit/guestkit/block"
 )
 
-// fastHead is the tag that starts a fast commit.
-const fastHead = 9
+// Tags of the records in fast commits. All numbers there are little-endian.
+const (
+	fastAddRange = 1
+	fastDelRange = 2
+	fastCreate   = 3
+	fastLink     = 4
+	fastUnlink   = 5
+	fastInode    = 6
+	fastPad      = 7
+	fastTail     = 8
+	fastHead     = 9
+)
 
-// fastCommits reports fast commits that belong to the transaction next: small
-// records of what changed, which are not applied here. Each has a tag and a
-// length, both little-endian, and the first is the head with the number of the
-// transaction.
-func (r *recovery) fastCommits(next uint32) error {
-	n := r.sb.logEnd() + 1 // the log's end is in neither
-	if r.sb.fastArea() == 0 || n >= r.sb.maxLen {
-		return nil
-	}
-	b, err := r.read(n)
-	if err != nil {
-		return err
-	}
+const fastTagSize = 4 // tag and length
+
+// MaxFastBytes bounds the blocks of fast commits that are read, and what is kept
+// of the inodes in them.
+const MaxFastBytes = 64 << 20
+
+// A fastRecord is one record of a fast commit: what changed, in short.
+type fastRecord struct {
+	tag   uint16
+	value []byte
+	off   int64 // on the disk
+}
+
+func (r *fastRecord) corrupt(detail string, args ...any) error {
+	return block.Errorf("ext4", "fast commit", r.off, block.ErrCorrupt, detail, args...)
+}
+
+// fastCommits reads the fast commits that belong to the transaction next: a head,
+// and then each up to a tail with a checksum over all of it. stopped says where one
+// does not verify: it and what is behind it count for nothing. Records that no
+// tail follows were never finished.
+func (r *recovery) fastCommits(next uint32) (whole []fastRecord, stopped, err error) {
+	var open []fastRecord
 	le := binary.LittleEndian
-	tag, length := le.Uint16(b[0:]), le.Uint16(b[2:])
-	if tag != fastHead || le.Uint32(b[8:]) != next {
-		return nil
+	sum, begun := uint32(0), false
+	first := r.sb.logEnd() + 1 // the log's end is in neither
+	if r.sb.fastArea() == 0 {
+		return nil, nil, nil
 	}
-	if length != 8 {
-		return r.corrupt("fast commit", n, "a head of %d bytes", length)
+	for n := first; n < r.sb.maxLen; n++ {
+		if int64(n-first+1)*r.fs.sb.blockSize > MaxFastBytes {
+			return nil, nil, block.Errorf("ext4", "fast commit", r.offset(n), block.ErrLimit, "more than %d MiB of them", MaxFastBytes>>20)
+		}
+		b, err := r.read(n)
+		if err != nil {
+			return nil, nil, err
+		}
+		at := r.offset(n)
+		for pos := 0; pos+fastTagSize <= len(b); {
+			x := fastRecord{tag: le.Uint16(b[pos:]), off: at + int64(pos)}
+			length := int(le.Uint16(b[pos+2:]))
+			end := pos + fastTagSize + length
+			switch {
+			case x.tag == 0 || x.tag > fastHead || !begun && x.tag != fastHead:
+				return whole, nil, nil
+			case end > len(b):
+				return whole, x.corrupt("a record %d of %d bytes", x.tag, length), nil
+			}
+			x.value = b[pos+fastTagSize : end]
+			switch x.tag {
+			case fastHead:
+				if length < 8 || le.Uint32(x.value[4:]) != next {
+					return whole, nil, nil
+				}
+				begun = true
+				if features := le.Uint32(x.value); features != 0 {
+					return nil, nil, block.Errorf("ext4", "fast commit", x.off, block.ErrUnsupported, "features %#x", features)
+				}
+			case fastTail:
+				if length < 8 || le.Uint32(x.value) != next {
+					return whole, nil, nil
+				}
+				sum = crc32c(sum, b[pos:pos+fastTagSize+4])
+				if want := le.Uint32(x.value[4:]); sum != want {
+					return whole, x.corrupt("checksum %#08x, computed %#08x", want, sum), nil
+				}
+				whole = append(whole, open...)
+				open, sum, pos = nil, 0, end
+				continue
+			}
+			sum = crc32c(sum, b[pos:end])
+			open, pos = append(open, x), end
+		}
 	}
-	return block.Errorf("ext4", "fast commit", r.offset(n), block.ErrUnsupported, "the records in it are not applied")
+	return whole, nil, nil
 }

@@ -114,37 +114,6 @@ func encrypt(t *testing.T, dir string) string {
 	return secret
 }
 
-// TestFastCommit reads an image whose last changes are fast commits only: it is
-// as of the last full commit, and a problem says so.
-func TestFastCommit(t *testing.T) {
-	peers.NeedRoot(t)
-	image := mkfs(t, "64M", "-t", "ext4", "-O", "fast_commit")
-	dir := peers.Mount(t, image, "ext4", "commit=300")
-	put := func(name string) {
-		f, err := os.Create(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.WriteString(name); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Sync(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("first")
-	put("second")
-	put("third")
-	dirty := copyFile(t, image)
-	peers.Unmount(t, dir)
-	fsys := openImage(t, dirty)
-	wantProblem(t, fsys, block.ErrDirty, "fast commit")
-	if !fsys.Info().Dirty {
-		t.Errorf("Info = %+v", fsys.Info())
-	}
-}
-
 // TestCasefold looks names up in a directory that ignores case, which debugfs
 // has filled: kernels without Unicode do not mount it.
 func TestCasefold(t *testing.T) {

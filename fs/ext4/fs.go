@@ -18,6 +18,8 @@ type Options struct {
 	// NoReplay reads the filesystem as it lies on the disk, without the
 	// changes that wait in its journal.
 	NoReplay bool
+	// Journal is the device of an external journal; see [FindJournal].
+	Journal block.Reader
 }
 
 const defaultCache = 16 << 20
@@ -60,7 +62,7 @@ func (f *filesystem) recovered(o Options) *filesystem {
 		f.problems.Add(f.stale(fmt.Errorf("the options say so")))
 		return f
 	}
-	dev, dirty, err := f.replay()
+	dev, records, dirty, err := f.replay()
 	f.dirty = dirty
 	if dev == nil {
 		if err != nil {
@@ -79,6 +81,9 @@ func (f *filesystem) recovered(o Options) *filesystem {
 		g.problems.Add(p)
 	}
 	g.problems.Add(err)
+	if err := g.replayFast(records, o); err != nil {
+		g.problems.Add(f.stale(fmt.Errorf("the fast commits are left out: %w", err)))
+	}
 	return g
 }
 
@@ -98,11 +103,13 @@ type filesystem struct {
 	blocks   *lru.Cache[blockKey, []byte]
 	inodes   *lru.Cache[uint32, *inode]
 	zones    zones
+	fast     *fastChanges
+	external block.Reader // Options.Journal
 }
 
 func newFilesystem(dev block.Device, sb *superblock, o Options) *filesystem {
 	f := &filesystem{
-		dev: dev, sb: sb,
+		dev: dev, sb: sb, external: o.Journal,
 		blocks: lru.New[blockKey, []byte](o.CacheBytes - o.CacheBytes/4),
 		inodes: lru.New[uint32, *inode](o.CacheBytes / 4),
 	}
@@ -129,7 +136,7 @@ func (f *filesystem) Root() (vfs.Inode, error) {
 func (f *filesystem) Info() vfs.Info {
 	s := f.sb
 	u := s.uuid
-	return vfs.Info{
+	i := vfs.Info{
 		Type:      s.fsType(),
 		Version:   fmt.Sprint(s.revLevel),
 		Label:     s.label(),
@@ -143,7 +150,17 @@ func (f *filesystem) Info() vfs.Info {
 		Dirty:    f.dirty || s.featureCompat&compatHasJournal == 0 && s.state&stateValid == 0,
 		Replayed: f.replayed,
 	}
+	if s.external() && f.external != nil {
+		i.Devices = []block.Reader{f.external}
+	}
+	return i
 }
 
 // Problems implements vfs.Driver.
-func (f *filesystem) Problems() []error { return f.problems.All() }
+func (f *filesystem) Problems() []error {
+	out := f.problems.All()
+	if f.fast != nil {
+		out = append(out, f.fast.base.problems.All()...)
+	}
+	return out
+}

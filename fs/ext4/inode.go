@@ -145,6 +145,7 @@ type inode struct {
 	seed    uint32 // of the checksums of blocks that belong to it
 	stat    vfs.Stat
 	native  Native
+	ranges  []run // of fast commits, over the extents
 
 	parent  atomic.Uint32 // what ".." names, 0 until it was read
 	checked atomic.Bool   // the root of the extent tree is sound
@@ -181,6 +182,9 @@ func (f *filesystem) rawInode(ino uint32) ([]byte, int64, error) {
 		return nil, 0, block.Locate("ext4", "inode table", f.blockOff(n), err)
 	}
 	at %= s.blockSize
+	if f.fast != nil && f.fast.inodes[ino] != nil {
+		return f.fast.inodes[ino], f.blockOff(n) + at, nil
+	}
 	return b[at : at+int64(s.inodeSize)], f.blockOff(n) + at, nil
 }
 
@@ -194,6 +198,9 @@ func (f *filesystem) loadInode(ino uint32) (*inode, error) {
 	var d diskInode
 	d.decode(b)
 	n := &inode{fs: f, ino: ino, flags: d.flags, block: d.block, fileACL: d.fileACL, extra: d.extraIsize, blocks: d.blocks}
+	if f.fast != nil {
+		n.ranges = f.fast.ranges[ino]
+	}
 	n.seed = crc32cLE(crc32cLE(f.sb.csumSeed, ino), d.generation)
 	if f.sb.has(roMetadataCsum) {
 		if sum := d.sum(n.seed, b); sum != d.checksum {

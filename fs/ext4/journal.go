@@ -158,10 +158,12 @@ func (s *jbdSuperblock) validate(blockSize int64, n uint64) error {
 	return nil
 }
 
-// A journal is the journal of a filesystem, to be read.
+// A journal is the journal of a filesystem, to be read: a file of it, or a device
+// of its own.
 type journal struct {
 	fs  *filesystem
-	ino *inode
+	dev block.Device
+	ino *inode // nil if it is a device
 	sb  jbdSuperblock
 }
 
@@ -171,8 +173,8 @@ func (f *filesystem) openJournal() (*journal, error) {
 	switch {
 	case s.featureCompat&compatHasJournal == 0:
 		return nil, badSuper(0x60, "needs_recovery without a journal")
-	case s.journalInum == 0 && s.journalDev != 0:
-		return nil, block.Errorf("ext4", "superblock", superblockOff+0xE4, block.ErrMissing, "the journal is on another device; add its disk with -a")
+	case s.external():
+		return f.openExternal()
 	}
 	n, err := f.inode(s.journalInum)
 	if err != nil {
@@ -181,7 +183,7 @@ func (f *filesystem) openJournal() (*journal, error) {
 	if !n.stat.Mode.IsRegular() || n.flags&(flagEncrypt|flagInlineData) != 0 {
 		return nil, n.corrupt("it is to be the journal")
 	}
-	j := &journal{fs: f, ino: n}
+	j := &journal{fs: f, dev: f.dev, ino: n}
 	b, err := j.read(0)
 	if err != nil {
 		return nil, err
@@ -192,6 +194,9 @@ func (f *filesystem) openJournal() (*journal, error) {
 
 // place returns where a block of the journal lies on the disk.
 func (j *journal) place(n uint32) (int64, error) {
+	if j.ino == nil {
+		return int64(n) * j.fs.sb.blockSize, nil
+	}
 	r, err := j.ino.mapBlock(uint64(n))
 	if err != nil {
 		return 0, err
@@ -207,7 +212,7 @@ func (j *journal) read(n uint32) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := block.ReadBytes(j.fs.dev, off, j.fs.sb.blockSize, j.fs.sb.blockSize)
+	b, err := block.ReadBytes(j.dev, off, j.fs.sb.blockSize, j.fs.sb.blockSize)
 	return b, block.Locate("ext4", fmt.Sprintf("journal block %d", n), off, err)
 }
 

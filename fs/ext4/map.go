@@ -33,10 +33,13 @@ func (n *inode) mapBlock(lblk uint64) (run, error) {
 }
 
 func (n *inode) mapWhole(lblk uint64) (run, error) {
-	if n.flags&flagExtents != 0 {
-		return n.mapExtent(lblk)
+	switch {
+	case n.flags&flagExtents == 0:
+		return n.mapIndirect(lblk)
+	case len(n.ranges) > 0:
+		return n.mapFast(lblk)
 	}
-	return n.mapIndirect(lblk)
+	return n.mapExtent(lblk)
 }
 
 // maxBlocks returns how many blocks a file of this inode's kind can have.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io/fs"
 	"slices"
 	"strings"
@@ -487,8 +488,28 @@ func TestJournalRecipes(t *testing.T) {
 		commit(h, at(1), 1)
 		max := uint64(be.Uint32(h.p.Image[at(0)+16:]))
 		h.poke(at(max-15), bytes.Join([][]byte{le16(9), le16(0xFFFF), le32(0), le32(2)}, nil))
-		stale(t, h, block.ErrCorrupt, "a head of 65535 bytes")
-		h.poke(at(max-15)+2, le16(8))
-		stale(t, h, block.ErrUnsupported, "not applied")
+		wantProblem(t, h.mustOpen(), block.ErrDirty, "replayed up to transaction 1 and 0 fast records")
+		wantProblem(t, h.mustOpen(), block.ErrCorrupt, "a record 9 of 65535 bytes")
+		// A record with a good checksum that aims outside forbids all of them.
+		record := func(tag uint16, value ...byte) []byte {
+			return append(append(le16(tag), le16(uint16(len(value)))...), value...)
+		}
+		head := record(9, append(le32(0), le32(2)...)...)
+		for name, c := range map[string][]byte{
+			"a record 6":         record(6, le32(12)...),
+			"blocks from":        record(1, bytes.Join([][]byte{le32(12), le32(0), le16(1), le16(0xFFFF), le32(0xFFFFFFFF)}, nil)...),
+			"blocks of inode 12": record(2, bytes.Join([][]byte{le32(12), le32(0xFFFFFFFF), le32(0xFFFFFFFF)}, nil)...),
+			"number 4294967295":  record(3, bytes.Join([][]byte{le32(2), le32(0xFFFFFFFF), []byte("x")}, nil)...),
+			"the name":           record(5, bytes.Join([][]byte{le32(2), le32(12), []byte("..")}, nil)...),
+		} {
+			commit := bytes.Join([][]byte{head, c, record(8, le32(2)...)}, nil)
+			commit[len(commit)-6] = 8
+			sum := ^crc32.Update(^uint32(0), crc32.MakeTable(crc32.Castagnoli), commit)
+			h.poke(at(max-15), append(commit, le32(sum)...))
+			wantProblem(t, h.mustOpen(), block.ErrDirty, "the fast commits are left out")
+			wantProblem(t, h.mustOpen(), block.ErrCorrupt, name)
+			h.poke(at(max-15)+int64(len(commit)), le32(sum+1))
+			wantProblem(t, h.mustOpen(), block.ErrCorrupt, "fast commit")
+		}
 	})
 }

@@ -24,7 +24,7 @@ const (
 // the journal.
 type logged struct {
 	pblk    uint64
-	from    int64 // on the disk
+	from    int64 // on the journal's device
 	seq     uint32
 	escaped bool // the first four bytes stand for the magic of the journal
 }
@@ -47,31 +47,32 @@ var errEnd = errors.New("end of the log")
 // replay reads the journal and lays what it changes over the device. The device
 // is nil where nothing is to be replayed or the replay failed. An error beside a
 // device tells of transactions at the end that are left out. dirty reports
-// whether the log holds anything.
-func (f *filesystem) replay() (dev block.Device, dirty bool, err error) {
+// whether the log holds anything. The records of fast commits are for the
+// filesystem that is on the device then.
+func (f *filesystem) replay() (dev block.Device, fast []fastRecord, dirty bool, err error) {
 	j, err := f.openJournal()
 	if err != nil {
-		return nil, true, err
+		return nil, nil, true, err
 	}
 	if j.sb.start == 0 {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
 	r := &recovery{journal: j, revoked: map[uint64]uint32{}}
 	next, stopped, err := r.scan()
-	if err != nil {
-		return nil, true, err
+	if err == nil && stopped == nil {
+		fast, stopped, err = r.fastCommits(next)
 	}
-	if stopped == nil {
-		stopped = r.fastCommits(next)
+	if err != nil {
+		return nil, nil, true, err
 	}
 	if stopped != nil {
-		stopped = f.stale(fmt.Errorf("replayed up to transaction %d: %w", next-1, stopped))
+		stopped = f.stale(fmt.Errorf("replayed up to transaction %d and %d fast records: %w", next-1, len(fast), stopped))
 	}
 	dev, err = r.overlay()
 	if err != nil {
-		return nil, true, err
+		return nil, nil, true, err
 	}
-	return dev, true, stopped
+	return dev, fast, true, stopped
 }
 
 // scan reads the log from its start to the last transaction that is whole, and
@@ -335,7 +336,7 @@ func (r *recovery) overlay() (block.Device, error) {
 			continue
 		}
 		off := r.fs.blockOff(l.pblk)
-		if err := o.Set(off, r.fs.sb.blockSize, r.fs.dev, l.from); err != nil {
+		if err := o.Set(off, r.fs.sb.blockSize, r.dev, l.from); err != nil {
 			return nil, err
 		}
 		if l.escaped {

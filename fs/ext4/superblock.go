@@ -50,6 +50,7 @@ type superblock struct {
 	uuid            [16]byte  // 0x068
 	volumeName      [16]byte  // 0x078
 	reservedGDT     uint16    // 0x0CE
+	journalUUID     [16]byte  // 0x0D0
 	journalInum     uint32    // 0x0E0
 	journalDev      uint32    // 0x0E4
 	hashSeed        [16]byte  // 0x0EC
@@ -93,6 +94,7 @@ func (s *superblock) decode(b []byte) {
 	copy(s.uuid[:], b[0x068:])
 	copy(s.volumeName[:], b[0x078:])
 	s.reservedGDT = le.Uint16(b[0x0CE:])
+	copy(s.journalUUID[:], b[0x0D0:])
 	s.journalInum = le.Uint32(b[0x0E0:])
 	s.journalDev = le.Uint32(b[0x0E4:])
 	copy(s.hashSeed[:], b[0x0EC:])
@@ -113,6 +115,18 @@ func (s *superblock) decode(b []byte) {
 
 // readSuperblock reads and validates the superblock of r.
 func readSuperblock(r block.Reader) (*superblock, error) {
+	s, err := readSuper(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.validate(r.Size()); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readSuper reads what may be a superblock.
+func readSuper(r block.Reader) (*superblock, error) {
 	if r.Size() < superblockOff+superblockSize {
 		return nil, block.Errorf("ext4", "superblock", superblockOff, block.ErrFormat, "")
 	}
@@ -122,9 +136,6 @@ func readSuperblock(r block.Reader) (*superblock, error) {
 	}
 	s := new(superblock)
 	s.decode(b)
-	if err := s.validate(r.Size()); err != nil {
-		return nil, err
-	}
 	return s, nil
 }
 
