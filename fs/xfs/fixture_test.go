@@ -9,7 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,7 +64,7 @@ func list(t *testing.T, name string) map[string]testimg.Node {
 		return n
 	}
 	out := map[string]testimg.Node{}
-	clean := func(p string) string { return filepath.Join(".", p) }
+	clean := func(p string) string { return path.Join(".", p) }
 	xattrOf := ""
 	for len(fields) > 0 {
 		switch kind := next(); kind {
