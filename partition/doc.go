@@ -1,5 +1,6 @@
 // Package partition reads the partition tables of a disk: MBR with extended
-// partitions, and GPT.
+// partitions, and GPT; the disklabels of BSD and Solaris, on a disk or inside a
+// partition; those of SPARC, SGI, Macintosh and Atari.
 //
 //	        MBR                                  GPT
 //	LBA 0 ┌───────────────┐           LBA 0 ┌───────────────┐
@@ -45,13 +46,19 @@
 // GPT shows by the place of its header whether it is 512 or 4096, and an MBR
 // is taken to count 512.
 //
+// # Other tables
+//
+// A label of another machine counts where there is neither MBR nor GPT, and its
+// own checksum is right. Numbers count the entries from 1, so "a" of a BSD is 1;
+// entries that stand for all of the disk, that are unused or hold the table itself
+// are no partitions. [ReadLabel] reads what lies inside a partition of an MBR.
+//
 // # Not read
 //
-// Disk labels inside an MBR partition (BSD, Solaris, Minix) are named by their
-// type only, LDM databases are not followed, and the tables of other
-// architectures (APM, SGI, Sun, DASD) are not known.
+// LDM databases are not followed; subpartitions of Minix and UnixWare, and the
+// tables of Amiga, Acorn and DASD, are not known.
 //
 // Specification: UEFI 2.10, chapter 5; the conventions of MBR are those of the
 // Linux kernel's block/partitions/msdos.c and of the Discoverable Partitions
-// Specification for types and attributes.
+// Specification for types and attributes. Each file of another table names its own.
 package partition

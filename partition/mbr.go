@@ -135,6 +135,17 @@ func (m *mbr) isTable(size int64, sectorSize int) bool {
 	return used > 0
 }
 
+// dedicated reports whether the MBR stands before a disk that a BSD has for
+// itself: its one partition starts where the MBR lies.
+func (m *mbr) dedicated() bool {
+	for _, e := range m.entries {
+		if e.used() && e.first == 0 && e.kind == 0xA5 {
+			return true
+		}
+	}
+	return false
+}
+
 // isEmptyTable reports whether the MBR is a table that has no partition yet.
 func (m *mbr) isEmptyTable() bool {
 	return m.signature == 0xAA55 && !m.fs && m.diskID != 0 && m.entries == [4]mbrEntry{}

@@ -12,8 +12,14 @@ import (
 type Scheme string
 
 const (
-	MBR Scheme = "mbr" // blkid and sfdisk call it "dos"
-	GPT Scheme = "gpt"
+	MBR     Scheme = "mbr" // blkid and sfdisk call it "dos"
+	GPT     Scheme = "gpt"
+	BSD     Scheme = "bsd"     // disklabels of FreeBSD, NetBSD, OpenBSD, DragonFly
+	Sun     Scheme = "sun"     // SPARC
+	Solaris Scheme = "solaris" // the VTOC inside a partition of a PC
+	SGI     Scheme = "sgi"     // parted calls it "dvh"
+	Mac     Scheme = "mac"     // the Apple partition map
+	Atari   Scheme = "atari"   // AHDI
 )
 
 // DefaultMaxLogical is how many logical partitions of an MBR are read: as many
@@ -58,9 +64,9 @@ type Table struct {
 type Partition struct {
 	Number      int
 	Start, Size int64  // bytes
-	Type        string // "0x83", or the lower-case GUID
+	Type        string // "0x83", the lower-case GUID, or the name that the table of a Macintosh or an Atari has
 	TypeName    string // "Linux", "EFI System"; "" for a type that is not known
-	Name        string // GPT: any characters, those of a terminal's control sequences among them
+	Name        string // BSD: the letter; GPT and Macintosh: any characters, those of a terminal's control sequences among them
 	UUID        string // as in PARTUUID=; "" where the table gives none
 	Attributes  uint64 // GPT: as stored
 	Bootable    bool   // MBR: active; GPT: legacy BIOS bootable
@@ -88,6 +94,11 @@ func Read(r block.Reader, opts *Options) (*Table, error) {
 	case m.hasGPT():
 		return readGPT(r, m, sizes)
 	case m.isTable(r.Size(), sizes[0]):
+		if m.dedicated() {
+			if t, err := readBSD(r); t != nil || err != nil {
+				return t, err
+			}
+		}
 		t, err := m.table(r, sizes[0], opts)
 		if err == nil && findGPT(r, sizes) {
 			t.problem("GPT", int64(t.SectorSize), block.ErrFormat, "ignored: the MBR has partitions and no entry of type 0xee, so the GPT is left over from an earlier use")
@@ -99,8 +110,13 @@ func Read(r block.Reader, opts *Options) (*Table, error) {
 			t.problem("protective MBR", 0, block.ErrCorrupt, "missing: the kernel would see no GPT")
 		}
 		return t, err
-	case m.isEmptyTable():
-		return m.table(r, sizes[0], opts)
+	case !m.fs:
+		if t, err := readLabel(r); t != nil || err != nil {
+			return t, err
+		}
+		if m.isEmptyTable() {
+			return m.table(r, sizes[0], opts)
+		}
 	}
 	return nil, block.Errorf("", "partition table", 0, block.ErrFormat, "there is none")
 }

@@ -48,6 +48,9 @@ func openTables(ctx context.Context, members []*Volume, o *Options) (made []*Vol
 		if err != nil || len(table.Partitions) == 0 || len(table.Partitions) > maxNested {
 			continue // boot code has the mark of a table as well
 		}
+		if table.Scheme != partition.MBR && table.Scheme != partition.GPT {
+			continue // a slice may begin with the label of its disk, or an old one
+		}
 		made = append(made, divide(v, table, v.Name+":")...)
 	}
 	return made, problems
@@ -96,6 +99,14 @@ func divide(v *Volume, table *partition.Table, prefix string) []*Volume {
 			c.Parents[0] = within(extended, c, v)
 		}
 		made = append(made, c)
+		// A filesystem may begin where the label lies, and is one of its
+		// partitions then.
+		switch label, err := partition.ReadLabel(c.Device, p); {
+		case err == nil && len(label.Partitions) > 0:
+			made = append(made, divide(c, label, c.Name+":")...)
+		case err != nil && !errors.Is(err, block.ErrFormat):
+			c.Problems = append(c.Problems, err)
+		}
 	}
 	return made
 }
