@@ -118,7 +118,7 @@ func (f *filesystem) loadInode(t *tree, ino uint64) (*inode, error) {
 	n.flags = d.flags
 	n.native = Native{Subvolume: t.id, Flags: d.flags, Generation: d.generation, Transid: d.transid}
 	bs := uint64(f.sb.sectorSize)
-	n.stat = vfs.Stat{Ino: ino, Nlink: uint64(d.nlink), Mode: mode, UID: d.uid, GID: d.gid, Size: int64(d.size), Allocated: -1,
+	n.stat = vfs.Stat{Dev: uint64(uint32(t.id)), Ino: ino, Nlink: uint64(d.nlink), Mode: mode, UID: d.uid, GID: d.gid, Size: int64(d.size), Allocated: -1,
 		Atime: d.atime, Mtime: d.mtime, Ctime: d.ctime, Btime: d.otime, Native: &n.native}
 	if d.nbytes < 1<<62 {
 		n.stat.Allocated = int64((d.nbytes + bs - 1) / bs * bs)

@@ -326,7 +326,7 @@ func (n *inode) crossing(id uint64, name string) (*inode, error) {
 		return nil, err
 	}
 	if data == nil {
-		return n.emptySubvolume(), nil
+		return n.emptySubvolume(id), nil
 	}
 	ref, err := decodeRootRef(n.tree.id, data)
 	if err != nil {
@@ -339,7 +339,7 @@ func (n *inode) crossing(id uint64, name string) (*inode, error) {
 	case !ok || back.parent != n.tree.id || back.dirid != ref.dirid || back.name != ref.name:
 		return nil, n.corrupt("the subvolume %d, %q, does not say that it lies here", id, name)
 	case ref.dirid != n.ino || ref.name != name:
-		return n.emptySubvolume(), nil
+		return n.emptySubvolume(id), nil
 	}
 	t, err := f.subvolume(id)
 	if err != nil {
@@ -349,10 +349,11 @@ func (n *inode) crossing(id uint64, name string) (*inode, error) {
 }
 
 // emptySubvolume is the directory that the kernel shows in place of a subvolume
-// that is at home elsewhere. Its times are those of the directory around it.
-func (n *inode) emptySubvolume() *inode {
+// that is at home elsewhere. Its times are those of the directory around it; a number
+// of its own tells it from the others, which all have the same inode.
+func (n *inode) emptySubvolume(id uint64) *inode {
 	e := &inode{fs: n.fs, ino: emptySubvolDir}
-	e.stat = vfs.Stat{Ino: emptySubvolDir, Nlink: 1, Mode: fs.ModeDir | 0o755, UID: n.stat.UID, GID: n.stat.GID,
+	e.stat = vfs.Stat{Dev: uint64(uint32(n.tree.id<<16 ^ id)), Ino: emptySubvolDir, Nlink: 1, Mode: fs.ModeDir | 0o755, UID: n.stat.UID, GID: n.stat.GID,
 		Atime: n.stat.Atime, Mtime: n.stat.Mtime, Ctime: n.stat.Ctime, Btime: n.stat.Btime}
 	return e
 }

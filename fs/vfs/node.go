@@ -147,14 +147,15 @@ func (n *Node) Mounted() bool { return n.parent != nil && n.parent.fsys != n.fsy
 // the same.
 type FileID struct {
 	fsys string
+	dev  uint64 // a subvolume of it
 	ino  uint64
 }
 
 // ID returns what tells the file from others, false where the filesystem has no
 // inode numbers.
 func (n *Node) ID() (FileID, bool) {
-	ino := n.ino.Stat().Ino
-	return FileID{n.fsys, ino}, ino != 0
+	st := n.ino.Stat()
+	return FileID{n.fsys, st.Dev, st.Ino}, st.Ino != 0
 }
 
 // hardLinked returns what the other names of a regular file are known by, false

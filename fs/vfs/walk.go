@@ -54,6 +54,7 @@ type walk struct {
 // dirID tells directories apart.
 type dirID struct {
 	fsys  string
+	dev   uint64 // subvolumes have the same numbers
 	ino   uint64
 	ctime int64
 }
@@ -129,7 +130,7 @@ func (v *Visited) Enter(n *Node) error {
 	if st.Ino == 0 { // the driver has no numbers
 		return nil
 	}
-	id := dirID{n.fsys, st.Ino, st.Ctime.UnixNano()}
+	id := dirID{n.fsys, st.Dev, st.Ino, st.Ctime.UnixNano()}
 	if v.seen[id] {
 		return n.fail("readdir", block.Errorf("", "directory", -1, block.ErrLoop, "it was met before"))
 	}
