@@ -12,6 +12,7 @@ import (
 	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/internal/stdin"
 	"github.com/guestkit/guestkit/target"
+	"github.com/guestkit/guestkit/vacant"
 )
 
 // ConvertOptions says what Convert reads and writes. Nil copies one image into
@@ -38,6 +39,10 @@ type ConvertOptions struct {
 	// file is left there.
 	Backing, BackingFormat string
 
+	// SkipFree leaves out what of the disk nobody needs, which reads as zeros: see
+	// package vacant.
+	SkipFree bool
+
 	// Copy says how to copy; its Progress is told how far it is.
 	Copy convert.Options
 
@@ -58,6 +63,9 @@ type Conversion struct {
 	Output   *convert.Output // as it is written
 	Stream   bool            // to Stdout
 	Added    int64           // zeros that follow the disk, as the platform asks, in bytes
+	// Vacant says, with SkipFree, what of each disk is left out, and which volumes
+	// are kept whole and why.
+	Vacant []*vacant.Report
 	convert.Result
 }
 
@@ -80,6 +88,11 @@ func Convert(ctx context.Context, src, dst string, o *ConvertOptions) (*Conversi
 		return nil, err
 	}
 	defer c.close()
+	if o.SkipFree {
+		if err := c.skipFree(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.prepare(src); err != nil {
 		return nil, err
 	}
@@ -157,10 +170,13 @@ func (c *conversion) open(src string) error {
 	if o == nil {
 		o = &format.Options{}
 	}
-	seekable := c.out.Format == "ova" || c.platform != nil // of a known size
+	seekable := c.out.Format == "ova" || c.platform != nil || c.o.SkipFree // of a known size
 	if src == "-" {
 		if src = stdin.Name(c.o.Stdin); src == "" {
 			if seekable {
+				if c.o.SkipFree {
+					return problem.Option("a pipe can be read once only, and what is free must be found first; save it to a file")
+				}
 				return problem.Option("an OVA and the images of a platform need a disk of known size, and a pipe has none; save it to a file first")
 			}
 			return c.openStdin(o)
@@ -255,6 +271,19 @@ func (c *conversion) close() error {
 	return errors.Join(errs...)
 }
 
+// skipFree lays zeros over what nobody needs.
+func (c *conversion) skipFree(ctx context.Context) error {
+	for i, d := range c.disks {
+		rep, err := vacant.Find(ctx, d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.Sources[i].Name, err)
+		}
+		c.Vacant = append(c.Vacant, rep)
+		c.disks[i] = rep.Over(d)
+	}
+	return nil
+}
+
 // prepare makes the output and the disks fit for each other.
 func (c *conversion) prepare(src string) error {
 	out := &c.out
@@ -301,7 +330,7 @@ func (c *conversion) cut(off, n int64) error {
 	if off < 0 || n < 0 || n > rest {
 		return fmt.Errorf("%s: %w", img.Info().Name, block.Errorf("", "disk", -1, block.ErrTruncated, "it ends at %d, before the end of the part to copy", img.Size()))
 	}
-	c.disks[0] = part{block.Section(img, off, n), img}
+	c.disks[0] = part{block.Section(c.disks[0], off, n), img}
 	return nil
 }
 

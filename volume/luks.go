@@ -38,7 +38,7 @@ func openLUKS(ctx context.Context, members []*Volume, o *Options) (made []*Volum
 // decrypted makes the volume with the content of m.
 func decrypted(scheme string, m *Volume, uuid, by string, d block.Device) *Volume {
 	m.Facts = append(m.Facts, Fact{"opened by", by})
-	return &Volume{Name: scheme + ":" + m.Name, Kind: Decrypted, Parents: []*Volume{m}, UUID: uuid, Device: d, Size: d.Size()}
+	return &Volume{Name: scheme + ":" + m.Name, Kind: Decrypted, Parents: []*Volume{m}, UUID: uuid, Device: d, Size: d.Size(), Shared: true}
 }
 
 // tryKeys asks for keys until one fits. If none does, what kept it from being

@@ -36,6 +36,13 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 		}
 		for _, pv := range g.PhysicalVolumes {
 			used[pv] = true
+			on[pv].Spare, on[pv].SpareErr = nil, nil
+			spare, err := g.Spare(pv)
+			if on[pv].SpareErr = err; err == nil && count[g.Name] == 1 {
+				for _, s := range spare {
+					on[pv].Spare = append(on[pv].Spare, Span(s))
+				}
+			}
 		}
 		for _, id := range g.Missing {
 			problems = append(problems, block.Errorf("lvm2", "volume group "+name, -1, block.ErrMissing, "physical volume %s is missing; add its disk with -a", id))
@@ -59,7 +66,7 @@ func openLVM(_ context.Context, members []*Volume, _ *Options) (made []*Volume, 
 
 // logical makes the volume of a logical one.
 func logical(group string, g *lvm.Group, lv *lvm.Volume, on map[*lvm.PhysicalVolume]*Volume) *Volume {
-	v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", group, lv.Name), Kind: Logical, UUID: g.UUID + lv.UUID, Device: lv.Device, Size: lv.Size, Err: lv.Err, Problems: lv.Problems}
+	v := &Volume{Name: fmt.Sprintf("lvm:%s/%s", group, lv.Name), Kind: Logical, UUID: g.UUID + lv.UUID, Device: lv.Device, Size: lv.Size, Err: lv.Err, Problems: lv.Problems, Shared: !lv.Direct}
 	for _, pv := range lv.PhysicalVolumes {
 		v.Parents = append(v.Parents, on[pv])
 	}

@@ -34,7 +34,7 @@ func openMD(_ context.Context, members []*Volume, _ *Options) (made []*Volume, p
 			name += "@" + a.UUID
 			problems = append(problems, block.Errorf("md", "array "+a.Name, -1, block.ErrAmbiguous, "%d have this name; this one is listed as %s", count[a.Name], name))
 		}
-		v := &Volume{Name: "md:" + name, Kind: Array, UUID: a.UUID, Device: a.Device, Size: a.Size, Err: a.Err, Problems: a.Problems}
+		v := &Volume{Name: "md:" + name, Kind: Array, UUID: a.UUID, Device: a.Device, Size: a.Size, Err: a.Err, Problems: a.Problems, Shared: true}
 		for _, m := range a.Members {
 			v.Parents = append(v.Parents, on[m])
 		}

@@ -64,6 +64,15 @@ type Volume struct {
 	// Facts are what a layer tells of a member besides, in words: its cipher, its
 	// key slots, which of them opened it. Nothing in them is secret.
 	Facts []Fact
+	// Shared says that others read its bytes as well, or that they lie in several
+	// places or in another form: the origin of a snapshot, a mirror, what is
+	// encrypted. What is written over bytes of a volume that is not shared changes
+	// it and its parents alone.
+	Shared bool
+	// Spare is what of a member of a layer no volume lies on, in rising order: the
+	// free extents of a physical volume. SpareErr says why that cannot be told.
+	Spare    []Span
+	SpareErr error
 	// Problems are the faults of this volume: those of its table that belong
 	// to no single partition, or those of its entry in one.
 	Problems []error
@@ -77,6 +86,9 @@ type Volume struct {
 
 	taken bool // by a layer, whatever came of it
 }
+
+// A Span is a run of bytes of a volume.
+type Span struct{ Off, Len int64 }
 
 // A Fact is one thing that a layer tells of a member.
 type Fact struct {

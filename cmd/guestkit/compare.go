@@ -29,14 +29,15 @@ func newCompare(a *app) *cobra.Command {
 		Use:   "compare [flags] A B",
 		Short: "Tell whether two images hold the same disk",
 		Long: `Compares the disks of two images of any formats, and says where they differ
-first. A longer disk is the same if its rest is zeros, unless --strict.
+first. A longer disk is the same if its rest is zeros, unless --strict. With
+--skip-free blocks that the filesystems of a disk call free are zeros as well.
 
 Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 		Example: `  guestkit compare disk.vmdk disk.qcow2`,
 		Args:    args(2, 2, "two images"),
 	}
 	var formatB string
-	var strict bool
+	var strict, skipFree bool
 	src := a.sourceFlags(cmd)
 	show := a.progressFlag(cmd)
 	a.jsonFlag(cmd)
@@ -46,6 +47,7 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 	ignoredFlags(cmd, "T")
 	cmd.Flags().VarP((*formatFlag)(&formatB), "second-format", "F", "take the second image to be of this `FORMAT`")
 	cmd.Flags().BoolVarP(&strict, "strict", "s", false, "disks of different sizes differ")
+	skipFreeFlag(cmd, &skipFree)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		how, err := a.newProgress(*show)
 		if err != nil {
@@ -75,7 +77,15 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 		if err := src.chosen(x.Info(), y.Info()); err != nil {
 			return err
 		}
-		d, err := convert.Compare(a.ctx, x, y, strict, how.callback())
+		p, err := a.skipFree(x, skipFree)
+		if err != nil {
+			return failed(err)
+		}
+		q, err := a.skipFree(y, skipFree)
+		if err != nil {
+			return failed(err)
+		}
+		d, err := convert.Compare(a.ctx, p, q, strict, how.callback())
 		how.end()
 		if err != nil {
 			return failed(err)

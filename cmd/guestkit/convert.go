@@ -23,13 +23,15 @@ type convertDoc struct {
 	Output       string    `json:"output"`
 	OutputFormat string    `json:"output_format"`
 	VirtualSize  int64     `json:"virtual_size"`
-	OutputSize   int64     `json:"output_size"`       // of all its files; -1 of a stream
-	Data         int64     `json:"data"`              // bytes of the disk that were written
-	Zero         int64     `json:"zero"`              // and left out as zeros
-	Cloned       int64     `json:"cloned"`            // the part of data that shares blocks with the source
-	Elapsed      float64   `json:"elapsed"`           // seconds
-	Lost         []lostDoc `json:"lost"`              // unreadable, zeros in the output (--salvage)
-	Overlap      string    `json:"overlap,omitempty"` // blocks of the source that lie over each other (--salvage)
+	OutputSize   int64     `json:"output_size"`            // of all its files; -1 of a stream
+	Data         int64     `json:"data"`                   // bytes of the disk that were written
+	Zero         int64     `json:"zero"`                   // and left out as zeros
+	Cloned       int64     `json:"cloned"`                 // the part of data that shares blocks with the source
+	Elapsed      float64   `json:"elapsed"`                // seconds
+	SkippedFree  *int64    `json:"skipped_free,omitempty"` // free bytes of the disk that were left out (--skip-free)
+	Kept         []keptDoc `json:"kept,omitempty"`         // volumes whose free blocks were copied all the same
+	Lost         []lostDoc `json:"lost"`                   // unreadable, zeros in the output (--salvage)
+	Overlap      string    `json:"overlap,omitempty"`      // blocks of the source that lie over each other (--salvage)
 }
 
 type lostDoc struct {
@@ -49,6 +51,7 @@ type convertFlags struct {
 	flatten                          bool
 	force, device, noCreate          bool
 	verify, salvage, noClone, noSync bool
+	skipFree                         bool
 	noSpace                          bool
 	workers                          int
 	sparse, memory                   sizeFlag
@@ -79,6 +82,7 @@ an error.`,
   guestkit convert -c disk.raw small.qcow2
   guestkit convert -O qcow2 -o cluster_size=2M,compat=1.1 disk.img out.qcow2
   guestkit convert disk.raw.xz disk.qcow2
+  guestkit convert --skip-free -c disk.vmdk small.qcow2
   curl -s https://example.org/disk.raw.zst | guestkit convert - disk.qcow2
   guestkit convert --target azure disk.qcow2 disk.vhd
   guestkit convert disk.qcow2 - | ssh host 'dd of=/dev/vg/disk'`,
@@ -102,6 +106,7 @@ an error.`,
 	f.BoolVarP(&c.noCreate, "no-create", "n", false, "write onto a block device, or replace an image of the same size")
 	f.Bool("target-is-zero", false, "ignored, for qemu-img's sake: zeros are written where they cost nothing")
 	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
+	skipFreeFlag(cmd, &c.skipFree)
 	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
 	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
 	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit")
@@ -173,7 +178,7 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 // options are the flags as the library takes them.
 func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
 	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, MaxVirtualSize: int64(c.src.max), Platform: c.target,
-		Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
+		SkipFree: c.skipFree, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
 	o.Format.Snapshot = snapshotName(c.snapshot)
 	if c.part.Off > 0 || c.part.Len >= 0 {
 		o.Part = c.part
@@ -261,6 +266,9 @@ func (a *app) begin(c *convertFlags, x *guestkit.Conversion) error {
 		a.noteFiles(i)
 	}
 	a.warn(x.Problems)
+	for _, rep := range x.Vacant {
+		a.noteVacant(rep)
+	}
 	if c.layout.format == "" && !x.Stream {
 		a.note("the name %s means the format %s", c.output, x.Output.Format)
 	}
@@ -310,6 +318,7 @@ func (a *app) converted(c *convertFlags, x *guestkit.Conversion) error {
 	}
 	doc := convertDoc{Schema: schema("convert"), Source: x.Sources[0].Name, SourceFormat: x.Sources[0].Format, Output: c.output, OutputFormat: x.Output.Format,
 		VirtualSize: x.Size, OutputSize: size, Data: x.Data, Zero: x.Zero, Cloned: x.Cloned, Elapsed: time.Since(a.start).Seconds(), Lost: []lostDoc{}}
+	doc.SkippedFree, doc.Kept = vacantDocs(x.Vacant)
 	for _, l := range x.Lost {
 		doc.Lost = append(doc.Lost, lostDoc{l.Off, l.Len})
 		a.err.Printf("%s %d bytes at %#x could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), l.Len, l.Off)

@@ -35,12 +35,13 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 	l.flags(cmd, "output-format", "O")
 	a.jsonFlag(cmd)
 	size := sizeFlag(-1)
-	var exact bool
+	var exact, skipFree bool
 	var snapshot string
 	compat := compatFlag(cmd, "measure")
 	f := cmd.Flags()
 	f.Var(&size, "size", "measure an empty disk of this size")
 	f.BoolVar(&exact, "exact", false, "read everything for the exact size")
+	skipFreeFlag(cmd, &skipFree)
 	l.compressFlag(cmd)
 	snapshotFlag(cmd, &snapshot, "measure")
 	ignoredFlags(cmd, "T")
@@ -82,7 +83,7 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 			o := src.options()
 			o.Snapshot = snapshotName(snapshot)
 			opts := &convert.Options{Compress: l.compress != ""}
-			if m, source, err = a.measure(disks, out, o, opts, exact); err != nil {
+			if m, source, err = a.measure(disks, out, o, opts, exact, skipFree); err != nil {
 				return err
 			}
 			if err := src.chosen(source); err != nil {
@@ -109,14 +110,18 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 }
 
 // measure measures the copy of disks, and describes the first of them.
-func (a *app) measure(disks []string, out *convert.Output, o *format.Options, opts *convert.Options, exact bool) (convert.Measure, *format.Info, error) {
+func (a *app) measure(disks []string, out *convert.Output, o *format.Options, opts *convert.Options, exact, skipFree bool) (convert.Measure, *format.Info, error) {
 	if out.Format != "ova" {
 		img, err := openSource(disks[0], o, a)
 		if err != nil {
 			return convert.Measure{}, nil, err
 		}
 		defer img.Close()
-		m, err := convert.MeasureDisk(a.ctx, img, out, opts, exact)
+		d, err := a.skipFree(img, skipFree)
+		if err != nil {
+			return convert.Measure{}, nil, err
+		}
+		m, err := convert.MeasureDisk(a.ctx, d, out, opts, exact)
 		return m, img.Info(), err
 	}
 	var from []block.Device
@@ -132,7 +137,11 @@ func (a *app) measure(disks []string, out *convert.Output, o *format.Options, op
 		for _, img := range images {
 			defer img.Close()
 			a.warn(img.Problems())
-			if from = append(from, img); info == nil {
+			d, err := a.skipFree(img, skipFree)
+			if err != nil {
+				return convert.Measure{}, nil, err
+			}
+			if from = append(from, d); info == nil {
 				info = img.Info()
 			}
 		}

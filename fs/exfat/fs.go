@@ -46,6 +46,7 @@ type volume struct {
 	listings *lru.Cache[uint32, *listing]
 	dirs     onetree.Dirs
 	upcase   []uint16 // what it has no entry for is its own
+	bitmap   *inode   // nil if there is none
 	root     *inode
 	label    string
 	free     int64
@@ -163,6 +164,7 @@ func (v *volume) readRoot() {
 			s := &inode{v: v, off: off, first: le.Uint32(e[20:]), valid: int64(le.Uint64(e[24:]) & (1<<62 - 1))}
 			s.stat.Size = s.valid
 			if e[0] == 0x81 {
+				v.bitmap = s
 				v.problems.Add(v.countFree(s))
 			} else {
 				v.problems.Add(v.readUpcase(s, le.Uint32(e[4:])))

@@ -32,6 +32,8 @@ type Group struct {
 	// others.
 	PhysicalVolumes []*PhysicalVolume
 	Missing         []string
+
+	spare map[*PhysicalVolume][]Span
 }
 
 // A Volume is a logical volume.
@@ -45,6 +47,9 @@ type Volume struct {
 	// Problems say what is wrong with a volume that can be read all the same:
 	// that a leg is missing, or stale.
 	Problems []error
+	// Direct says that each of its bytes lies once, as it is, on a physical
+	// volume, and that no other volume or snapshot reads it.
+	Direct bool
 	// PhysicalVolumes are those that it lies on and that are there, in the
 	// order of its content, each once.
 	PhysicalVolumes []*PhysicalVolume
@@ -209,7 +214,9 @@ func (m *parsed) build(byID map[string]*PhysicalVolume) *Group {
 			g.Missing = append(g.Missing, dashed(id))
 		}
 	}
-	newBuilder(m, byID).volumes(g)
+	b := newBuilder(m, byID)
+	b.volumes(g)
+	m.spare(g, byID, b.lvs)
 	return g
 }
 
