@@ -211,21 +211,43 @@ func sane(r block.Reader) error {
 	return nil
 }
 
-// FuzzFind takes any bytes for a disk.
+// FuzzFind changes bytes of what Find reads of a disk: each six bytes of the
+// input are a place in that, the new byte, and how many follow that are the same.
 func FuzzFind(f *testing.F) {
-	for _, path := range []string{"ext4/testdata/ext2.img.gz", "fat/testdata/fat12.img.gz"} {
-		if b := testimg.Unpack(f, "../fs/"+path); len(b) <= 1<<20 {
-			f.Add(b)
-		}
+	type base struct {
+		b     []byte
+		where []testimg.Range
+		total int64
 	}
-	swap := make([]byte, 64<<10)
-	copy(swap[4086:], "SWAPSPACE2")
-	swap[1024], swap[1028] = 1, 15
-	f.Add(swap)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > 1<<20 {
-			t.Skip()
+	var bases []base
+	for _, path := range []string{"ext4/testdata/ext2.img.gz", "ext4/testdata/ext4.img.gz", "fat/testdata/fat12.img.gz", "exfat/testdata/small.img.gz", "ntfs/testdata/small.img.gz", "btrfs/testdata/mixed.img.gz"} {
+		x := base{b: testimg.Unpack(f, "../fs/"+path)}
+		trace := &testimg.Trace{Reader: bytes.NewReader(x.b)}
+		if _, err := vacant.Find(ctx, block.Plain(trace)); err != nil {
+			f.Fatal(err)
 		}
-		sane(bytes.NewReader(b))
+		x.where = trace.Ranges()
+		for _, r := range x.where {
+			x.total += r.N
+		}
+		f.Add(uint8(len(bases)), []byte{0, 0, 4, 0x18, 1, 1, 0, 0, 4, 0x60, 0xFF, 4})
+		bases = append(bases, x)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, changes []byte) {
+		x := &bases[int(which)%len(bases)]
+		p := testimg.Patch{Image: x.b}
+		defer p.Undo()
+		for ; len(changes) >= 6; changes = changes[6:] {
+			at := int64(binary.BigEndian.Uint32(changes)) % x.total
+			for _, r := range x.where {
+				if n := r.N; at >= n {
+					at -= n
+					continue
+				}
+				p.Write(r.Off+at, bytes.Repeat(changes[4:5], int(changes[5])%16+1))
+				break
+			}
+		}
+		sane(bytes.NewReader(x.b))
 	})
 }
