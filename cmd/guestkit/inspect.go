@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,8 @@ type inspection struct {
 	progress string // --progress
 	target   string // --target
 	failOn   string // --fail-on
+	output   string // --output
+	sbom     string // --sbom
 	by       string // which program this is, and what else decides what it says
 }
 
@@ -63,6 +66,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
   guestkit inspect system.vmdk -a data.vmdk
   guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'
   guestkit inspect --target kubevirt --fail-on critical disk.vmdk
+  guestkit inspect --sbom cyclonedx disk.qcow2 >disk.cdx.json
   guestkit inspect --json /var/lib/images >today.jsonl
   guestkit inspect --json --since today.jsonl /var/lib/images >tomorrow.jsonl`,
 	}
@@ -76,6 +80,10 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	platformFlag(cmd, &c.target, "list the concerns that stand against this platform alone")
 	f.StringVar(&c.failOn, "fail-on", "", "exit with 5 if there is a concern as grave as `SEVERITY`: critical, warning or information")
 	cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "warning", "information"}, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&c.output, "output", "", "print a `FORM`: "+strings.Join(outputs, ", ")+" (default: human)")
+	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&c.sbom, "sbom", "", "print the installed software as a bill of materials in this `FORM`: cyclonedx or spdx")
+	cmd.RegisterFlagCompletionFunc("sbom", cobra.FixedCompletions([]string{"cyclonedx", "spdx"}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&c.progress, "progress", "", "of several images: bar, json (lines on stderr) or none (`FORM`; default: bar on a terminal)")
 	f.Lookup("progress").NoOptDefVal = "bar"
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -90,6 +98,9 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 		if err != nil {
 			return err
 		}
+		if len(guests) > 1 && c.single() {
+			return usagef("a document of the form %s is one of one guest", c.output)
+		}
 		return a.forEach(guests, true, c.one)
 	}
 	return cmd
@@ -101,6 +112,22 @@ func (c *inspection) check() error {
 		if _, err := target.Named(c.target); err != nil {
 			return err
 		}
+	}
+	if c.output != "" && !slices.Contains(outputs, c.output) {
+		return usagef("--output is one of %s, not %q", strings.Join(outputs, ", "), c.output)
+	}
+	if c.json && c.output != "" && c.output != "json" {
+		return usagef("both --json and --output %s", c.output)
+	}
+	c.json = c.json || c.output == "json"
+	switch {
+	case c.sbom == "":
+	case c.sbom != "cyclonedx" && c.sbom != "spdx":
+		return usagef("--sbom is cyclonedx or spdx, not %q", c.sbom)
+	case c.json || c.output != "":
+		return usagef("--sbom is a form of its own, beside which there is no --output")
+	default:
+		c.output = c.sbom
 	}
 	if c.failOn != "" {
 		if _, err := concern.ParseSeverity(c.failOn); err != nil {
@@ -188,6 +215,8 @@ func (c *inspection) show(f *finding) error {
 	switch {
 	case c.json:
 		return c.document(f.doc())
+	case c.output != "" && c.output != "human":
+		return c.write(f)
 	case c.quiet:
 		return nil
 	}

@@ -84,6 +84,9 @@ func (c *inspection) batch(args []string) error {
 	if len(c.src.disks) > 0 {
 		return usagef("-a adds disks to one guest, and a batch has many")
 	}
+	if c.output != "" && c.output != "human" && c.output != "json" {
+		return usagef("of several images at a time the form is human or json, not %s", c.output)
+	}
 	if c.src.image != "" {
 		args = append([]string{c.src.image}, args...)
 	}

@@ -102,3 +102,23 @@ func EscapeJSON(b []byte) []byte {
 	}
 	return out
 }
+
+// EscapeXML takes an XML text without CDATA sections and writes the characters that a
+// terminal would obey as references. They can stand only in text and in attributes,
+// so the meaning stays.
+func EscapeXML(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r >= 0x7F && dangerous(r) && !(r >= vfsEscape && r <= vfsEscape+0xFF) {
+			out = fmt.Appendf(out, "&#x%x;", r)
+		} else {
+			out = append(out, b[:n]...)
+		}
+		b = b[n:]
+	}
+	return out
+}
+
+// Controls reports whether a terminal would obey something in s.
+func Controls(s string) bool { return Escape(s) != s }
