@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/evtx"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/xfs"
@@ -109,6 +110,7 @@ func limits() []limitDoc {
 		{"registry: levels of keys", registry.MaxDepth, false},
 		{"journal: field", journal.DefaultMaxFieldBytes, true},
 		{"journal: fields of an entry", journal.DefaultMaxEntryBytes, true},
+		{"event log: levels of an event", evtx.MaxDepth, false},
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},
 		{"guest: package database", inspect.DefaultMaxDatabase, true},
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},

@@ -41,7 +41,7 @@ type logRun struct {
 }
 
 // The forms of --output, and the layouts of time of those that have one.
-var logForms = map[string]string{"short": "Jan 02 15:04:05", "short-precise": "Jan 02 15:04:05.000000", "short-iso": "2006-01-02T15:04:05-0700", "cat": "", "json": "", "export": ""}
+var logForms = map[string]string{"short": "Jan 02 15:04:05", "short-precise": "Jan 02 15:04:05.000000", "short-iso": "2006-01-02T15:04:05-0700", "cat": "", "json": "", "export": "", "xml": ""}
 
 // logArgs lets --boot be written as journalctl takes it: "-b", "-b -1".
 func logArgs(args []string) []string {
@@ -79,7 +79,12 @@ machines and boots in one order, in UTC. Where there is none, or with a NAME, it
 prints plain logs of /var/log ("syslog", "auth.log", "nginx/access.log") with
 those that were rotated and compressed, oldest first.
 
-IMAGE may also be a journal file, and each NAME a further one.
+Of Windows it prints event logs by time: System, Application, Security and Setup, or
+those of each NAME ("Microsoft-Windows-GroupPolicy/Operational", "*PowerShell*").
+The values of an event are shown by their names; the texts of messages are in
+libraries, not in logs. --identifier is the provider there.
+
+IMAGE may also be a journal file or an event log, and each NAME a further one.
 
 Times are "2026-01-31 12:00:00", a date, "today", "yesterday", "-2h" or "2 hours ago".
 A priority stands for itself and what is more urgent; "err..notice" is a range.
@@ -90,6 +95,7 @@ code 1; that a journal was not closed is said, and no failure.`,
   guestkit log disk.qcow2 -b -1 -n 50
   guestkit log disk.qcow2 --json | jq -r .MESSAGE
   guestkit log disk.qcow2 auth.log --grep 'Failed password'
+  guestkit log windows.vhdx Security --since yesterday --json
   guestkit log system.journal -o export`,
 	}
 	l.src = a.sourceFlags(cmd)
@@ -107,15 +113,15 @@ code 1; that a journal was not closed is said, and no failure.`,
 	f.StringVarP(&l.grep, "grep", "g", "", "entries whose message matches `PATTERN`")
 	f.IntVarP(&l.lines, "lines", "n", 0, "the last `N` entries only")
 	f.BoolVarP(&l.reverse, "reverse", "r", false, "the newest first")
-	f.StringVarP(&l.output, "output", "o", "short", "print in this `FORM`: short, short-iso, short-precise, cat, json or export, as journalctl")
+	f.StringVarP(&l.output, "output", "o", "short", "print in this `FORM`: short, short-iso, short-precise, cat, json or export, as journalctl; xml of Windows")
 	f.BoolVar(&l.all, "all", false, "print messages that are no text")
 	f.BoolVar(&l.local, "local", false, "take and print times in the guest's zone, not in UTC")
 	f.BoolVar(&l.boots, "list-boots", false, "list the boots")
-	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"short", "short-iso", "short-precise", "cat", "json", "export"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"short", "short-iso", "short-precise", "cat", "json", "export", "xml"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("priority", cobra.FixedCompletions([]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if _, ok := logForms[l.output]; !ok {
-			return usagef("--output is short, short-iso, short-precise, cat, json or export, not %q", l.output)
+			return usagef("--output is short, short-iso, short-precise, cat, json, export or xml, not %q", l.output)
 		}
 		if l.lines < 0 {
 			return usagef("--lines is a number of entries")
@@ -140,11 +146,13 @@ func (l *logRun) run(args []string) error {
 	if err := l.compile(); err != nil {
 		return err
 	}
-	if len(disks) == 1 && l.src.format == "" && beginsWith(disks[0], "LPKSHHRH") {
-		if l.local {
-			return usagef("--local goes with a guest, which has a zone")
+	for mark, read := range map[string]func([]string) error{"LPKSHHRH": l.hostFiles, "ElfFile\x00": l.hostEvents} {
+		if len(disks) == 1 && l.src.format == "" && beginsWith(disks[0], mark) {
+			if l.local {
+				return usagef("--local goes with a guest, which has a zone")
+			}
+			return read(append(disks, rest...))
 		}
-		return l.hostFiles(append(disks, rest...))
 	}
 	t, err := l.src.tree(disks, l.volume)
 	if err != nil {
@@ -152,6 +160,9 @@ func (l *logRun) run(args []string) error {
 	}
 	defer t.Close()
 	if l.local {
+		if t.windows() {
+			return usagef("--local takes the zone of /etc/localtime, which Windows has not")
+		}
 		if err := l.guestZone(t); err != nil {
 			return err
 		}
@@ -159,7 +170,9 @@ func (l *logRun) run(args []string) error {
 	if err := l.times(); err != nil {
 		return err
 	}
-	if len(rest) > 0 {
+	if t.windows() {
+		err = l.events(t, rest)
+	} else if len(rest) > 0 {
 		err = l.plain(t, rest)
 	} else {
 		err = l.guest(t)
@@ -316,15 +329,19 @@ func (l *logRun) guest(t *guestTree) error {
 	return nil
 }
 
-// problems keeps those of a file. One that was not closed is no failure.
+// problems keeps those of a file. That it was not closed is no failure.
 func (l *logRun) problems(name string, f *journal.File) {
 	for _, err := range f.Problems() {
-		if errors.Is(err, block.ErrDirty) {
-			l.a.warn([]error{pathError(name, err)})
-			continue
-		}
-		l.errs.Add(pathError(name, err))
+		l.problem(name, err)
 	}
+}
+
+func (l *logRun) problem(name string, err error) {
+	if errors.Is(err, block.ErrDirty) {
+		l.a.warn([]error{pathError(name, err)})
+		return
+	}
+	l.errs.Add(pathError(name, err))
 }
 
 // end says what could not be read.

@@ -20,6 +20,9 @@ type bootDoc struct {
 
 // journals prints the entries of journal files that the filter takes.
 func (l *logRun) journals(files []*journal.File) error {
+	if l.output == "xml" {
+		return usagef("--output xml is for event logs of Windows")
+	}
 	if l.boots {
 		return l.listBoots(files)
 	}

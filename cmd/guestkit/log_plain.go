@@ -26,7 +26,7 @@ const logDir = "var/log"
 
 // plain prints logs that are text, each with those that were rotated.
 func (l *logRun) plain(t *guestTree, names []string) error {
-	if l.boots || l.boot != "" || l.since != "" || l.until != "" || l.priority != "" || len(l.units) > 0 || len(l.idents) > 0 || l.kernel || l.reverse || l.output == "export" {
+	if l.boots || l.boot != "" || l.since != "" || l.until != "" || l.priority != "" || len(l.units) > 0 || len(l.idents) > 0 || l.kernel || l.reverse || l.output == "export" || l.output == "xml" {
 		if len(names) == 0 {
 			return nothingf("there is no journal in /var/log/journal, and the lines of plain logs have no fields to choose by; use --grep and --lines")
 		}

@@ -129,3 +129,49 @@ func TestLogGuest(t *testing.T) {
 		t.Errorf("code %d\n%.500s%s", r.code, r.out, r.err)
 	}
 }
+
+// eventFile writes the log of the fixtures to the host.
+func eventFile(t testing.TB) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "Types.evtx")
+	if err := os.WriteFile(out, testimg.Unpack(t, "evtx/testdata/types.evtx.gz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestLogEvents(t *testing.T) {
+	file := eventFile(t)
+	for _, c := range []struct {
+		args []string
+		code int
+		want string // in what is printed
+		n    int    // lines
+	}{
+		{nil, 0, "Jul 22 15:38:00 HOST <&> ü Test-Provider[4624]: SubjectUserSid=S-1-5-32-544 TargetUserName=Ada ", 6},
+		{[]string{"-n", "2", "-o", "cat"}, 0, "Wire.code=x<y Header=one Header=a&b\nlist=one list=two\n", 2},
+		{[]string{"-r", "-n", "1"}, 0, "[7]: list=one", 1},
+		{[]string{"-p", "err", "-o", "xml"}, 0, "<Level>2</Level>", 1},
+		{[]string{"-p", "warning..info", "--json"}, 0, `"EventID":6009`, 4},
+		{[]string{"-t", "Other"}, 0, "-- No entries --\n", 1},
+		{[]string{"--since", "2021-07-22 15:38:05"}, 0, "[7]", 1},
+		{[]string{"-g", "multiproc"}, 0, "[6009]", 1},
+		{[]string{"-u", "x"}, exitUsage, "", 0},
+		{[]string{"-o", "export"}, exitUsage, "", 0},
+		{[]string{filepath.Join("testdata", "images", "windows11.qcow2")}, exitFailed, "", 0},
+	} {
+		r := gk(t, append([]string{"log", file}, c.args...)...)
+		if r.code != c.code || !strings.Contains(r.out, c.want) || strings.Count(r.out, "\n") != c.n {
+			t.Errorf("log %q: code %d, %d lines\n%.2000s%s", c.args, r.code, strings.Count(r.out, "\n"), r.out, r.err)
+		}
+	}
+	if r := gk(t, "log", "testdata/images/windows11.qcow2"); r.code != exitNothing || !strings.Contains(r.err, "there are no event logs in /Windows/System32/winevt/Logs") {
+		t.Errorf("code %d: %s", r.code, r.err)
+	}
+	if r := gk(t, "log", "testdata/images/windows11.qcow2", "Security"); r.code != exitNothing || !strings.Contains(r.err, "there is no event log Security") {
+		t.Errorf("code %d: %s", r.code, r.err)
+	}
+	if r := gk(t, "log", "-o", "xml", journalFile(t, "plain")); r.code != exitUsage {
+		t.Errorf("code %d: %s", r.code, r.err)
+	}
+}
