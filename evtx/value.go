@@ -45,7 +45,7 @@ var widths = map[byte]int{typeInt8: 1, typeUint8: 1, typeInt16: 2, typeUint16: 2
 
 // A Value is a piece of text with the type that it has in the log.
 type Value struct {
-	Type  byte    // 0x01 for a string, and so on as [MS-EVEN6] numbers them
+	Type  byte    // as [MS-EVEN6] numbers them: 1 for a string
 	Text  string  // as Windows shows it
 	Items []Value // of an array, which Text joins with commas
 }
