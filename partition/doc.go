@@ -55,7 +55,7 @@
 //
 // # Not read
 //
-// LDM databases are not followed; subpartitions of Minix and UnixWare, and the
+// Subpartitions of Minix and UnixWare, and the
 // tables of Amiga, Acorn and DASD, are not known.
 //
 // Specification: UEFI 2.10, chapter 5; the conventions of MBR are those of the

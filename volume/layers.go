@@ -29,6 +29,7 @@ type Layer struct {
 var layers = [...]Layer{
 	{Types: []string{""}, Open: openTables}, // in other volumes than disks
 	{Types: []string{"isw_raid_member", "ddf_raid_member"}, Open: nameFirmware},
+	{Types: []string{ldmMember}, Gather: true, Open: openLDM},
 	{Types: []string{"linux_raid_member"}, Gather: true, Open: openMD},
 	{Types: []string{"crypto_LUKS"}, Open: openLUKS},
 	{Types: []string{"BitLocker"}, Open: openBitLocker},

@@ -112,10 +112,12 @@ func (s *scanner) probe(ctx context.Context) error {
 		if !v.Leaf() {
 			continue
 		}
-		var err error
-		if v.Found, err = probe.Volume(v.Device); err != nil {
-			v.Err = err
-			continue
+		if v.Found.Type == "" { // nothing that its table knows
+			var err error
+			if v.Found, err = probe.Volume(v.Device); err != nil {
+				v.Err = err
+				continue
+			}
 		}
 		s.offer(v, 0)
 	}

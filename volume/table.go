@@ -108,6 +108,7 @@ func divide(v *Volume, table *partition.Table, prefix string) []*Volume {
 			c.Problems = append(c.Problems, err)
 		}
 	}
+	markDynamic(v, made)
 	return made
 }
 
