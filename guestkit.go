@@ -73,7 +73,8 @@ func OpenDisks(paths []string, o *Options) (*Guest, error) {
 }
 
 // OpenReaders opens a guest whose disk images are not files of this machine,
-// in the order in which it sees them. They stay open when the guest is closed.
+// in the order in which it sees them. They stay open when the guest is closed. A
+// Reader that is slow for small reads wants a block.Cached over it.
 func OpenReaders(readers []block.Reader, o *Options) (*Guest, error) {
 	return open(readers, o, format.OpenDisks)
 }

@@ -3,6 +3,6 @@
 // or holes ([Device], [Extent]), how one image names another file ([Ref],
 // [Opener]), and the errors of the module ([Error] and the sentinels).
 //
-// All offsets and lengths are in bytes. Package block imports nothing but the
-// standard library, and nothing in it opens a file.
+// All offsets and lengths are in bytes. Package block stands on the standard
+// library alone, and nothing in it opens a file.
 package block

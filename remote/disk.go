@@ -47,22 +47,23 @@ func (d *diskCache) file(i int64) string {
 	return filepath.Join(d.dir, fmt.Sprintf("%s-%d.page", d.key, i))
 }
 
-// read returns page i of n bytes, if it is there and whole.
-func (d *diskCache) read(i, n int64) ([]byte, bool) {
+// read fills p with page i, if that is there and whole.
+func (d *diskCache) read(i int64, p []byte) bool {
 	if d == nil {
-		return nil, false
+		return false
 	}
 	b, err := os.ReadFile(d.file(i))
-	if err != nil || int64(len(b)) != sha256.Size+n {
-		return nil, false
+	if err != nil || len(b) != sha256.Size+len(p) {
+		return false
 	}
 	if sum := sha256.Sum256(b[sha256.Size:]); !bytes.Equal(sum[:], b[:sha256.Size]) {
 		os.Remove(d.file(i))
-		return nil, false
+		return false
 	}
 	now := time.Now()
 	os.Chtimes(d.file(i), now, now) // it is of use
-	return b[sha256.Size:], true
+	copy(p, b[sha256.Size:])
+	return true
 }
 
 // write keeps a page. What fails is no more than a page that is not kept.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/retry"
 )
 
@@ -110,7 +109,7 @@ func Open(address string, o *Options) (format.Source, error) {
 	}
 	o = o.filled()
 	ctx, cancel := context.WithCancel(o.Context)
-	s := &source{o: o, ctx: ctx, cancel: cancel, first: u, at: u, pages: lru.New[int64, []byte](o.CacheBytes)}
+	s := &source{o: o, ctx: ctx, cancel: cancel, first: u, at: u}
 	s.client = s.newClient()
 	if err := s.start(); err != nil {
 		cancel()
@@ -142,15 +141,14 @@ type source struct {
 	size   int64
 	tag    string // the strong ETag that pins it, "" if there is none
 	date   string // Last-Modified
-	pages  *lru.Cache[int64, []byte]
+	cache  *block.Cache
 	disk   *diskCache
 
-	mu      sync.Mutex
-	at      *url.URL // where redirects led
-	changed error
-	closed  bool
-	ahead   readAhead
-	running sync.WaitGroup
+	mu        sync.Mutex
+	at        *url.URL // where redirects led
+	changed   error
+	closed    bool
+	firstPage []byte // until it is asked for
 }
 
 func (s *source) Size() int64           { return s.size }
@@ -181,7 +179,7 @@ func (s *source) Changed() error {
 	if err != nil || s.size == 0 {
 		return err
 	}
-	_, err = s.get(0, 1)
+	_, err = s.fetch(make([]byte, 1), 0, false)
 	if errors.Is(err, block.ErrChanged) {
 		return err
 	}
@@ -194,7 +192,7 @@ func (s *source) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.cancel()
-	s.running.Wait()
+	s.cache.Close()
 	s.client.CloseIdleConnections()
 	if closed {
 		return fs.ErrClosed

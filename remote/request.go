@@ -50,9 +50,9 @@ func (s *source) newClient() *http.Client {
 	}}
 }
 
-// A answer is what a request brought, checked.
+// An answer is what a request brought, checked.
 type answer struct {
-	body  []byte
+	n     int // bytes of the body that were read
 	total int64
 	tag   string
 	date  string
@@ -61,7 +61,8 @@ type answer struct {
 
 // start makes the first request, which pins the source. Its body is the first page.
 func (s *source) start() error {
-	first, err := s.fetch(0, int64(s.o.PageBytes), true)
+	page := make([]byte, s.o.PageBytes)
+	first, err := s.fetch(page, 0, true)
 	if err != nil {
 		return err
 	}
@@ -77,9 +78,8 @@ func (s *source) start() error {
 			return err
 		}
 	}
-	if len(first.body) > 0 {
-		s.pages.Get(0, func() ([]byte, int64, error) { return first.body, int64(len(first.body)), nil })
-	}
+	s.firstPage = page[:first.n]
+	s.cache = block.Cached((*object)(s), &block.CacheOptions{PageBytes: s.o.PageBytes, Bytes: s.o.CacheBytes, Ahead: aheadPieces, PieceBytes: aheadPiece})
 	return nil
 }
 
@@ -93,18 +93,9 @@ func (s *source) identity() string {
 	return fmt.Sprintf("%s\n%d\n%s\n%s", u.String(), s.size, s.tag, s.date)
 }
 
-// get returns n bytes at off, all of them, in as many requests as that takes.
-func (s *source) get(off, n int64) ([]byte, error) {
-	a, err := s.fetch(off, n, false)
-	if err != nil {
-		return nil, err
-	}
-	return a.body, nil
-}
-
-// fetch makes a request again until it has the n bytes at off. A body that ends
-// early is kept, and the rest asked for.
-func (s *source) fetch(off, n int64, first bool) (*answer, error) {
+// fetch makes a request again until it has filled p from off; the first answer may
+// have less, if that is all. A body that ends early is kept, and the rest asked for.
+func (s *source) fetch(p []byte, off int64, first bool) (*answer, error) {
 	var got *answer
 	policy := s.o.Retry
 	notify := policy.Notify
@@ -115,23 +106,23 @@ func (s *source) fetch(off, n int64, first bool) (*answer, error) {
 		}
 	}
 	_, err := retry.Do(s.ctx, policy, func(ctx context.Context) (struct{}, error) {
-		have := int64(0)
+		have := 0
 		if got != nil {
-			have = int64(len(got.body))
+			have = got.n
 		}
-		a, err := s.request(ctx, off+have, n-have, first && got == nil)
+		a, err := s.request(ctx, p[have:], off+int64(have), first && got == nil)
 		if a != nil {
 			if got == nil {
 				got = a
 			} else {
-				got.body = append(got.body, a.body...)
+				got.n += a.n
 			}
-			if first && got.total < n {
-				n = got.total
+			if first && got.total < int64(len(p)) {
+				p = p[:got.total]
 			}
 		}
-		if err == nil && int64(len(got.body)) < n {
-			err = s.fail(io.ErrUnexpectedEOF, "the body has %d bytes of %d", len(got.body), n)
+		if err == nil && got.n < len(p) {
+			err = s.fail(io.ErrUnexpectedEOF, "the body has %d bytes of %d", got.n, len(p))
 		}
 		return struct{}{}, err
 	})
@@ -157,9 +148,10 @@ func plainError(err error) error {
 	return err
 }
 
-// request makes one request for n bytes at off. What it could read comes with the
-// error that stopped it.
-func (s *source) request(ctx context.Context, off, n int64, first bool) (*answer, error) {
+// request makes one request for what fills p from off. What it could read comes with
+// the error that stopped it.
+func (s *source) request(ctx context.Context, p []byte, off int64, first bool) (*answer, error) {
+	n := int64(len(p))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(s.o.Timeout, func() { cancel(s.fail(context.DeadlineExceeded, "no answer for %s", s.o.Timeout)) })
@@ -191,16 +183,15 @@ func (s *source) request(ctx context.Context, off, n int64, first bool) (*answer
 	if a.total == 0 {
 		return a, nil
 	}
-	want := min(n, a.total-off)
-	a.body = make([]byte, 0, want)
-	for int64(len(a.body)) < want {
+	want := int(min(n, a.total-off))
+	for a.n < want {
 		watch.Reset(s.o.Timeout)
-		m, err := res.Body.Read(a.body[len(a.body):min(int64(len(a.body))+64<<10, want)])
-		a.body = a.body[:len(a.body)+m]
+		m, err := res.Body.Read(p[a.n:min(a.n+64<<10, want)])
+		a.n += m
 		if total := s.o.Count.Bytes.Add(int64(m)); s.o.MaxBytes > 0 && total > s.o.MaxBytes {
 			return nil, retry.Permanent(s.fail(block.ErrLimit, "more than %d bytes were received", s.o.MaxBytes))
 		}
-		if err != nil && int64(len(a.body)) < want {
+		if err != nil && a.n < want {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}

@@ -28,7 +28,10 @@ func run(path string) error {
 	if err != nil {
 		return err
 	}
-	guest, err := guestkit.OpenReaders([]block.Reader{bytes.NewReader(image)}, nil)
+	// What is slow for small reads gets a cache: a store behind a network, say.
+	source := block.Cached(bytes.NewReader(image), &block.CacheOptions{Ahead: 4})
+	defer source.Close()
+	guest, err := guestkit.OpenReaders([]block.Reader{source}, nil)
 	if err != nil {
 		return err
 	}

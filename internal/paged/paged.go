@@ -3,56 +3,15 @@
 // a table takes does not grow with what the image says of its size.
 package paged
 
-import (
-	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/internal/lru"
-)
+import "github.com/guestkit/guestkit/block"
 
 // A Cache keeps pages of a Reader. It is safe for concurrent use.
-type Cache struct {
-	r     block.Reader
-	size  int64 // of one page
-	pages *lru.Cache[int64, []byte]
-}
+type Cache struct{ *block.Cache }
 
 // New makes a cache of r with pages of pageSize bytes and at most budget bytes
 // of them, but at least one page.
 func New(r block.Reader, pageSize int, budget int64) *Cache {
-	return &Cache{r: r, size: int64(pageSize), pages: lru.New[int64, []byte](max(budget, int64(pageSize)))}
-}
-
-// View returns the n bytes at off. The caller does not change them; n is a
-// table entry's width or a few of them, not a length from an image. Running
-// past the end of the reader wraps block.ErrTruncated.
-func (c *Cache) View(off int64, n int) ([]byte, error) {
-	if off < 0 || off > c.r.Size() || int64(n) > c.r.Size()-off {
-		return nil, &block.Error{What: "read", Off: off, Err: block.ErrTruncated}
-	}
-	at := off % c.size
-	p, err := c.page(off / c.size)
-	if err != nil {
-		return nil, err
-	}
-	if at+int64(n) <= int64(len(p)) {
-		return p[at : at+int64(n)], nil
-	}
-	out := append(make([]byte, 0, n), p[at:]...)
-	for len(out) < n { // the entry crosses into the next page
-		p, err := c.page((off + int64(len(out))) / c.size)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, p[:min(len(p), n-len(out))]...)
-	}
-	return out, nil
-}
-
-func (c *Cache) page(i int64) ([]byte, error) {
-	return c.pages.Get(i, func() ([]byte, int64, error) {
-		off := i * c.size
-		b, err := block.ReadBytes(c.r, off, min(c.size, c.r.Size()-off), c.size)
-		return b, int64(len(b)), err
-	})
+	return &Cache{block.Cached(r, &block.CacheOptions{PageBytes: pageSize, Bytes: max(budget, int64(pageSize))})}
 }
 
 // A BitOrder says which bit of a byte comes first in a bitmap.

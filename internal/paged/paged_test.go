@@ -30,8 +30,8 @@ func TestView(t *testing.T) {
 			}
 		}
 	}
-	if c.pages.Cost() > 128 {
-		t.Errorf("%d bytes are kept, over the budget of 128", c.pages.Cost())
+	if c.Kept() > 128 {
+		t.Errorf("%d bytes are kept, over the budget of 128", c.Kept())
 	}
 	for _, off := range []int64{-1, math.MaxInt64, math.MinInt64} {
 		if _, err := c.View(off, 4); !errors.Is(err, block.ErrTruncated) {
