@@ -18,6 +18,9 @@ import (
 type Options struct {
 	Format  *format.Options // of every disk
 	Inspect *inspect.Options
+	// Progress is told how far Inspect and Volumes are, where Inspect has no
+	// Progress of its own.
+	Progress func(inspect.Progress)
 	// Unlock gives the keys of what is encrypted, where Inspect.Volume has no
 	// Unlock of its own; nil leaves it locked.
 	Unlock block.Unlock
@@ -44,6 +47,9 @@ func (o *Options) inspect() *inspect.Options {
 		vo.Unlock = o.Unlock
 	}
 	io.Volume = &vo
+	if io.Progress == nil {
+		io.Progress = o.Progress
+	}
 	return &io
 }
 

@@ -23,6 +23,10 @@ type Options struct {
 	// its name, place and content. Nil states nothing.
 	Type func(v *Volume) string
 
+	// Progress is told how far Run, or Volumes, is: by their own goroutine, so
+	// that it may ask for nothing of what is being inspected. Nil is told nothing.
+	Progress func(Progress)
+
 	// NoPackages leaves the package databases unread; they are listed as
 	// not read.
 	NoPackages bool

@@ -18,6 +18,7 @@ type Report struct {
 	tree     *volume.Tree
 	opened   []io.Closer // images in volumes, and their files
 	problems problem.List
+	steps    steps // while it is made
 }
 
 // problem records a fault of a volume or a system.

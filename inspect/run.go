@@ -28,19 +28,29 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 	if o == nil {
 		o = &Options{}
 	}
-	rep, err := Volumes(ctx, disks, o)
+	rep, err := scanVolumes(ctx, disks, o, 2)
 	if err != nil {
 		return nil, err
 	}
+	readable := 0
+	for _, v := range rep.Volumes {
+		if v.fsys != nil {
+			readable++
+		}
+	}
+	rep.steps.total(len(rep.Volumes) + readable)
 	for _, v := range rep.Volumes {
 		if v.fsys == nil {
 			continue
 		}
+		rep.steps.next(PhaseSearch, v.Name)
 		if err := rep.findSystems(ctx, v, o); err != nil {
 			return nil, errors.Join(err, rep.Close())
 		}
+		rep.steps.done()
 	}
 	rep.setFirmware(ctx, o)
+	rep.steps.end(PhaseSearch)
 	return rep, nil
 }
 
@@ -147,6 +157,9 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 	}
 	if p.Kind != "" {
 		linux.IdentifyMedium(ctx, outer, sys, do)
+	}
+	if !o.NoPackages {
+		rep.steps.next(PhasePackages, v.Name)
 	}
 	found, err := packages.Read(ctx, sys.Files, do)
 	if err != nil {

@@ -19,11 +19,24 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 	if o == nil {
 		o = &Options{}
 	}
+	rep, err := scanVolumes(ctx, disks, o, 1)
+	if err != nil {
+		return nil, err
+	}
+	rep.steps.end(PhaseOpen)
+	return rep, nil
+}
+
+// scanVolumes is Volumes; each volume stands for so many steps of Progress.
+func scanVolumes(ctx context.Context, disks []block.Device, o *Options, each int) (*Report, error) {
+	at := steps{tell: o.Progress}
+	at.next(PhaseScan, "")
 	tree, err := volume.Scan(ctx, disks, o.Volume)
 	if err != nil {
 		return nil, err
 	}
-	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree}
+	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree, steps: at}
+	rep.steps.total(each * len(tree.Volumes))
 	s := newScan(ctx, rep, o)
 	for _, err := range tree.Problems {
 		rep.problem("", err)
@@ -35,7 +48,9 @@ func Volumes(ctx context.Context, disks []block.Device, o *Options) (*Report, er
 		for _, err := range vol.Problems {
 			rep.problem(vol.Name, err)
 		}
+		rep.steps.next(PhaseOpen, vol.Name)
 		rep.Volumes = append(rep.Volumes, s.look(vol))
+		rep.steps.done()
 	}
 	s.claim()
 	return rep, nil

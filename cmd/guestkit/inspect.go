@@ -84,7 +84,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&c.sbom, "sbom", "", "print the installed software as a bill of materials in this `FORM`: cyclonedx or spdx")
 	cmd.RegisterFlagCompletionFunc("sbom", cobra.FixedCompletions([]string{"cyclonedx", "spdx"}, cobra.ShellCompDirectiveNoFileComp))
-	f.StringVar(&c.progress, "progress", "", "of several images: bar, json (lines on stderr) or none (`FORM`; default: bar on a terminal)")
+	f.StringVar(&c.progress, "progress", "", "bar, json (lines on stderr) or none (`FORM`; default: bar on a terminal)")
 	f.Lookup("progress").NoOptDefVal = "bar"
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := c.check(); err != nil {
@@ -160,12 +160,17 @@ func (c *inspection) find(ctx context.Context, g *guestkit.Guest) (*finding, err
 
 // one inspects one guest and prints what it is.
 func (c *inspection) one(disks []string) error {
-	g, err := c.src.open(disks, nil)
+	bar, err := c.newProgress(c.progress)
+	if err != nil {
+		return err
+	}
+	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection()})
 	if err != nil {
 		return err
 	}
 	defer g.Close()
 	f, err := c.find(c.ctx, g)
+	bar.clear()
 	if err != nil {
 		return err
 	}

@@ -368,14 +368,6 @@ func (n *counter) add(o outcome) {
 	p.last.width, p.shown = terminal.Width(line), true
 }
 
-// clear takes the line of the bar away, so that another can stand there.
-func (n *counter) clear() {
-	if p := n.progress; p != nil && p.shown {
-		p.a.err.Printf("\r%s\r", strings.Repeat(" ", p.last.width))
-		p.shown, p.last.width = false, 0
-	}
-}
-
 func (n counter) String() string {
 	s := fmt.Sprintf("%d images", n.done)
 	if n.done == 1 {

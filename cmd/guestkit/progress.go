@@ -118,6 +118,14 @@ func (p *progress) width() int {
 	return 80
 }
 
+// clear takes the line of the bar away, so that another can stand there.
+func (p *progress) clear() {
+	if p != nil && p.shown {
+		p.a.err.Printf("\r%s\r", strings.Repeat(" ", p.last.width))
+		p.shown, p.last.width = false, 0
+	}
+}
+
 // end leaves the line of the bar.
 func (p *progress) end() {
 	if p != nil && p.shown {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -75,4 +77,41 @@ func TestHelpFits(t *testing.T) {
 		}
 	}
 	walk(newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}))
+}
+
+// TestStepsFit: so does the line of an inspection.
+func TestStepsFit(t *testing.T) {
+	for _, x := range []inspect.Progress{{Phase: inspect.PhaseOpen, Volume: "lvm:a-long-group/a-long-volume", Total: 7}, {Phase: inspect.PhasePackages, Volume: "gpt1", Done: 3, Total: 7}, {Phase: inspect.PhaseSearch, Done: 7, Total: 7}} {
+		for width := 20; width <= 200; width++ {
+			line := stepLine(x, width)
+			if terminal.Width(line) > width || line == "" {
+				t.Errorf("%d columns: %q", width, line)
+			}
+			if width >= 80 && !strings.Contains(line, "█") && x.Done > 0 {
+				t.Errorf("%d columns: no bar: %q", width, line)
+			}
+		}
+	}
+}
+
+// TestInspectProgress reads the lines of --progress=json.
+func TestInspectProgress(t *testing.T) {
+	r := gk(t, "inspect", "--progress=json", uefi)
+	var last stepDoc
+	phases := map[inspect.Phase]bool{}
+	for line := range strings.Lines(r.err) {
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		phases[last.Phase] = true
+	}
+	if r.code != 0 || len(phases) != 4 || last.Done == 0 || last.Done != last.Total {
+		t.Errorf("exit code %d, phases %v, last %+v", r.code, phases, last)
+	}
+	if r := gk(t, "inspect", "--progress=sometimes", uefi); r.code != exitUsage {
+		t.Errorf("exit code %d", r.code)
+	}
+	if r := gk(t, "inspect", uefi); r.err != "" {
+		t.Errorf("without a terminal: %q", r.err)
+	}
 }
