@@ -71,3 +71,12 @@ func ResizeRaw(s *Storage, size int64, shrink bool) error {
 	}
 	return s.Sync()
 }
+
+// Punch lets the n bytes at off of the file read as zeros and take no room; its
+// size stays. Where the host cannot do that the error wraps block.ErrUnsupported.
+func (s *Storage) Punch(off, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	return punch(s.File, off, n)
+}

@@ -51,3 +51,16 @@ func (c *counts) of(i int64) uint64 {
 	}
 	return 0
 }
+
+// used is how many clusters are referred to.
+func (c *counts) used() int64 {
+	used := int64(0)
+	for _, p := range c.pages {
+		for _, n := range p {
+			if n > 0 {
+				used++
+			}
+		}
+	}
+	return used
+}

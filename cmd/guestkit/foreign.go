@@ -46,7 +46,7 @@ func foreigns() []foreign {
 		{"libguestfs", []string{"virt-copy-out", "virt-get-kernel"}, "guestkit cp IMAGE PATH DEST", ""},
 		{"libguestfs", []string{"virt-tar-out", "virt-tar"}, "guestkit tar IMAGE PATH -o FILE", ""},
 		{"libguestfs", []string{"virt-drivers"}, "guestkit inspect --json IMAGE", ""},
-		{"libguestfs", []string{"virt-sparsify"}, "guestkit convert --skip-free IMAGE OUTPUT", "no appliance; what is free by the filesystems, swap space and gaps are left out"},
+		{"libguestfs", []string{"virt-sparsify"}, "guestkit convert --skip-free IMAGE OUTPUT", "no appliance; in place: guestkit sparsify IMAGE"},
 		{"libguestfs", []string{"virt-v2v", "virt-p2v", "virt-v2v-*", "virt-p2v-*"}, "guestkit convert IMAGE OUTPUT", "the disk is converted; drivers in the guest are not changed"},
 		{"libguestfs", []string{"virt-resize"}, "guestkit resize IMAGE SIZE", "the disk; partitions and filesystems on it stay as they are"},
 		{"libguestfs", []string{"virt-what"}, "guestkit inspect IMAGE", ""},

@@ -110,6 +110,7 @@ func foreignLines() []foreignLine {
 		{"virt-tar-out -a disk.img /home home.tar", "guestkit tar disk.img /home -o home.tar"},
 		{"virt-win-reg disk.img 'HKLM\\SYSTEM\\Select'", "guestkit registry --reg disk.img 'HKLM\\SYSTEM\\Select'"},
 		{"virt-drivers -a disk.img", "guestkit inspect --json disk.img"},
+		{"virt-sparsify --in-place disk.qcow2", "guestkit sparsify disk.qcow2"},
 		{"virt-sparsify disk.raw small.qcow2", "guestkit convert --skip-free disk.raw small.qcow2"},
 		{"virt-v2v -i ova appliance.ova -o local -os /tmp", "guestkit convert appliance.ova disk.qcow2"},
 		{"virt-resize --expand /dev/sda2 old.img new.img", "guestkit resize old.img +10G"},

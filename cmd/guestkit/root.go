@@ -267,6 +267,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newCommit(a),
 		newAmend(a),
 		newDigest(a),
+		newSparsify(a),
 		newVersion(a),
 		newMan(a),
 	)

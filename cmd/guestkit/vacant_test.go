@@ -93,3 +93,63 @@ func size(t *testing.T, path string) int64 {
 	}
 	return fi.Size()
 }
+
+// TestSparsify shrinks images in place: the files are the same, free blocks are
+// zeros, and the file is smaller.
+func TestSparsify(t *testing.T) {
+	dir := t.TempDir()
+	raw := filepath.Join(dir, "disk.raw")
+	soiled(t, "fs/ext4/testdata/ext4.img.gz", raw)
+	manifest := gk(t, "manifest", raw).out
+	clean := filepath.Join(dir, "clean.raw")
+	if r := gk(t, "convert", "--skip-free", raw, clean); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	image := filepath.Join(dir, "disk.qcow2")
+	if r := gk(t, "convert", "-o", "cluster_size=4k", raw, image); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	vhdx := filepath.Join(dir, "disk.vhdx")
+	if r := gk(t, "convert", raw, vhdx); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	for _, path := range []string{image, raw} {
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var dry, done sparsifyDoc
+		r := gk(t, "sparsify", "--dry-run", "--json", path)
+		if err := json.Unmarshal([]byte(r.out), &dry); err != nil || dry.Held == 0 || dry.Held != dry.Free || dry.After != dry.Before {
+			t.Fatalf("%s: %+v %v", path, r, err)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: a dry run has changed the file", path)
+		}
+		if r := gk(t, "sparsify", "--dry-run", path); r.code != 0 || !strings.Contains(r.out, "#") || !strings.Contains(r.out, "---") {
+			t.Errorf("%s: %+v", path, r)
+		}
+		r = gk(t, "sparsify", "--json", path)
+		if path == raw && r.code != 0 && strings.Contains(r.err, "holes") {
+			continue // the host cannot
+		}
+		if err := json.Unmarshal([]byte(r.out), &done); err != nil || r.code != 0 || done.After >= done.Before {
+			t.Errorf("%s: %+v %v", path, r, err)
+		}
+		if got := gk(t, "manifest", path).out; got != manifest {
+			t.Errorf("%s has other files", path)
+		}
+		if r := gk(t, "compare", "--skip-free", path, clean); r.code != 0 {
+			t.Errorf("%s: %+v", path, r)
+		}
+		if r := gk(t, "check", path); path == image && r.code != 0 {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+	if r := gk(t, "sparsify", vhdx); r.code != exitUsage || !strings.Contains(r.err, "--skip-free") {
+		t.Errorf("VHDX: %+v", r)
+	}
+	if r := gk(t, "sparsify", "--dry-run", vhdx); r.code != 0 {
+		t.Errorf("VHDX: %+v", r)
+	}
+}
