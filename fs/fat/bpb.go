@@ -11,6 +11,7 @@ const (
 	bpbLen = 512
 
 	maxFAT12 = 4084 // clusters; one more makes a FAT16
+	maxFAT16 = 65524
 	maxFAT32 = 0x0FFFFFF5
 
 	dirtyState = 0x01 // of state: mounted, or not unmounted cleanly
@@ -131,7 +132,7 @@ func (b *bpb) validate() (*geometry, error) {
 	if room := g.fatLen*8/int64(g.bits) - 2; clusters > room {
 		clusters, g.shortFAT = room, true
 	}
-	if clusters < 1 || clusters > maxFAT32 || g.bits == 16 && clusters > 0xFFF5 {
+	if clusters < 1 || clusters > maxFAT32 || g.bits == 16 && clusters > maxFAT16 {
 		return bad(0x13, block.ErrCorrupt, "%d clusters", clusters)
 	}
 	g.clusters = uint32(clusters)
