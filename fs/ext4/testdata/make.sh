@@ -4,6 +4,6 @@
 # devices, e2fsprogs and Go. Times and inode generations differ in each run.
 set -eu
 cd "$(dirname "$0")/.."
-GUESTKIT_MAKE_FIXTURES=1 go test -count=1 -run '^TestMake(Fast)?Fixtures?$' -v .
+GUESTKIT_MAKE_FIXTURES=1 go test -count=1 -run '^TestMake(Fast|Continued)?Fixtures?$' -v .
 cd testdata
 sha256sum -- *.gz > MANIFEST
