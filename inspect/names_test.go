@@ -133,6 +133,7 @@ func TestUsrByContent(t *testing.T) {
 		"two":              {[]*Volume{mk("", nil), usr("gpt2", 2), usr("gpt3", 3)}, ""},
 		"it has files":     {[]*Volume{mk("", fstest.MapFS{"usr/bin/sh": file("")}), usr("gpt2", 2)}, ""},
 		"used as it says":  {[]*Volume{mk("/dev/sda2 /mnt ext4\n", nil), usr("gpt2", 2)}, ""},
+		"another label":    {[]*Volume{mk("PARTLABEL=U /usr ext4\n", nil), part(usr("gpt2", 2), 0, 2, "", "u"), usr("gpt3", 3)}, ""}, // blkid compares labels as they are
 		"found by a label": {[]*Volume{mk("PARTLABEL=u /usr ext4\n", nil), part(usr("gpt2", 2), 0, 2, "", "u"), usr("gpt3", 3)}, "gpt2"},
 	} {
 		s := guestOf(t, c.vols...).Systems[0]

@@ -143,3 +143,13 @@ func Loop(t testing.TB, image string, args ...string) string {
 	t.Cleanup(func() { exec.Command(find("losetup"), "-d", dev).Run() })
 	return dev
 }
+
+// Has reports whether a tool is installed, for a test that goes on without; where
+// peers are required it is.
+func Has(t testing.TB, tool string) bool {
+	t.Helper()
+	if Required() {
+		Need(t, tool)
+	}
+	return find(tool) != ""
+}
