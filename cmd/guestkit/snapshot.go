@@ -121,7 +121,7 @@ func (a *app) listSnapshots(path string, src *source) error {
 	}
 	a.warn(faults)
 	if a.json {
-		doc := snapshotsDoc{Schema: schema("snapshot"), Path: path, Snapshots: newImageDoc(info).Snapshots}
+		doc := snapshotsDoc{Schema: schema("snapshot"), Path: path, Snapshots: notNil(newImageDoc(info).Snapshots)}
 		if doc.Snapshots == nil {
 			doc.Snapshots = []snapshotDoc{}
 		}
