@@ -66,6 +66,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
   guestkit inspect system.vmdk -a data.vmdk
   guestkit inspect --json disk.qcow2 | jq '.systems[].packages.items[].name'
   guestkit inspect --target kubevirt --fail-on critical disk.vmdk
+  guestkit inspect --output html disk.qcow2 >disk.html
   guestkit inspect --sbom cyclonedx disk.qcow2 >disk.cdx.json
   guestkit inspect --json /var/lib/images >today.jsonl
   guestkit inspect --json --since today.jsonl /var/lib/images >tomorrow.jsonl`,

@@ -14,7 +14,7 @@ import (
 )
 
 // outputs are the forms in which inspect prints a guest.
-var outputs = []string{"human", "json", "yaml", "virt-inspector", "virt-v2v-inspector"}
+var outputs = []string{"human", "json", "yaml", "virt-inspector", "virt-v2v-inspector", "html"}
 
 // single reports whether a form is a document of one guest.
 func (c *inspection) single() bool {
@@ -47,6 +47,8 @@ func (c *inspection) write(f *finding) error {
 			allocated = append(allocated, n)
 		}
 		err = report.VirtV2VInspector(c.raw, f.report(), buildVersion(), allocated)
+	case "html":
+		err = report.HTML(c.raw, f.report(), buildVersion(), c.target)
 	case "cyclonedx":
 		err = sbom.CycloneDX(c.raw, f.Report, f.sbomOptions())
 	case "spdx":

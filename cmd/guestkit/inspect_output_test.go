@@ -24,6 +24,8 @@ func TestInspectOutputs(t *testing.T) {
 		{"--output yaml " + bios + " " + uefi, exitDone, "hostname: web-1\n", nil},
 		{"--output virt-inspector " + bios, exitDone, "<hostname>db-1</hostname>", nil},
 		{"--output virt-v2v-inspector " + bios, exitDone, "<virtual-size>167772160</virtual-size>", nil},
+		{"--output html --target hyperv " + bios, exitDone, "<code class=\"soft\">bios-boot</code>", nil},
+		{"--output html " + hostile, exitNothing, "A guest without a system", nil},
 		{"--output virt-inspector " + hostile, exitNothing, "no operating system", nil},
 		{"--sbom cyclonedx " + bios, exitDone, `"timestamp": "2001-09-09T01:46:40Z"`, json.Unmarshal},
 		{"--sbom spdx " + bios, exitDone, `"created": "2001-09-09T01:46:40Z"`, json.Unmarshal},

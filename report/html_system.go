@@ -1,0 +1,146 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/guestkit/guestkit/inspect"
+)
+
+func newPageSystem(index int, s *inspect.System) pageSystem {
+	x := pageSystem{Index: index, Name: systemTitle(s)}
+	fact := func(name, value string) {
+		if value != "" {
+			x.Facts = append(x.Facts, pageFact{Name: name, Value: value})
+		}
+	}
+	fact("Distribution", say(s.Distro))
+	fact("Version", say(s.Version))
+	fact("Codename", say(s.Codename))
+	if s.Kind != inspect.KindInstalled {
+		fact("Kind", esc(string(s.Kind)))
+	}
+	fact("Family", say(string(s.Family)))
+	fact("Architecture", say(s.Arch))
+	fact("Host name", say(s.Hostname))
+	fact("Time zone", say(s.TimeZone))
+	fact("Locale", say(s.Locale))
+	fact("Init", esc(strings.TrimSpace(known(s.Init.Name)+" "+known(s.Init.Version))))
+	fact("Firmware", say(string(s.Firmware)))
+	fact("Root", esc(s.Volume+" "+s.Root))
+	fact("Build", say(s.BuildID))
+	fact("libosinfo", say(s.OSInfo))
+	fact("Windows in", esc(s.SystemRoot))
+	if w := s.Windows; w != nil {
+		fact("Edition", say(w.Edition))
+		fact("Release", say(w.DisplayVersion))
+		if w.Installed != nil {
+			fact("Installed", w.Installed.UTC().Format(time.DateOnly))
+		}
+	}
+	x.tables(s)
+	for i, list := range append([]inspect.Packages{s.Packages}, s.OtherPackages...) {
+		x.packages(fmt.Sprintf("packages%d-%d", index, i+1), s, list)
+	}
+	for _, e := range s.Evidence {
+		x.Evidence = append(x.Evidence, []string{esc(e.Field), place(e)})
+	}
+	return x
+}
+
+// table adds a table that has rows; cells are escaped here.
+func (x *pageSystem) table(name, head string, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	for _, r := range rows {
+		for i := range r {
+			r[i] = esc(r[i])
+		}
+	}
+	x.Tables = append(x.Tables, pageTable{Name: name, Head: strings.Split(head, "|"), Rows: rows})
+}
+
+func (x *pageSystem) tables(s *inspect.System) {
+	var mounts, kernels, drives, network, users, tools, crypt [][]string
+	for _, m := range s.Mounts {
+		at := m.Path
+		if at == "" {
+			at = m.Type
+		}
+		mounts = append(mounts, []string{at, m.Volume, m.Type, m.Spec, m.Options, m.Reason})
+	}
+	x.table("Mounts", "At|Volume|Type|As|Options|Note", mounts)
+	for _, k := range s.Kernels {
+		note := ""
+		if k.Default {
+			note = "the default"
+		}
+		kernels = append(kernels, []string{k.Version, k.Image, k.Options, note})
+	}
+	x.table("Kernels", "Version|Image|Command line|", kernels)
+	if w := s.Windows; w != nil {
+		for _, d := range w.Drives {
+			drives = append(drives, []string{d.Letter, d.Volume, d.Device, d.Reason})
+		}
+		for _, t := range w.GuestTools {
+			tools = append(tools, []string{t.Name, t.Version, t.For})
+		}
+	}
+	x.table("Drives", "Drive|Volume|As|Note", drives)
+	for _, n := range s.Interfaces {
+		dhcp := ""
+		if n.DHCP {
+			dhcp = "yes"
+		}
+		network = append(network, []string{n.Name, n.MAC, dhcp, strings.Join(n.Addresses, " "), strings.Join(n.Gateways, " "), strings.Join(n.DNS, " "), n.Path})
+	}
+	x.table("Network", "Interface|MAC|DHCP|Addresses|Gateways|DNS|By", network)
+	for _, u := range s.Users {
+		if !u.Login && u.UID != 0 && !u.Sudo {
+			continue // accounts of services
+		}
+		can := ""
+		if u.Sudo {
+			can = "sudo"
+		}
+		users = append(users, []string{u.Name, fmt.Sprint(u.UID), u.Home, u.Shell, u.Password, can})
+	}
+	x.table("People and administrators", "Name|UID|Home|Shell|Password|May", users)
+	for _, t := range s.Agents {
+		tools = append(tools, []string{t.Name, t.Version, t.For})
+	}
+	x.table("Guest tools", "Name|Version|For", tools)
+	for _, c := range s.Crypttab {
+		crypt = append(crypt, []string{c.Name, c.Source, c.Options})
+	}
+	x.table("Encrypted volumes", "Name|Source|Options", crypt)
+}
+
+func (x *pageSystem) packages(id string, s *inspect.System, list inspect.Packages) {
+	if list.Status == inspect.PackagesNone || list.Status == "" {
+		return
+	}
+	what := "packages"
+	if s.Windows != nil && len(x.Packages) == 0 {
+		what = "programs"
+	} else if f := known(list.Format); f != "" {
+		what += " of the format " + f
+	}
+	t := pageTable{ID: id, Name: esc(what), Source: esc(strings.TrimSpace("from " + list.Database)), Head: []string{"Name", "Version", "Architecture", "Source", "By", "What"}}
+	if t.Source == "from" {
+		t.Source = "the list"
+	}
+	if list.Status != inspect.PackagesRead {
+		t.Note = esc(strings.TrimSuffix("the list is not complete: "+list.Reason, ": "))
+	}
+	for _, p := range list.Items {
+		by := p.Maintainer
+		if by == "" {
+			by = p.Vendor
+		}
+		t.Rows = append(t.Rows, []string{esc(p.Name), say(p.Version), esc(p.Arch), esc(p.Source), esc(by), esc(p.Summary)})
+	}
+	x.Packages = append(x.Packages, t)
+}
