@@ -45,6 +45,10 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(Fault
 }
 
 func check(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {
+	r, o, _, err := unwrap(r, o)
+	if err != nil {
+		return nil, err
+	}
 	d, format, err := choose(r, o)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func drivers() []driver {
 		{name: "ova", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "ovf", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "tar", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "zip", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "xva", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "vma", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 	}, fallbackDrivers()...)
 }
 

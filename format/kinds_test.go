@@ -47,7 +47,11 @@ func TestOtherKinds(t *testing.T) {
 		if err != nil || found.Format != kind || !found.Wrapper {
 			t.Errorf("%s: %+v, %v", kind, found, err)
 		}
-		if _, err := format.Open(bytes.NewReader(b), nil); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "-f raw") {
+		class := block.ErrUnsupported
+		if kind == "zip" {
+			class = block.ErrTruncated // such archives are read
+		}
+		if _, err := format.Open(bytes.NewReader(b), nil); !errors.Is(err, class) || !strings.Contains(err.Error(), "-f raw") {
 			t.Errorf("%s: %v", kind, err)
 		}
 		if im, err := format.Open(bytes.NewReader(b), &format.Options{Format: "raw"}); err != nil || im.Size() != int64(len(b)) {

@@ -129,6 +129,7 @@ func marks() []mark {
 		{"pe", wrapper, alone(lookPE)},
 		{"pdf", wrapper, alone(lookPDF)},
 		{"ova", head, lookOVA},
+		{"xva", head, lookXVA},
 		{"ovf", head, lookOVF},
 		{"tar", wrapper, lookTar},
 	}
@@ -247,7 +248,13 @@ func tarName(w *window) (string, bool) {
 
 func lookTar(w *window) (string, int64, bool) {
 	name, ok := tarName(w)
-	return "header of a tar archive", 0, ok && !strings.HasSuffix(strings.ToLower(name), ".ovf")
+	return "header of a tar archive", 0, ok && !strings.HasSuffix(strings.ToLower(name), ".ovf") && !ova.IsXVA(w.head)
+}
+
+// lookXVA finds a tar archive whose first member is the descriptor of XenServer.
+func lookXVA(w *window) (string, int64, bool) {
+	_, ok := tarName(w)
+	return "tar archive that begins with the descriptor of XenServer", 0, ok && ova.IsXVA(w.head)
 }
 
 // lookOVA finds a tar archive whose first member is a descriptor, as OVF

@@ -53,8 +53,8 @@ type Options struct {
 	// an image names is looked for beside it by FollowOwnDir.
 	Remote func(address string) (Source, error)
 
-	// Unwrap reads files that are compressed as a whole, with gzip, xz, zstd or
-	// bzip2, as what they hold. An image that is read here and there takes
+	// Unwrap reads files that are compressed as a whole, with gzip, xz, zstd, bzip2 or
+	// lzop, as what they hold. An image that is read here and there takes
 	// several passes over such a file; one that takes too many is an error that
 	// wraps block.ErrLimit. Format may name both then, as in "qcow2.xz".
 	Unwrap bool
@@ -288,11 +288,11 @@ func choose(r block.Reader, o *Options) (driver, string, error) {
 		}
 		d, _ := find("raw") // a raw disk, called by what it holds
 		return d, found.Format, nil
-	case found.Format == "tar":
-		if name, err := packageFormat(r); err == nil {
+	case found.Format == "tar" || found.Format == "zip":
+		if name, err := packageFormat(r, o); err == nil {
 			return stated(name)
-		} else if errors.Is(err, block.ErrUnsupported) && !errors.Is(err, block.ErrFormat) {
-			return driver{}, "", err
+		} else if !errors.Is(err, block.ErrFormat) {
+			return driver{}, "", fmt.Errorf("%w; -f raw (Options.Format) takes the file for a raw disk", err)
 		}
 		fallthrough
 	case found.Wrapper:

@@ -14,15 +14,21 @@ func readPackage(r block.Reader, o *Options) (*ova.Package, error) {
 	return ova.Open(r, &ova.Options{Opener: o.Opener, Name: o.name, Bare: true})
 }
 
-// packageFormat tells what a tar archive that does not begin with an OVF
-// descriptor is all the same: "ova", or "tar" where it holds disks alone.
-func packageFormat(r block.Reader) (string, error) {
+// packageFormat tells what an archive is that does not begin with an OVF descriptor:
+// "ova", or "tar" or "zip" where it holds disks alone.
+func packageFormat(r block.Reader, o *Options) (string, error) {
 	p, err := ova.Open(r, &ova.Options{Bare: true})
 	switch {
 	case err != nil:
 		return "", err
-	case p.Descriptor == "":
-		return "tar", nil
+	case p.Descriptor != "":
+	case len(p.Disks) == 1 && p.Disks[0].Unnamed:
+		if _, _, err := describeMember(p, p.Disks[0], o); err != nil {
+			return "", block.Errorf("", "archive", 0, block.ErrFormat, "%v", err)
+		}
+		return p.Kind, nil
+	default:
+		return p.Kind, nil
 	}
 	return "ova", nil
 }
@@ -191,9 +197,15 @@ func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (inn
 	known, ok := find(found.Format)
 	switch {
 	case ok && (known.name == "ova" || known.name == "ovf"), found.Wrapper:
+		if p.Descriptor == "" {
+			return nil, nil, block.Errorf("", "member "+d.ID, -1, block.ErrUnsupported, "it holds %s, and is no image; unpack it first", found.Format)
+		}
 		return nil, nil, block.Errorf("", "format", -1, block.ErrUnsupported, "the descriptor names it %.80q, and the content is %s", d.URI, found.Format)
 	case isContent(found.Format) && d.Format == "":
 		inner.Format = "raw"
+		if d.Unnamed && found.Format == "raw" && len(found.Reasons) == 0 {
+			return nil, nil, block.Errorf("", "member "+d.ID, -1, block.ErrUnsupported, "neither its name nor its content tells that it is a disk; --disk-format raw (Options.DiskFormat) takes it for one")
+		}
 		if d.URI == "" && p.Descriptor == "" {
 			break // no descriptor that could say it
 		}

@@ -86,6 +86,11 @@ func checkPackage(ctx context.Context, r block.Reader, o *Options, report func(F
 	return res, nil
 }
 
+// A verifier is a member whose archive has checksums of it.
+type verifier interface {
+	Verify(ctx context.Context, fault func(error)) error
+}
+
 // checkMember checks a disk of a package into c.
 func checkMember(ctx context.Context, p *ova.Package, d *ova.Disk, o *Options, c *DiskCheck, report func(Fault), wrong func(error, string)) error {
 	r, err := openMember(p, d.File)
@@ -107,6 +112,12 @@ func checkMember(ctx context.Context, p *ova.Package, d *ova.Disk, o *Options, c
 	}
 	if d.Capacity != 0 && info.VirtualSize != d.Capacity {
 		wrong(sizeFault(d, info), d.ID)
+	}
+	if v, ok := r.Device.(verifier); ok {
+		if err := v.Verify(ctx, func(err error) { wrong(err, d.ID) }); err != nil {
+			return err
+		}
+		c.Result = &CheckResult{Format: c.Format, Unit: "faults"}
 	}
 	if !Checks(c.Format) {
 		return nil

@@ -8,16 +8,20 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/problem"
+	"github.com/guestkit/guestkit/internal/tarhead"
 )
 
 // A member is a regular file of the archive.
 type member struct {
 	name      string // without a leading "./"
 	off, size int64
+	device    block.Device // its bytes, nil where they are those of the archive from off on
 }
 
-// An archive is the index of a tar file: where the bytes of each member lie.
+// An archive is the index of a file that holds others: where the bytes of each
+// member lie.
 type archive struct {
+	kind    string // "tar", "zip", "xva" or "vma"
 	r       block.Reader
 	members []member
 	byName  map[string]int
@@ -35,11 +39,11 @@ func (p position) offset() int64 {
 // readArchive reads the headers of all members. A fault after the first of them
 // ends the archive and is a problem: what lies before it can be read.
 func readArchive(r block.Reader, problems *problem.List) (*archive, error) {
-	a := &archive{r: r, byName: map[string]int{}}
+	a := &archive{kind: "tar", r: r, byName: map[string]int{}}
 	at := position{io.NewSectionReader(r, 0, r.Size())}
 	tr := tar.NewReader(at)
+	start := int64(0) // of the next header
 	for n := 0; ; n++ {
-		start := at.offset()
 		h, err := tr.Next()
 		if err == io.EOF {
 			return a, nil
@@ -55,7 +59,7 @@ func readArchive(r block.Reader, problems *problem.List) (*archive, error) {
 		if n == MaxMembers {
 			return nil, block.Errorf(format, "archive", start, block.ErrLimit, "more than %d members", MaxMembers)
 		}
-		a.add(h, at.offset(), problems)
+		start = a.add(h, start, at.offset(), problems)
 	}
 }
 
@@ -70,45 +74,63 @@ func tarClass(err error) error {
 	return err
 }
 
-// add takes a member into the index, if its bytes lie in the archive and its
-// name can be that of a file of the package.
-func (a *archive) add(h *tar.Header, off int64, problems *problem.List) {
+// add takes a member into the index, if its bytes lie in the archive. Its headers
+// begin at start and its bytes at off. It returns where the next header is.
+func (a *archive) add(h *tar.Header, start, off int64, problems *problem.List) int64 {
 	odd := func(class error, detail string, args ...any) {
 		problems.Add(block.Errorf(format, "member "+quote(h.Name), off, class, detail, args...))
 	}
-	name := strings.TrimPrefix(h.Name, "./")
 	switch h.Typeflag {
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeGNUSparse:
 	case tar.TypeDir, tar.TypeXGlobalHeader:
-		return
+		return tarhead.Padded(off)
+	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
+		odd(block.ErrRefused, "it is no regular file (type %q) and holds nothing", h.Typeflag)
+		return off
 	default:
 		odd(block.ErrRefused, "it is no regular file (type %q) and holds nothing", h.Typeflag)
-		return
+		return off + tarhead.Padded(min(h.Size, a.r.Size()))
 	}
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			odd(block.ErrUnsupported, "it is stored sparse")
-			return
+	m := member{name: strings.TrimPrefix(h.Name, "./"), off: off, size: h.Size}
+	n := min(h.Size, a.r.Size())
+	if isSparse(h) {
+		s, err := readSparse(a.r, h, start, off)
+		if err != nil {
+			problems.Add(err)
+			return off // of the next one nothing is known but what archive/tar finds
 		}
+		m.device, n = s, s.stored()
+	} else if off > a.r.Size() || h.Size > a.r.Size()-off {
+		odd(block.ErrTruncated, "%d bytes, and the archive has %d from there", h.Size, max(a.r.Size()-off, 0))
+		return off
 	}
-	if base := name[strings.LastIndexByte(name, '/')+1:]; strings.HasPrefix(base, "._") || base == ".DS_Store" || strings.HasPrefix(name, "__MACOSX/") {
+	a.take(m, problems)
+	return off + tarhead.Padded(n)
+}
+
+// take takes a member into the index, if its name can be that of a file of the
+// package.
+func (a *archive) take(m member, problems *problem.List) {
+	odd := func(class error, detail string, args ...any) {
+		problems.Add(block.Errorf(format, "member "+quote(m.name), m.off, class, detail, args...))
+	}
+	if base := m.name[strings.LastIndexByte(m.name, '/')+1:]; strings.HasPrefix(base, "._") || base == ".DS_Store" || strings.HasPrefix(m.name, "__MACOSX/") {
 		return // what macOS adds to archives
 	}
-	if reason := badName(name); reason != "" {
+	if reason := badName(m.name); reason != "" {
 		odd(block.ErrRefused, "%s", reason)
 		return
 	}
-	if off > a.r.Size() || h.Size > a.r.Size()-off {
-		odd(block.ErrTruncated, "%d bytes, and the archive has %d from there", h.Size, max(a.r.Size()-off, 0))
-		return
-	}
-	if _, ok := a.byName[name]; ok {
+	if _, ok := a.byName[m.name]; ok {
 		odd(block.ErrCorrupt, "a second member of that name, the first one counts")
 		return
 	}
-	a.byName[name] = len(a.members)
-	a.members = append(a.members, member{name, off, h.Size})
+	a.byName[m.name] = len(a.members)
+	a.members = append(a.members, m)
 }
+
+// disks reports whether the members are disks, and no files with paths.
+func (a *archive) disks() bool { return a.kind == "xva" || a.kind == "vma" }
 
 // open returns the bytes of a member.
 func (a *archive) open(name string) (block.Device, bool) {
@@ -117,6 +139,9 @@ func (a *archive) open(name string) (block.Device, bool) {
 		return nil, false
 	}
 	m := a.members[i]
+	if m.device != nil {
+		return m.device, true
+	}
 	return block.Section(block.Plain(a.r), m.off, m.size), true
 }
 

@@ -10,8 +10,8 @@ import (
 var extentName = regexp.MustCompile(`-(flat|delta|sesparse|[sf][0-9]{3}|[0-9]{6})\.vmdk$`)
 
 // takeBare takes the members of an archive without a descriptor for the files of
-// a package, and those that are called as images for its disks. It reports whether
-// there are any. An archive of many members is no package: a backup of a guest may
+// a package, and those that are called as images for its disks; a lone one of any
+// name may be one. It reports whether there are any. An archive of many members is no package: a backup of a guest may
 // hold images of all kinds.
 func (p *Package) takeBare() bool {
 	if len(p.archive.members) > maxBare {
@@ -24,10 +24,15 @@ func (p *Package) takeBare() bool {
 		disk := &Disk{ID: m.name, File: f}
 		switch ext := extension(name); ext {
 		case ".img": // of any format
+		case ".dd":
+			disk.Format = "raw"
 		case ".raw", ".qcow2", ".vmdk", ".vhd", ".vhdx", ".vdi":
 			disk.Format = ext[1:]
 		default:
-			continue
+			if len(p.archive.members) > 1 {
+				continue
+			}
+			disk.Unnamed = true
 		}
 		if !extentName.MatchString(name) {
 			p.Disks = append(p.Disks, disk)

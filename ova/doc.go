@@ -25,12 +25,15 @@
 // checked by Verify; the certificate is named and not checked. Envelopes of
 // version 0.9 and disks compressed with bzip2 are refused by name.
 //
+// With [Options.Bare], archives of other kinds are packages too: tar archives and zip
+// archives that hold images and no descriptor, backups of Proxmox VE (VMA) and exports
+// of XenServer (XVA). Their machine is what the configuration in them says.
+//
 // # Trust
 //
 // A name in the archive is never a path of this machine, and a File leads to a
 // member of exactly that name, or to nothing: not to a URL, not out of the
-// package. Links, devices and sparse members hold no bytes and are listed as
-// problems.
+// package. Links and devices hold no bytes and are listed as problems.
 //
 // The sources are DMTF DSP0243 (OVF 1.1 and 2.1), DSP8023 (its schema), and
 // what VMware's and VirtualBox's exports hold.

@@ -23,6 +23,11 @@ type Disk struct {
 	Format   string // "vmdk", "vhd", "vhdx", "qcow2", "vdi", "raw"; "" if the descriptor names no known one
 	URI      string // by which the descriptor names the format
 	Parent   string // id of the disk that this one holds the changes to, "" for a whole disk
+	// Aside says that it is no disk of the guest, but what its firmware keeps or a
+	// snapshot had.
+	Aside bool
+	// Unnamed says that neither a descriptor nor its name calls it a disk.
+	Unnamed bool
 }
 
 // envelope is the descriptor, read.

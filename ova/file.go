@@ -118,6 +118,12 @@ func (p *Package) piece(f *File, suffix string) (block.Device, error) {
 	if f.Href == "" {
 		return nil, fault(block.ErrCorrupt, "it has no href")
 	}
+	if p.archive != nil && p.archive.disks() {
+		if d, ok := p.archive.open(f.Href); ok && suffix == "" {
+			return d, nil
+		}
+		return nil, fault(block.ErrTruncated, "there is no disk %.80q in the archive", f.Href)
+	}
 	// A name is looked for as it is written, and as the URI that it is.
 	names := []string{f.Href + suffix, unescape(f.Href) + suffix}
 	if names[1] == names[0] {

@@ -30,8 +30,9 @@ type Options struct {
 	// given, the manifest and the certificate are looked for beside it, by the
 	// Opener.
 	Name string
-	// Bare takes an archive without a descriptor as well. Its disks are the members
-	// that are called as images are, such as disk.raw or box.img.
+	// Bare takes an archive without a descriptor as well: tar, zip, VMA or XVA. The
+	// disks of the first two are the members that are called as images are, such as
+	// disk.raw or box.img.
 	Bare bool
 	// MaxInflated bounds what the files that are compressed as a whole hold, in
 	// bytes, of all that are opened of a Package together; 0 means

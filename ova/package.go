@@ -16,6 +16,9 @@ type Package struct {
 	Version string
 	// Archive tells an OVA from a descriptor beside its files.
 	Archive bool
+	// Kind is that of the archive: "tar" (of an OVA, too), "zip", "xva" or "vma"; ""
+	// for a descriptor beside its files.
+	Kind string
 	// Descriptor is the name of the OVF file in the archive, or Options.Name.
 	Descriptor string
 	// Certificate is the name of the file that holds a signature, which is not
@@ -113,8 +116,23 @@ func IsDescriptor(head []byte) bool {
 func (p *Package) openArchive() error {
 	p.Archive = true
 	var err error
-	if p.archive, err = readArchive(p.r, &p.problems); err != nil {
+	switch p.Kind, err = p.kind(); {
+	case err != nil:
+		return err
+	case p.Kind == "vma":
+		return p.openVMA()
+	case p.Kind == "xva":
+		return p.openXVA()
+	case p.Kind == "zip":
+		p.archive, err = readZip(p.r, p.o.maxInflated(), &p.problems)
+	default:
+		p.archive, err = readArchive(p.r, &p.problems)
+	}
+	if err != nil && !p.o.Bare {
 		return block.Errorf(format, "archive", 0, fmt.Errorf("%w: %w", block.ErrFormat, err), "")
+	}
+	if err != nil {
+		return err
 	}
 	for i, m := range p.archive.members {
 		switch strings.ToLower(extension(m.name)) {
@@ -127,7 +145,8 @@ func (p *Package) openArchive() error {
 				p.problems.Add(block.Errorf(format, "member "+quote(m.name), m.off, block.ErrCorrupt, "the descriptor is not the first member"))
 			}
 			p.Descriptor = m.name
-			if p.text, err = block.ReadBytes(p.r, m.off, m.size, MaxDescriptor); err != nil {
+			text, _ := p.archive.open(m.name)
+			if p.text, err = block.ReadBytes(text, 0, m.size, MaxDescriptor); err != nil {
 				return block.Locate(format, "descriptor", m.off, err)
 			}
 		case ".cert":
@@ -193,7 +212,9 @@ func (p *Package) Guest() ([]*Disk, error) {
 		}
 	}
 	for _, d := range p.Disks {
-		take(d)
+		if !d.Aside {
+			take(d)
+		}
 	}
 	return out, nil
 }

@@ -189,7 +189,7 @@ func TestLargeMember(t *testing.T) {
 	h := tarhead.Ustar("big", 100<<30, time.Now())
 	r := &sparse{head: h[:], size: 512 + 100<<30 + 1024}
 	w, err := readArchive(r, nil)
-	if err != nil || len(w.members) != 1 || w.members[0] != (member{"big", 512, 100 << 30}) {
+	if err != nil || len(w.members) != 1 || w.members[0] != (member{name: "big", off: 512, size: 100 << 30}) {
 		t.Errorf("%+v, %v", w, err)
 	}
 }

@@ -224,7 +224,9 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	if err := a.usable(path); err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
-	info, _, err := format.DescribeFile(path, src.stored())
+	o := src.stored()
+	o.Unwrap = repair == ""
+	info, _, err := format.DescribeFile(path, o)
 	if err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
@@ -254,7 +256,7 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	var res *format.CheckResult
 	var rerr error
 	if repair == "" {
-		res, err = format.CheckFile(a.ctx, path, src.stored(), report)
+		res, err = format.CheckFile(a.ctx, path, o, report)
 	} else {
 		res, rerr = a.repair(path, repair == "all", report)
 		if res == nil {

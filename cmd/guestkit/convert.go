@@ -72,7 +72,7 @@ The output appears complete or not at all: it gets its name at the end, and so d
 all its files where it has several. Standard output ("-", raw only) and block
 devices (--device) are the exceptions: after a failure they hold a part of the disk.
 
-Files that are compressed as a whole (gzip, xz, zstd, bzip2) are read as what
+Files that are compressed as a whole (gzip, xz, zstd, bzip2, lzop) are read as what
 they hold, without a scratch file: a raw disk in one pass, an image of another
 format in several. The source "-" is standard input, which may be compressed too;
 it must be a raw disk, since it is read once. A raw disk has no mark at its end:

@@ -24,7 +24,7 @@ func openSource(path string, o *format.Options, a *app) (format.Image, error) {
 	img, err := format.OpenFile(path, o)
 	if err != nil {
 		var several *format.DisksError
-		if errors.As(err, &several) {
+		if errors.As(err, &several) && len(several.Disks) > 1 {
 			err = fmt.Errorf("%w; choose with --disk", err)
 		}
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 
 	"golang.org/x/crypto/blake2b"
+
+	"github.com/guestkit/guestkit/internal/xxh64"
 )
 
 // csumType is a csum_type of the superblock.
@@ -55,7 +57,7 @@ func (t csumType) sum(dst *[32]byte, b []byte) {
 	case csumCRC32C:
 		binary.LittleEndian.PutUint32(dst[:], crc32.Checksum(b, castagnoli))
 	case csumXXHash64:
-		binary.LittleEndian.PutUint64(dst[:], xxhash64(b))
+		binary.LittleEndian.PutUint64(dst[:], xxh64.Sum(b))
 	case csumSHA256:
 		*dst = sha256.Sum256(b)
 	case csumBlake2b:

@@ -1,4 +1,4 @@
-// Package wrapped reads files that are compressed as a whole: gzip, xz, zstd and
+// Package wrapped reads files that are compressed as a whole: gzip, xz, zstd, lzop and
 // bzip2, with any number of members, streams or frames behind each other.
 //
 //	Reader  ── forward only, one pass, little memory

@@ -85,6 +85,8 @@ func stated(format string, r block.Reader) (points []point, size int64, err erro
 		points, size, err = xzPoints(src)
 	case "zst":
 		size, err = zstdSize(src)
+	case "lzo":
+		points, size, err = lzopPoints(src)
 	default:
 		size = -1
 	}

@@ -22,6 +22,8 @@ type Limits struct {
 	// once FreeData came out. A disk with much room on it shrinks further, so that
 	// ZeroRatio times as many zeros may come out, once FreeZeros did.
 	Ratio int64
+
+	deflated *deflated // of a member of a zip archive
 }
 
 // What comes out of a file whatever its size, in bytes, and how many zeros may
@@ -50,7 +52,7 @@ func (l Limits) WithDefaults() Limits {
 }
 
 // Formats are the kinds of files that are read.
-func Formats() []string { return []string{"gz", "xz", "zst", "bz2"} }
+func Formats() []string { return []string{"gz", "xz", "zst", "bz2", "lzo"} }
 
 // Known reports whether format is one of Formats.
 func Known(format string) bool { return slices.Contains(Formats(), format) }
@@ -58,7 +60,7 @@ func Known(format string) bool { return slices.Contains(Formats(), format) }
 // A point is a place where decoding can start.
 type point struct {
 	in, out int64
-	check   byte // xz: the kind of checksum that blocks have here
+	check   byte // xz, lzo: the kind of checksum that blocks have here
 }
 
 // A codec knows one format.
@@ -113,7 +115,13 @@ func newReader(format string, r io.Reader, at point, l Limits) (*Reader, error) 
 		z.c = c
 	case "bz2":
 		z.c = &bzip2Codec{}
+	case "lzo":
+		z.c = newLzopCodec(at)
 	default:
+		if l.deflated != nil {
+			z.c = &deflateCodec{deflated: *l.deflated}
+			break
+		}
 		return nil, block.Errorf(format, "file", -1, block.ErrUnsupported, "")
 	}
 	return z, nil

@@ -1,4 +1,5 @@
-package btrfs
+// Package xxh64 computes XXH64 with the seed 0, by doc/xxhash_spec.md of xxHash.
+package xxh64
 
 import (
 	"encoding/binary"
@@ -20,8 +21,8 @@ func xxRound(acc, lane uint64) uint64 {
 
 func xxMerge(acc, v uint64) uint64 { return (acc^xxRound(0, v))*xxPrime1 + xxPrime4 }
 
-// xxhash64 is XXH64 with the seed 0 (doc/xxhash_spec.md of xxHash).
-func xxhash64(b []byte) uint64 {
+// Sum is the checksum of b.
+func Sum(b []byte) uint64 {
 	le := binary.LittleEndian
 	size := uint64(len(b))
 	acc := xxPrime5
