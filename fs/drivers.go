@@ -12,6 +12,7 @@ import (
 	"github.com/guestkit/guestkit/fs/iso9660"
 	"github.com/guestkit/guestkit/fs/ntfs"
 	"github.com/guestkit/guestkit/fs/squashfs"
+	"github.com/guestkit/guestkit/fs/udf"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 )
@@ -45,6 +46,9 @@ var drivers = [...]Driver{
 	}},
 	{[]string{"squashfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return squashfs.Open(r, &squashfs.Options{CacheBytes: o.CacheBytes})
+	}},
+	{[]string{"udf"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return udf.Open(r, &udf.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"vfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})

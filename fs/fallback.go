@@ -6,7 +6,7 @@ import "slices"
 // of a libguestfs appliance mounts. A build with the tag libguestfs, on Linux,
 // has guestfish read them.
 func borrowed() []string {
-	return []string{"udf", "f2fs", "jfs", "nilfs2"}
+	return []string{"f2fs", "jfs", "nilfs2"}
 }
 
 // advice says what reads a filesystem that has no driver.

@@ -13,8 +13,7 @@ import (
 // choose decides between several hits by what speaks for each: one whose
 // structure holds beats those that a magic alone tells, which are left from
 // what the volume held before, or lie in a file. A disc that is made to be both
-// ISO 9660 and UDF is the former, which has a driver. What is left is
-// ambiguous.
+// ISO 9660 and UDF is a bridge. What is left is ambiguous.
 func choose(v *view, hits []Found) Found {
 	if outer := hits[0]; outer.Kind == Member && (sound(v, outer) || !slices.ContainsFunc(hits, func(f Found) bool { return sound(v, f) })) {
 		return outer
@@ -35,8 +34,7 @@ func choose(v *view, hits []Found) Found {
 	if len(firm) == 2 {
 		i := slices.IndexFunc(firm, func(f Found) bool { return f.Type == "iso9660" })
 		if i >= 0 && firm[1-i].Type == "udf" {
-			firm[i].Reason = "also udf: a disc of both, read as iso9660"
-			return firm[i]
+			return bridge(v, firm[1-i], firm[i])
 		}
 	}
 	if len(firm) == 1 {
@@ -46,6 +44,20 @@ func choose(v *view, hits []Found) Found {
 		return firm[0]
 	}
 	return Found{Kind: Ambiguous, Reason: "several signatures hold: " + places(hits)}
+}
+
+// bridge decides what a disc of both is read as: UDF, as Linux does, but ISO 9660
+// where Rock Ridge keeps the owners, links and modes that UDF has not from tools
+// that write both.
+func bridge(v *view, udf, iso Found) Found {
+	const pvd = 32 << 10
+	root := int64(v.le32(pvd+156+2)) * int64(v.le16(pvd+128))
+	if self := v.at(root, int64(v.u8(root))); bytes.Contains(self, []byte("SP\x07\x01\xBE\xEF")) {
+		iso.Reason = "also udf: a disc of both, read as iso9660 for its Rock Ridge"
+		return iso
+	}
+	udf.Reason = "also iso9660: a disc of both, read as udf"
+	return udf
 }
 
 func places(hits []Found) string {

@@ -84,7 +84,7 @@ func likeBlkid(t *testing.T, img string) {
 		want[k] = strings.ReplaceAll(v, `\`, "")
 	}
 	if f.Type == "iso9660" && want["TYPE"] == "udf" && strings.Contains(f.Reason, "udf") {
-		return // a disc of both, where the one with a driver counts
+		return // a disc of both, where Rock Ridge counts
 	}
 	if f.Type != want["TYPE"] || f.Label != want["LABEL"] || f.UUID != want["UUID"] {
 		t.Errorf("%s %q %s, and blkid says %s %q %s", f.Type, f.Label, f.UUID, want["TYPE"], want["LABEL"], want["UUID"])

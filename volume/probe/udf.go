@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+
+	"github.com/guestkit/guestkit/internal/osta"
 )
 
 // probeUDF looks for an NSR descriptor in the volume recognition sequence
@@ -46,9 +48,9 @@ func udfNames(v *view, f *Found, step int64) {
 				d := v.at((loc+i)*bs, 512)
 				switch udfTag(d, loc+i) {
 				case 1:
-					f.UUID = udfUUID(dstring(d[72:200]))
+					f.UUID = osta.UUID(label(d[72:200]))
 				case 6:
-					f.Label = dstring(d[84:212])
+					f.Label = label(d[84:212])
 					if rev := binary.LittleEndian.Uint16(d[240:]); rev != 0 && string(d[217:236]) == "*OSTA UDF Compliant" {
 						f.Version = fmt.Sprintf("%x.%02x", rev>>8, rev&0xFF)
 					}
@@ -79,43 +81,5 @@ func udfTag(d []byte, location int64) uint16 {
 	return binary.LittleEndian.Uint16(d)
 }
 
-// dstring decodes an OSTA compressed string whose length is its last byte.
-func dstring(b []byte) string {
-	n := min(int(b[len(b)-1]), len(b)-1)
-	if n < 2 {
-		return ""
-	}
-	switch text := b[1:n]; b[0] {
-	case 8:
-		r := make([]rune, len(text))
-		for i, c := range text {
-			r[i] = rune(c)
-		}
-		return strings.TrimRight(string(r), "\x00 ")
-	case 16:
-		return strings.TrimRight(utf16BE(text), " ")
-	}
-	return ""
-}
-
-// udfUUID makes 16 hexadecimal digits of the identifier of a volume set, as
-// blkid does: of the first 16 bytes what is not such digits (all of them, or
-// the half behind the time) is written by its bytes.
-func udfUUID(set string) string {
-	if len(set) < 8 {
-		return ""
-	}
-	b := make([]byte, 16)
-	copy(b, set)
-	digits := 0
-	for digits < 16 && strings.IndexByte("0123456789abcdefABCDEF", b[digits]) >= 0 {
-		digits++
-	}
-	switch {
-	case digits < 8:
-		return fmt.Sprintf("%x", b[:8])
-	case digits < 16:
-		return strings.ToLower(string(b[:8])) + fmt.Sprintf("%x", b[8:12])
-	}
-	return strings.ToLower(string(b))
-}
+// label decodes a string of UDF, without what pads it.
+func label(b []byte) string { return strings.TrimRight(osta.Dstring(b), "\x00 ") }

@@ -1,0 +1,140 @@
+package udf
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
+)
+
+// fixtures are the images of testdata; whole ones have all that the kernel can
+// store of the folder.
+var fixtures = []struct {
+	name, version, feature string
+	whole                  bool
+}{
+	{"hd", "2.01", "", true}, {"short", "1.02", "", true}, {"sparable", "1.50", "sparable", true}, {"replaced", "2.01", "", true},
+	{"bridge", "1.02", "", false}, {"virtual", "2.01", "virtual", false}, {"virtual150", "1.50", "virtual", false},
+}
+
+func fixture(t testing.TB, name string) []byte {
+	t.Helper()
+	return testimg.Unpack(t, "testdata/"+name+".img.gz")
+}
+
+func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
+
+func mustOpen(t testing.TB, b []byte) vfs.FS {
+	t.Helper()
+	fsys, err := Open(bytes.NewReader(b), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys
+}
+
+// kept is of a tree what UDF keeps: no time of a change, and none of access of
+// what the listing was made of; the size of a directory is its own.
+func kept(tree map[string]testimg.Node) map[string]testimg.Node {
+	out := map[string]testimg.Node{}
+	for p, n := range tree {
+		if p == "." || strings.HasPrefix(p, "lost+found") || strings.HasPrefix(p, "Non-Allocatable") {
+			continue
+		}
+		n.Mtime = n.Mtime.Truncate(time.Second) // as tar has it
+		n.Atime, n.Ctime = n.Mtime, n.Mtime
+		if n.Mode.IsDir() {
+			n.Size, n.Nlink = 0, 0
+		}
+		out[p] = n
+	}
+	return out
+}
+
+// TestMakeTree writes the listing of the fixtures; testdata/make.sh runs it.
+func TestMakeTree(t *testing.T) {
+	dir := os.Getenv("GUESTKIT_MAKE_FIXTURES")
+	if dir == "" {
+		t.Skip("run testdata/make.sh")
+	}
+	tree, err := testimg.HostTree(dir, testimg.TreeOptions{NoXattrs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testimg.Keep(t, "tree.gz", []byte(testimg.Listing(kept(tree))))
+}
+
+// TestFixtures compares what is read with the folder that the kernel stored.
+func TestFixtures(t *testing.T) {
+	want := string(testimg.Unpack(t, "testdata/tree.gz"))
+	for _, x := range fixtures {
+		t.Run(x.name, func(t *testing.T) {
+			fsys := mustOpen(t, fixture(t, x.name))
+			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{NoXattrs: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if x.whole {
+				testimg.CompareListings(t, testimg.Listing(kept(tree)), want)
+			}
+			files := 0
+			for p, n := range tree { // genisoimage leaves out links and devices
+				if n.Mode.IsRegular() && !strings.Contains(want, n.SHA256) {
+					t.Errorf("%s has other bytes", p)
+				} else if n.Mode.IsRegular() {
+					files++
+				}
+			}
+			if x.feature != "virtual" && files < 67 {
+				t.Errorf("%d files", files)
+			}
+			if p := fsys.Problems(); len(p) > 0 {
+				t.Errorf("problems: %v", p)
+			}
+			if i := fsys.Info(); i.Type != "udf" || i.Label != "A LABEL" || i.Version != x.version || x.feature != "" && !slices.Contains(i.Features, x.feature) || len(i.UUID) != 16 || i.Dirty {
+				t.Errorf("Info = %+v", i)
+			}
+			if x.feature == "virtual" { // mkudffs makes an empty one
+				if _, err := fs.ReadDir(fsys, "lost+found"); err != nil && len(tree) != 1 {
+					t.Errorf("%v, %v", tree, err)
+				}
+				return
+			}
+			sub, err := fs.Sub(fsys, "many")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := fstest.TestFS(sub, "a file with a name of some length 7"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestContent(t *testing.T) {
+	for _, x := range fixtures[:5] {
+		fsys := mustOpen(t, fixture(t, x.name))
+		for _, path := range []string{"size-0", "size-5000", "holes", "small", "noise"} {
+			f, err := fsys.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			t.Run(x.name+"/"+path, func(t *testing.T) {
+				want, err := fs.ReadFile(fsys, path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 2048)
+			})
+		}
+	}
+}
