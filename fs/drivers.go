@@ -13,6 +13,7 @@ import (
 	"github.com/guestkit/guestkit/fs/ntfs"
 	"github.com/guestkit/guestkit/fs/squashfs"
 	"github.com/guestkit/guestkit/fs/udf"
+	"github.com/guestkit/guestkit/fs/ufs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/fs/xfs"
 )
@@ -49,6 +50,9 @@ var drivers = [...]Driver{
 	}},
 	{[]string{"udf"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return udf.Open(r, &udf.Options{CacheBytes: o.CacheBytes})
+	}},
+	{[]string{"ufs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
+		return ufs.Open(r, &ufs.Options{CacheBytes: o.CacheBytes})
 	}},
 	{[]string{"vfat"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return fat.Open(r, &fat.Options{CacheBytes: o.CacheBytes})

@@ -69,7 +69,6 @@ func crafted() []craft {
 		{"jfs", 0, map[int]string{32 << 10: "JFS1", 32<<10 + 136: id + "journal"}, probe.Found{Type: "jfs", Kind: probe.Filesystem, UUID: idText, Label: "journal"}, true},
 		{"reiserfs", 0, map[int]string{64<<10 + 52: "ReIsEr2Fs", 64<<10 + 84: id + "reiser"}, probe.Found{Type: "reiserfs", Kind: probe.Filesystem, Version: "3.6", UUID: idText, Label: "reiser"}, true},
 		{"bcachefs", 0, map[int]string{4096 + 24: "\xC6\x85\x73\xF6\x66\xCE\x90\xA9\xD9\x6A\x60\xCF\x80\x3D\xF7\xEF", 4096 + 56: id, 4096 + 72: "bc"}, probe.Found{Type: "bcachefs", Kind: probe.Filesystem, UUID: idText, Label: "bc"}, true},
-		{"ufs2", 0, map[int]string{64<<10 + 1372: "\x19\x01\x54\x19", 64<<10 + 680: "root"}, probe.Found{Type: "ufs", Kind: probe.Filesystem, Version: "2", Label: "root"}, false},
 		{"nilfs2", 0, map[int]string{1024: "\x02\x00\x00\x00\x00\x00\x34\x34\x18\x01", 1024 + 152: id + "nil"}, probe.Found{Type: "nilfs2", Kind: probe.Filesystem, UUID: idText, Label: "nil"}, true},
 		{"apfs", 0, map[int]string{32: "NXSB", 72: id}, probe.Found{Type: "apfs", Kind: probe.Filesystem, UUID: idText}, true},
 		{"hfsplus", 0, map[int]string{1024: "H+\x00\x04", 1024 + 104: id[:8]}, probe.Found{Type: "hfsplus", Kind: probe.Filesystem, UUID: "47d80fb9-4ed8-3c4e-9b84-3a3ae9d1c1b1"}, true},
