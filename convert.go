@@ -23,6 +23,8 @@ type ConvertOptions struct {
 	Format *format.Options
 	// Add are further disks of the same machine, which an OVA takes.
 	Add []string
+	// Append are images whose disks follow that of the source, one after the other.
+	Append []string
 	// MaxVirtualSize refuses larger disks, in bytes; 0 is no bound.
 	MaxVirtualSize int64
 	// Part is the part of the disk to copy; nil is all of it. A negative length
@@ -170,7 +172,7 @@ func (c *conversion) open(src string) error {
 	if o == nil {
 		o = &format.Options{}
 	}
-	seekable := c.out.Format == "ova" || c.platform != nil || c.o.SkipFree // of a known size
+	seekable := c.out.Format == "ova" || c.platform != nil || c.o.SkipFree || len(c.o.Append) > 0 // of a known size
 	if src == "-" {
 		if src = stdin.Name(c.o.Stdin); src == "" {
 			if seekable {
@@ -184,6 +186,8 @@ func (c *conversion) open(src string) error {
 	}
 	var err error
 	switch {
+	case len(c.o.Append) > 0 && c.out.Format == "ova":
+		return problem.Option("an OVA takes its disks side by side, not one after the other")
 	case c.out.Format == "ova":
 		err = c.openMachine(append([]string{src}, c.o.Add...), o)
 	case !seekable && o.Snapshot == "":
@@ -202,6 +206,12 @@ func (c *conversion) open(src string) error {
 			var img format.Image
 			if img, err = format.OpenFile(src, o); err == nil {
 				c.images = []format.Image{img}
+				for _, path := range c.o.Append {
+					if img, err = format.OpenFile(path, o); err != nil {
+						break
+					}
+					c.images = append(c.images, img)
+				}
 			}
 		}
 	}
@@ -213,6 +223,9 @@ func (c *conversion) open(src string) error {
 		c.Sources = append(c.Sources, img.Info())
 		c.Problems = append(c.Problems, img.Problems()...)
 		c.disks = append(c.disks, img)
+	}
+	if len(c.o.Append) > 0 {
+		c.disks = []block.Device{concat{block.Concat(c.disks...), c.images}}
 	}
 	if err := c.check(); err != nil {
 		c.close()
@@ -322,15 +335,15 @@ func (c *conversion) prepare(src string) error {
 
 // cut leaves a part of the disk.
 func (c *conversion) cut(off, n int64) error {
-	img := c.images[0]
-	rest := img.Size() - off
+	disk := c.disks[0]
+	rest := disk.Size() - off
 	if n < 0 {
 		n = rest
 	}
 	if off < 0 || n < 0 || n > rest {
-		return fmt.Errorf("%s: %w", img.Info().Name, block.Errorf("", "disk", -1, block.ErrTruncated, "it ends at %d, before the end of the part to copy", img.Size()))
+		return fmt.Errorf("%s: %w", c.Sources[0].Name, block.Errorf("", "disk", -1, block.ErrTruncated, "it ends at %d, before the end of the part to copy", disk.Size()))
 	}
-	c.disks[0] = part{block.Section(c.disks[0], off, n), img}
+	c.disks[0] = part{block.Section(disk, off, n), disk}
 	return nil
 }
 
@@ -407,7 +420,7 @@ func (p *streamPart) Changed() error { return p.s.Changed() }
 // and is sound.
 type part struct {
 	block.Device
-	img format.Image
+	img block.Device
 }
 
 func (r part) Changed() error {
@@ -421,6 +434,31 @@ func (r part) Changed() error {
 func (r part) Overlap(ctx context.Context) error {
 	if o, ok := r.img.(interface{ Overlap(context.Context) error }); ok {
 		return o.Overlap(ctx)
+	}
+	return nil
+}
+
+// A concat is several disks, one behind the other.
+type concat struct {
+	block.Device
+	images []format.Image
+}
+
+func (c concat) Changed() error {
+	for _, img := range c.images {
+		if err := (part{img: img}).Changed(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Overlap tells whether blocks of one of the images lie over each other in its file.
+func (c concat) Overlap(ctx context.Context) error {
+	for _, img := range c.images {
+		if err := (part{img: img}).Overlap(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ type ResizeOptions struct {
 // new reads as zeros. The image must be free of corruption. If it is
 // interrupted, the image has its old size or the new one.
 //
-// Images with bitmaps or a data file are refused, and so is to shrink one with
-// snapshots. An overlay of version 2 does not grow over what its backing file
+// Bitmaps say from then on that everything may have changed. Images with a data
+// file are refused, and so is to shrink one with snapshots. An overlay of version 2 does not grow over what its backing file
 // holds there, since the version has no zero clusters.
 func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) error {
 	if opts == nil {
@@ -45,8 +45,8 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 		return invalid("the size is negative")
 	case c.res.Corruptions > 0 || c.res.Corrupt:
 		return refuse(block.ErrCorrupt, "the image has %d faults; repair it first", c.res.Corruptions)
-	case len(c.bitmaps) > 0:
-		return refuse(block.ErrUnsupported, "the image has bitmaps, which would have to change with it")
+	case c.ext.bitmaps != nil && c.hdr.autoclearFeatures&autoclearBitmaps != 0 && int(binary.BigEndian.Uint32(c.ext.bitmaps.data)) != len(c.bitmaps):
+		return refuse(block.ErrCorrupt, "some of its bitmaps cannot be read")
 	case h.dataFile():
 		return refuse(block.ErrUnsupported, "the image has an external data file")
 	case h.cryptMethod != cryptNone:
@@ -81,6 +81,11 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 		}
 	}
 	w.h.size = uint64(size)
+	if len(w.bitmaps) > 0 {
+		if err := w.soilBitmaps(size); err != nil {
+			return err
+		}
+	}
 	return w.commit()
 }
 

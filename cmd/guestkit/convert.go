@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/target"
 )
 
@@ -57,16 +59,20 @@ type convertFlags struct {
 	sparse, memory                   sizeFlag
 	maxOutput                        sizeFlag
 
+	bitmaps bool
+	behind  []string // images whose disks follow that of the source
+
 	there int64 // size of the disk that -n writes onto
 }
 
 func newConvert(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "convert [flags] SOURCE OUTPUT",
+		Use:   "convert [flags] SOURCE… OUTPUT",
 		Short: "Copy a disk into an image of another format",
 		Long: `Copies the disk of an image into a new image. What the source does not hold and
 what is all zeros takes no room. A chain of images is flattened, unless --backing
-keeps the output an overlay.
+keeps the output an overlay. The disks of several sources lie in the output one
+after the other.
 
 The output appears complete or not at all: it gets its name at the end, and so do
 all its files where it has several. Standard output ("-", raw only) and block
@@ -107,6 +113,7 @@ an error.`,
 	f.Bool("target-is-zero", false, "ignored, for qemu-img's sake: zeros are written where they cost nothing")
 	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
 	skipFreeFlag(cmd, &c.skipFree)
+	f.BoolVar(&c.bitmaps, "bitmaps", false, "copy the dirty bitmaps of a qcow2 image too")
 	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
 	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
 	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit")
@@ -139,7 +146,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range append([]string{src}, o.Add...) {
+	for _, path := range slices.Concat([]string{src}, o.Append, o.Add) {
 		if err := a.usable(path); path != "-" && err != nil {
 			return err
 		}
@@ -149,7 +156,44 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if err != nil {
 		return c.failed(err, res != nil)
 	}
+	if c.bitmaps {
+		if err := a.copyBitmaps(c, src, res); err != nil {
+			return err
+		}
+	}
 	return a.converted(c, res)
+}
+
+// copyBitmaps adds the persistent bitmaps of the source to the output.
+func (a *app) copyBitmaps(c *convertFlags, src string, x *guestkit.Conversion) error {
+	from := x.Sources[0]
+	if x.Stream || x.Output.Device || x.Output.Format != "qcow2" || from.Format != "qcow2" || len(c.behind) > 0 || c.part.Off > 0 || c.part.Len >= 0 || c.snapshot != "" {
+		return usagef("--bitmaps is for all of one qcow2 image into another in a file; the output has none")
+	}
+	f, err := format.OpenHostFile(src)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s, err := convert.OpenStorage(c.output)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, b := range from.Bitmaps {
+		if b.InUse {
+			a.warn([]error{fmt.Errorf("bitmap %q was in use when the image was left; it is not copied", b.Name)})
+			continue
+		}
+		do := []qcow2.BitmapAction{{Do: "add", Granularity: b.Granularity}, {Do: "merge", From: b.Name, Source: f}}
+		if !b.Auto {
+			do = append(do, qcow2.BitmapAction{Do: "disable"})
+		}
+		if err := qcow2.ChangeBitmap(a.ctx, s, b.Name, do); err != nil {
+			return pathError(c.output, err)
+		}
+	}
+	return nil
 }
 
 // names takes the source and the output from the arguments.
@@ -164,11 +208,14 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 		if len(args) == 0 {
 			return "", usagef("no output is given")
 		}
-		c.output, args = args[0], args[1:]
+		c.output, args = args[len(args)-1], args[:len(args)-1]
 	}
+	c.behind = args
 	switch {
-	case len(args) > 0:
-		return "", usagef("convert takes one source and one output")
+	case len(args) > 0 && (src == "-" || slices.Contains(args, "-")):
+		return "", usagef("standard input is one source; several are read from files")
+	case len(args) > 0 && (*c.backing != "" || c.snapshot != "" || c.src.image != ""):
+		return "", usagef("several sources make a disk of their own: without --backing, --snapshot and --image")
 	case c.workers < 0:
 		return "", usagef("--workers is a number of pieces, not %d", c.workers)
 	}
@@ -178,7 +225,7 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 // options are the flags as the library takes them.
 func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
 	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, MaxVirtualSize: int64(c.src.max), Platform: c.target,
-		SkipFree: c.skipFree, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
+		SkipFree: c.skipFree, Append: c.behind, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
 	o.Format.Snapshot = snapshotName(c.snapshot)
 	if c.part.Off > 0 || c.part.Len >= 0 {
 		o.Part = c.part

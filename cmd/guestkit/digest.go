@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/digest"
+	"github.com/guestkit/guestkit/format"
 )
 
 type digestDoc struct {
@@ -73,4 +74,15 @@ func (a *app) digest(path string, src *source, show string) error {
 	}
 	a.out.Printf("%s  %s\n", hex.EncodeToString(sum[:]), path)
 	return nil
+}
+
+// diskDigest is the digest of a disk in hexadecimal digits.
+func (a *app) diskDigest(path string, o *format.Options) (string, error) {
+	img, err := format.OpenFile(path, o)
+	if err != nil {
+		return "", err
+	}
+	defer img.Close()
+	sum, err := digest.Sum(a.ctx, img, 0, nil)
+	return hex.EncodeToString(sum[:]), pathError(path, err)
 }

@@ -94,7 +94,7 @@ func documented() map[string]any {
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
 		"User": inspect.User{}, "Host key": inspect.HostKey{}, "Interface": inspect.Interface{}, "Encrypted volume": inspect.CryptEntry{},
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
-		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{}, "Kept volume": keptDoc{}, "sparsify": sparsifyDoc{}, "Vacant volume": vacantDoc{},
+		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{}, "Kept volume": keptDoc{}, "chain": chainDoc{}, "Link": linkDoc{}, "sparsify": sparsifyDoc{}, "Vacant volume": vacantDoc{},
 		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},
 		"Windows": inspect.Windows{}, "Drive": inspect.Drive{}, "Boot manager": inspect.BootManager{}, "Driver": inspect.Driver{},
 		"Service": inspect.Service{}, "Guest tool": inspect.GuestTool{}, "Update": inspect.Update{}, "Risk": inspect.Risk{},

@@ -28,7 +28,7 @@ const (
 func foreigns() []foreign {
 	return []foreign{
 		// Programs.
-		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure, resize, snapshot, bitmap, rebase, commit and amend take its flags"},
+		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure, resize, snapshot, bitmap, rebase, commit, amend and dd take its flags"},
 		{"libguestfs", []string{"guestfish"}, "guestkit ls IMAGE PATH", "there is no shell: ls, cat, cp, find, inspect and volumes are commands"},
 		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit ls IMAGE PATH", "nothing is mounted: ls, cat, cp and tar read files in place"},
 		{"libguestfs", []string{"libguestfs-test-tool", "libguestfs-make-fixed-appliance"}, "guestkit version", "there is no appliance to test"},
@@ -56,7 +56,7 @@ func foreigns() []foreign {
 		{"qemu", []string{"qemu-nbd", "qemu-io", "qemu-storage-daemon"}, "guestkit convert IMAGE -", "images are not served as devices; '-' writes the disk to standard output"},
 
 		// qemu-img.
-		{"qemu-img", []string{"dd"}, "guestkit convert --offset 1M --length 64M IMAGE OUTPUT", "bytes of the disk, not counts of blocks"},
+		{"qemu-img", []string{"flatten"}, "guestkit rebase -b '' IMAGE", "in place; into a new image: guestkit convert IMAGE OUTPUT"},
 		{"qemu-img", []string{"bench"}, "", "nothing is measured here; see docs/benchmarks.md"},
 
 		// guestfish: looking at files.

@@ -15,6 +15,7 @@ import (
 type infoDoc struct {
 	Schema   string   `json:"schema"`
 	Image    imageDoc `json:"image"`
+	Digest   string   `json:"digest,omitempty"` // with --digest
 	Problems []string `json:"problems"`
 }
 
@@ -34,6 +35,7 @@ which systems.`,
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	verify := cmd.Flags().Bool("verify", false, "compare the files of an OVA or OVF with its manifest; exit with 1 if they differ")
+	sum := cmd.Flags().Bool("digest", false, "read the disk, and print its digest too (see 'guestkit digest')")
 	compat := compatFlag(cmd, "info")
 	backing := cmd.Flags().Bool("backing-chain", false, "with --compat=qemu: list the images behind it too")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
@@ -55,13 +57,13 @@ which systems.`,
 			if qemu {
 				return a.qemuInfo(disks[0], src.options(), *backing)
 			}
-			return a.info(disks[0], src.options(), *verify)
+			return a.info(disks[0], src.options(), *verify, *sum)
 		})
 	}
 	return cmd
 }
 
-func (a *app) info(path string, o *format.Options, verify bool) error {
+func (a *app) info(path string, o *format.Options, verify, sum bool) error {
 	if err := a.usable(path); err != nil {
 		return err
 	}
@@ -100,12 +102,21 @@ func (a *app) info(path string, o *format.Options, verify bool) error {
 		}
 		faults = append(faults, sums...)
 	}
+	digest := ""
+	if sum {
+		if digest, err = a.diskDigest(path, o); err != nil {
+			return err
+		}
+	}
 	if a.json {
-		if err := a.document(infoDoc{schema("info"), newImageDoc(info), texts(faults)}); err != nil {
+		if err := a.document(infoDoc{schema("info"), newImageDoc(info), digest, texts(faults)}); err != nil {
 			return err
 		}
 	} else if !a.quiet {
 		a.showInfo(info)
+		if digest != "" {
+			a.out.Printf("digest: %s (%s)\n", digest, digestAlgorithm)
+		}
 		a.showProblems(faults)
 	}
 	a.noteTime()

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"iter"
+
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/qcow2"
 )
 
 type mapDoc struct {
@@ -39,6 +42,7 @@ chain they come from (depth), and where they lie in its file.`,
 	a.jsonFlag(cmd)
 	compat := compatFlag(cmd, "map")
 	part := rangeFlags(cmd, "show")
+	bitmap := cmd.Flags().String("bitmap", "", "show only what the dirty bitmap `NAME` of a qcow2 image says was written to")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		qemu, err := compat.qemu()
 		if err != nil {
@@ -63,12 +67,18 @@ chain they come from (depth), and where they lie in its file.`,
 		if n < 0 {
 			n = img.Size()
 		}
-		return a.mapImage(img, part.Off, n, qemu)
+		parts := []qcow2.Range{{Off: part.Off, Len: n}}
+		if *bitmap != "" {
+			if parts, err = dirtyRanges(disks[0], *bitmap, parts[0]); err != nil {
+				return err
+			}
+		}
+		return a.mapImage(img, parts, qemu)
 	}
 	return cmd
 }
 
-func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
+func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 	doc := mapDoc{Schema: schema("map"), Path: img.Info().Name, Size: img.Size(), Extents: []extentDoc{}}
 	var list *listWriter
 	var err error
@@ -105,7 +115,7 @@ func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 		}
 		return a.out.Err()
 	}
-	for e, err := range block.Extents(img, off, n) {
+	for e, err := range extentsOf(img, parts) {
 		if err == nil {
 			err = a.ctx.Err()
 		}
@@ -117,7 +127,7 @@ func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 			at := e.HostOff
 			d.Offset = &at
 		}
-		if last.Length > 0 && joins(last, d) {
+		if last.Length > 0 && last.Start+last.Length == d.Start && joins(last, d) {
 			last.Length += d.Length
 			continue
 		}
@@ -130,6 +140,48 @@ func (a *app) mapImage(img format.Image, off, n int64, qemu bool) error {
 		return err
 	}
 	return list.end()
+}
+
+// extentsOf walks the runs of several parts of a disk.
+func extentsOf(d block.Device, parts []qcow2.Range) iter.Seq2[block.Extent, error] {
+	return func(yield func(block.Extent, error) bool) {
+		for _, p := range parts {
+			for e, err := range block.Extents(d, p.Off, p.Len) {
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// maxDirty bounds the parts that a bitmap may name.
+const maxDirty = 1 << 22
+
+// dirtyRanges are what a bitmap says was written to, of a part of the disk.
+func dirtyRanges(path, name string, part qcow2.Range) (out []qcow2.Range, err error) {
+	f, err := format.OpenHostFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := qcow2.OpenBitmap(f, name, nil)
+	if err != nil {
+		return nil, pathError(path, err)
+	}
+	for r, err := range b.Ranges() {
+		if err == nil && len(out) == maxDirty {
+			err = block.Errorf("qcow2", "bitmap", -1, block.ErrLimit, "more than %d parts", maxDirty)
+		}
+		if err != nil {
+			return nil, pathError(path, err)
+		}
+		first, end := max(r.Off, part.Off), min(r.Off+r.Len, part.Off+part.Len)
+		if first < end {
+			out = append(out, qcow2.Range{Off: first, Len: end - first})
+		}
+	}
+	return out, nil
 }
 
 // joins reports whether b carries on where a ends.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/qcow2"
 )
 
 // A comb is a disk of n extents, every other one a hole.
@@ -42,7 +43,7 @@ func TestMapStreams(t *testing.T) {
 			}
 			return len(p), nil
 		}))
-		if err := a.mapImage(comb{n: n}, 0, n*512, qemu); err != nil {
+		if err := a.mapImage(comb{n: n}, []qcow2.Range{{Off: 0, Len: n * 512}}, qemu); err != nil {
 			t.Fatal(err)
 		}
 		if writes < 200 || most > before.HeapAlloc+16<<20 {
@@ -58,7 +59,7 @@ func TestMapStreams(t *testing.T) {
 		for i := range n {
 			doc.Extents = append(doc.Extents, extentDoc{Start: i * 512, Length: 512, Present: i%2 == 0, Data: i%2 == 0, Zero: i%2 == 1})
 		}
-		if err := a.mapImage(comb{n: n}, 0, n*512, false); err != nil {
+		if err := a.mapImage(comb{n: n}, []qcow2.Range{{Off: 0, Len: n * 512}}, false); err != nil {
 			t.Fatal(err)
 		}
 		a.raw.Flush()

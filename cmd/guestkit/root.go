@@ -268,6 +268,8 @@ root, without mounting them, and without changing a byte of the source.`,
 		newAmend(a),
 		newDigest(a),
 		newSparsify(a),
+		newChain(a),
+		newDd(a),
 		newVersion(a),
 		newMan(a),
 	)

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/terminal"
+)
+
+// The exit codes of chain, which are those of check.
+const (
+	chainBroken = 2
+	chainOdd    = 3
+)
+
+type chainDoc struct {
+	Schema string    `json:"schema"`
+	Path   string    `json:"path"`
+	Sound  bool      `json:"sound"` // all of it can be read, and nothing is odd
+	Error  string    `json:"error,omitempty"`
+	Links  []linkDoc `json:"links"`
+}
+
+// A linkDoc is one image of a chain, the first the one that was named.
+type linkDoc struct {
+	Path        string   `json:"path"`
+	Format      string   `json:"format,omitempty"`
+	VirtualSize int64    `json:"virtual_size,omitempty"`
+	FileSize    int64    `json:"file_size,omitempty"`
+	Modified    string   `json:"modified,omitempty"`
+	ID          string   `json:"id,omitempty"`        // a VMDK's CID, a VHD's UUID
+	ParentID    string   `json:"parent_id,omitempty"` // that the parent must have
+	Backing     *refDoc  `json:"backing,omitempty"`
+	Error       string   `json:"error,omitempty"`
+	Odd         []string `json:"odd,omitempty"`
+}
+
+func newChain(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "chain [flags] IMAGE",
+		Short: "Show and verify a whole backing chain",
+		Long: `Lists the image and all that lie behind it: format, size, identity, what each names,
+and what is wrong: one that is missing, is not the one that its child was made for
+(by the CID of a VMDK, the UUID of a VHD, VHDX or VDI), leads in a circle, has
+another size, or was written to after its child.
+
+Exit codes: 0 it is sound, 1 it could not be looked at, 2 it is broken, 3 something
+is odd.`,
+		Example: `  guestkit chain overlay.qcow2
+  guestkit chain --json vm-000002.vmdk`,
+		Args: args(1, 1, "an image"),
+	}
+	src := a.storedFlags(cmd)
+	a.jsonFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.chain(args[0], src) }
+	return cmd
+}
+
+func (a *app) chain(path string, src *source) error {
+	if err := src.check(); err != nil {
+		return err
+	}
+	if err := a.usable(path); err != nil {
+		return err
+	}
+	links, err := format.Links(path, src.stored())
+	if err != nil && links[0].Info == nil {
+		return err
+	}
+	doc := chainDoc{Schema: schema("chain"), Path: path, Sound: err == nil}
+	if err != nil {
+		doc.Error = err.Error()
+	}
+	for i := range links {
+		d := newLinkDoc(&links[i])
+		doc.Sound = doc.Sound && len(d.Odd) == 0
+		doc.Links = append(doc.Links, d)
+	}
+	if a.json {
+		if err := a.document(doc); err != nil {
+			return err
+		}
+	} else if !a.quiet {
+		a.showChain(&doc)
+	}
+	switch {
+	case err != nil:
+		return exit(chainBroken)
+	case !doc.Sound:
+		return exit(chainOdd)
+	}
+	return nil
+}
+
+func newLinkDoc(l *format.Link) linkDoc {
+	d := linkDoc{Path: l.Name}
+	if !l.Modified.IsZero() {
+		d.Modified = l.Modified.UTC().Format(time.RFC3339)
+	}
+	if l.Err != nil {
+		d.Error = l.Err.Error()
+	}
+	for _, err := range l.Odd {
+		d.Odd = append(d.Odd, err.Error())
+	}
+	i := l.Info
+	if i == nil {
+		return d
+	}
+	d.Format, d.VirtualSize, d.FileSize = i.Format, i.VirtualSize, i.FileSize
+	if i.Backing != nil {
+		d.Backing = &refDoc{Name: i.Backing.Name, Format: i.Backing.Format}
+	}
+	switch {
+	case i.VMDK != nil:
+		d.ID = fmt.Sprintf("%08x", i.VMDK.CID)
+		if i.VMDK.ParentName != "" {
+			d.ParentID = fmt.Sprintf("%08x", i.VMDK.ParentCID)
+		}
+	case i.VHD != nil:
+		d.ID = i.VHD.UUID
+		if i.Backing != nil {
+			d.ParentID = i.VHD.ParentUUID
+		}
+	}
+	return d
+}
+
+func (a *app) showChain(doc *chainDoc) {
+	for i, l := range doc.Links {
+		if l.Format == "" {
+			a.out.Printf("%d  %s\n", i, l.Path)
+		} else {
+			a.out.Printf("%d  %s: %s, %s, %s on disk\n", i, l.Path, l.Format, terminal.Size(l.VirtualSize), terminal.Size(l.FileSize))
+		}
+		if l.ID != "" {
+			a.out.Printf("   identity %s\n", l.ID)
+		}
+		if l.ParentID != "" {
+			a.out.Printf("   its parent has %s\n", l.ParentID)
+		}
+		for _, odd := range l.Odd {
+			a.out.Printf("   %s %s\n", terminal.Yellow.In("odd:"), odd)
+		}
+		if l.Error != "" {
+			a.out.Printf("   %s %s\n", terminal.Red.In("broken:"), l.Error)
+		}
+	}
+	switch {
+	case doc.Error != "":
+		a.out.Printf("the chain is broken\n")
+	case !doc.Sound:
+		a.out.Printf("the chain can be read, and something is odd\n")
+	default:
+		a.out.Printf("the chain is sound: %d images\n", len(doc.Links))
+	}
+}
