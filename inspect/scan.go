@@ -198,7 +198,7 @@ func (s *scan) open(v *Volume, stated string) bool {
 	if v.vol.Found.Type == info.Type {
 		v.Reason = v.vol.Found.Reason
 	}
-	v.Content, v.UUID, v.ReadBy = info.Type, info.UUID, info.ReadBy
+	v.Content, v.UUID, v.ReadBy, v.Features = info.Type, info.UUID, info.ReadBy, info.Features
 	if v.ReadBy != "" {
 		s.borrowed++
 	}

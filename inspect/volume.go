@@ -65,6 +65,9 @@ type Volume struct {
 	UUID    string `json:"uuid,omitempty"`    // as blkid prints it; of a partition table too
 	ReadBy  string `json:"read_by,omitempty"` // "guestfish" where that reads it (build tag libguestfs)
 
+	// Features are those that its filesystem states, by its own names.
+	Features []string `json:"features,omitempty"`
+
 	// Facts are what else is known of it: of an encrypted volume its cipher, its
 	// key slots and which of them opened it.
 	Facts []volume.Fact `json:"facts,omitempty"`

@@ -146,11 +146,15 @@ func (a *app) showVolumes(rep *inspect.Report) {
 
 // showFacts prints what else is known of a volume.
 func (a *app) showFacts(v *inspect.Volume) {
-	if len(v.Facts) == 0 {
+	features := a.verbose && len(v.Features) > 0
+	if len(v.Facts) == 0 && !features {
 		return
 	}
 	a.out.Printf("\n%s\n", v.Name)
 	t := &terminal.Table{Indent: 2}
+	if features {
+		t.Row("features", strings.Join(v.Features, " "))
+	}
 	for _, f := range v.Facts {
 		t.Row(f.Name, f.Value)
 	}

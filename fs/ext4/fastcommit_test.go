@@ -38,8 +38,8 @@ func TestFastFixture(t *testing.T) {
 }
 
 // fastRecords finds the records of the fast commits in an image: what may be
-// changed of them, and the places of the checksums.
-func fastRecords(t testing.TB, image []byte) (where []testimg.Range, tails []int) {
+// changed of them, and the tails with the checksums.
+func fastRecords(t testing.TB, image []byte) (where, tails []testimg.Range) {
 	t.Helper()
 	pos := bytes.Index(image, []byte{9, 0, 8, 0, 0, 0, 0, 0})
 	if pos < 0 {
@@ -51,7 +51,7 @@ func fastRecords(t testing.TB, image []byte) (where []testimg.Range, tails []int
 			return where, tails
 		}
 		if tag == 8 {
-			tails = append(tails, pos)
+			tails = append(tails, testimg.Range{Off: int64(pos), N: int64(4 + n)})
 		} else {
 			where = append(where, testimg.Range{Off: int64(pos), N: int64(min(n, 200) + 4)})
 		}
@@ -63,7 +63,7 @@ func fastRecords(t testing.TB, image []byte) (where []testimg.Range, tails []int
 func FuzzFastCommit(f *testing.F) {
 	image := fixture(f, "fast")
 	where, tails := fastRecords(f, image)
-	first := int(where[0].Off)
+	first := where[0].Off
 	f.Add([]byte{16, 0, 0, 0, 1, 0xFF, 0xFF})
 	f.Add([]byte{60, 0, 0, 0, 3, 0xFF, 0xFF, 0xFF, 0xFF})
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -71,10 +71,10 @@ func FuzzFastCommit(f *testing.F) {
 		defer p.Undo()
 		apply(p, where, data)
 		start := first
-		for _, at := range tails {
-			sum := ^crc32.Update(^uint32(0), crc32.MakeTable(crc32.Castagnoli), image[start:at+8])
-			p.Write(int64(at)+8, le32(sum))
-			start = at + 4 + int(le.Uint16(image[at+2:]))
+		for _, tail := range tails {
+			sum := ^crc32.Update(^uint32(0), crc32.MakeTable(crc32.Castagnoli), image[start:tail.Off+8])
+			p.Write(tail.Off+8, le32(sum))
+			start = tail.Off + tail.N
 		}
 		explore(bytes.NewReader(image), true)
 	})
