@@ -228,25 +228,25 @@ func TestOtherDatabases(t *testing.T) {
 		t.Errorf("status.d: %s %+v", n, distroless.Packages)
 	}
 	alpine, _ := one(t, base(fstest.MapFS{
-		"lib/apk/db/installed": file("C:Q1abc=\nP:musl\nV:1.2.5-r0\nA:x86_64\nS:407278\nT:the musl c library (libc) implementation\no:musl\nm:Timo <t@example.org>\nF:lib\nR:libc.musl-x86_64.so.1\na:0:0:777\n\nP:zlib\nV:1.3.1-r1\nA:x86_64\n\n"),
+		"lib/apk/db/installed": file("C:Q1abc=\nP:musl\nV:1.2.5-r0\nA:x86_64\nS:407278\nT:the musl c library (libc) implementation\nL:MIT\no:musl\nm:Timo <t@example.org>\nF:lib\nR:libc.musl-x86_64.so.1\na:0:0:777\n\nP:zlib\nV:1.3.1-r1\nA:x86_64\n\n"),
 		"sbin/apk":             file(""),
 	}))
 	if want := []Package{
-		{Name: "musl", Version: "1.2.5-r0", Upstream: "1.2.5", Revision: "r0", Arch: "x86_64", Source: "musl", SourceVersion: "1.2.5-r0", Maintainer: "Timo <t@example.org>", Summary: "the musl c library (libc) implementation"},
+		{Name: "musl", Version: "1.2.5-r0", Upstream: "1.2.5", Revision: "r0", Arch: "x86_64", Source: "musl", SourceVersion: "1.2.5-r0", Maintainer: "Timo <t@example.org>", Summary: "the musl c library (libc) implementation", License: "MIT"},
 		{Name: "zlib", Version: "1.3.1-r1", Upstream: "1.3.1", Revision: "r1", Arch: "x86_64"},
 	}; !slices.Equal(alpine.Packages.Items, want) || alpine.PackageManager != "apk" {
 		t.Errorf("apk: %+v", alpine.Packages)
 	}
 	arch, _ := one(t, base(fstest.MapFS{
 		"var/lib/pacman/local/ALPM_DB_VERSION":    file("9\n"),
-		"var/lib/pacman/local/shadow-4.15-1/desc": file("%NAME%\nshadow\n\n%VERSION%\n4.15-1\n\n%BASE%\nshadow\n\n%DESC%\nPassword suite\n\n%ARCH%\nx86_64\n\n"),
+		"var/lib/pacman/local/shadow-4.15-1/desc": file("%NAME%\nshadow\n\n%VERSION%\n4.15-1\n\n%BASE%\nshadow\n\n%DESC%\nPassword suite\n\n%ARCH%\nx86_64\n\n%LICENSE%\nBSD-3-Clause\nGPL-2.0-only\n\n"),
 		"var/lib/pacman/local/vi-1:070224-6/desc": file("%NAME%\nvi\n\n%VERSION%\n1:070224-6\n"),
 		"var/lib/pacman/local/broken-1-1/desc":    file("%NAME%\nbroken\n"),
 		"usr/bin/pacman":                          file(""),
 		"var/lib/swupd/x":                         file(""), "usr/share/clear/bundles/x": file(""),
 		"usr/lib/os-release": file("ID=arch\n"),
 	}))
-	if p := arch.Packages; p.Status != PackagesPartial || p.Reason == "" || names(p) != "shadow vi" || p.Items[1].Epoch != 1 || p.Items[1].Upstream != "070224" {
+	if p := arch.Packages; p.Status != PackagesPartial || p.Reason == "" || names(p) != "shadow vi" || p.Items[1].Epoch != 1 || p.Items[1].Upstream != "070224" || p.Items[0].License != "BSD-3-Clause AND GPL-2.0-only" {
 		t.Errorf("pacman: %+v", p)
 	}
 	if o := arch.OtherPackages; len(o) != 1 || o[0].Format != "swupd" || o[0].Status != PackagesNotRead {

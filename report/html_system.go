@@ -128,7 +128,7 @@ func (x *pageSystem) packages(id string, s *inspect.System, list inspect.Package
 	} else if f := known(list.Format); f != "" {
 		what += " of the format " + f
 	}
-	t := pageTable{ID: id, Name: esc(what), Source: esc(strings.TrimSpace("from " + list.Database)), Head: []string{"Name", "Version", "Architecture", "Source", "By", "What"}}
+	t := pageTable{ID: id, Name: esc(what), Source: esc(strings.TrimSpace("from " + list.Database)), Head: []string{"Name", "Version", "Architecture", "Source", "By", "Licence", "What"}}
 	if t.Source == "from" {
 		t.Source = "the list"
 	}
@@ -140,7 +140,7 @@ func (x *pageSystem) packages(id string, s *inspect.System, list inspect.Package
 		if by == "" {
 			by = p.Vendor
 		}
-		t.Rows = append(t.Rows, []string{esc(p.Name), say(p.Version), esc(p.Arch), esc(p.Source), esc(by), esc(p.Summary)})
+		t.Rows = append(t.Rows, []string{esc(p.Name), say(p.Version), esc(p.Arch), esc(p.Source), esc(by), esc(p.License), esc(p.Summary)})
 	}
 	x.Packages = append(x.Packages, t)
 }

@@ -46,7 +46,7 @@ func hostile() *inspect.Report {
 		p := inspect.Package{Name: "p", Version: "1:2-3", Epoch: 1, Upstream: "2", Revision: "3", Arch: "x"}
 		s := &inspect.System{Volume: fmt.Sprintf("gpt%d", i), Root: "/", Type: inspect.TypeLinux, Kind: inspect.KindInstalled, Distro: nasty, ProductName: nasty, VersionID: nasty, Version: nasty, PackageFormat: f,
 			OSRelease: map[string]string{"CPE_NAME": nasty},
-			Packages:  inspect.Packages{Status: inspect.PackagesPartial, Reason: nasty, Format: f, Items: []inspect.Package{p, p, {Name: nasty, Version: nasty, Maintainer: nasty, Summary: nasty, Arch: nasty, Source: nasty, ID: nasty}, {Name: "", Version: inspect.Unknown}}}}
+			Packages:  inspect.Packages{Status: inspect.PackagesPartial, Reason: nasty, Format: f, Items: []inspect.Package{p, p, {Name: "l", License: "GPL-2.0-or-later WITH GCC-exception-3.1 AND (MIT OR ISC)"}, {Name: "m", License: "MIT"}, {Name: "n", License: "GPLv2+ and custom:x"}, {Name: nasty, License: nasty, Version: nasty, Maintainer: nasty, Summary: nasty, Arch: nasty, Source: nasty, ID: nasty}, {Name: "", Version: inspect.Unknown}}}}
 		rep.Systems = append(rep.Systems, s)
 	}
 	return rep
@@ -246,6 +246,68 @@ func TestDpkg(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, want) || len(got) < 100 {
 			t.Errorf("%s lists %d packages, and dpkg-query %d", form, len(got), len(want))
+		}
+	}
+}
+
+// TestLicenses: what is an expression is said as one, all else in its own words.
+func TestLicenses(t *testing.T) {
+	of := func(text string) (string, string) {
+		rep := &inspect.Report{Systems: []*inspect.System{{Volume: "gpt1", Kind: inspect.KindInstalled, Packages: inspect.Packages{Status: inspect.PackagesRead, Items: []inspect.Package{{Name: "x", License: text}}}}}}
+		var b, c bytes.Buffer
+		if err := sbom.CycloneDX(&b, rep, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := sbom.SPDX(&c, rep, nil); err != nil {
+			t.Fatal(err)
+		}
+		var doc struct {
+			Components []struct {
+				Licenses []struct {
+					License    struct{ ID, Name string }
+					Expression string
+				}
+			}
+		}
+		var spdx struct {
+			Packages []struct{ LicenseDeclared string }
+			Texts    []struct{ ExtractedText string } `json:"hasExtractedLicensingInfos"`
+		}
+		if json.Unmarshal(b.Bytes(), &doc) != nil || json.Unmarshal(c.Bytes(), &spdx) != nil {
+			t.Fatal("no JSON")
+		}
+		declared := spdx.Packages[1].LicenseDeclared
+		if strings.HasPrefix(declared, "LicenseRef-") {
+			declared = "text:" + spdx.Texts[0].ExtractedText
+		}
+		if len(doc.Components[1].Licenses) == 0 {
+			return "", declared
+		}
+		l := doc.Components[1].Licenses[0]
+		switch {
+		case l.Expression != "":
+			return "expression:" + l.Expression, declared
+		case l.License.ID != "":
+			return "id:" + l.License.ID, declared
+		}
+		return "name:" + l.License.Name, declared
+	}
+	for text, want := range map[string][2]string{
+		"":    {"", "NOASSERTION"},
+		"MIT": {"id:MIT", "MIT"},
+		"GPL-2.0-or-later WITH GCC-exception-3.1 AND (MIT OR ISC)": {"expression:GPL-2.0-or-later WITH GCC-exception-3.1 AND (MIT OR ISC)", "GPL-2.0-or-later WITH GCC-exception-3.1 AND (MIT OR ISC)"},
+		"GPLv2+ and MIT":                        {"name:GPLv2+ and MIT", "text:GPLv2+ and MIT"},
+		"MIT AND":                               {"name:MIT AND", "text:MIT AND"},
+		"(MIT":                                  {"name:(MIT", "text:(MIT"},
+		"MIT)":                                  {"name:MIT)", "text:MIT)"},
+		"MIT ISC":                               {"name:MIT ISC", "text:MIT ISC"},
+		"MIT WITH x":                            {"name:MIT WITH x", "text:MIT WITH x"},
+		"()":                                    {"name:()", "text:()"},
+		"MIT\nand more":                         {"name:MIT and more", "text:MIT and more"},
+		strings.Repeat("MIT AND ", 200) + "MIT": {"name:" + strings.Repeat("MIT AND ", 200) + "MIT", "text:" + strings.Repeat("MIT AND ", 200) + "MIT"},
+	} {
+		if a, b := of(text); a != want[0] || b != want[1] {
+			t.Errorf("%q is %q and %q, want %q", text, a, b, want)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func SPDX(w io.Writer, rep *inspect.Report, o *Options) error {
 	relate := func(a common.ElementID, kind string, b common.ElementID) {
 		doc.Relationships = append(doc.Relationships, &spdx.Relationship{RefA: common.MakeDocElementID("", string(a)), RefB: common.MakeDocElementID("", string(b)), Relationship: kind})
 	}
+	texts := map[string]bool{}
 	for _, c := range cs {
 		s := c.sys
 		p := newPackage(c.ref, systemName(s), systemVersion(s))
@@ -64,6 +65,11 @@ func SPDX(w io.Writer, rep *inspect.Report, o *Options) error {
 				q.PackageSupplier = organization(by)
 			}
 			q.PackageSummary = it.Summary
+			if l := oneLine(it.License); isExpression(l) {
+				q.PackageLicenseDeclared = l
+			} else if l != "" {
+				q.PackageLicenseDeclared = license(doc, texts, l)
+			}
 			if it.Source != "" {
 				q.PackageSourceInfo = "built from " + strings.TrimSpace(it.Source+" "+it.SourceVersion)
 			} else if it.SourceRPM != "" {
@@ -112,3 +118,16 @@ func organization(by string) *common.Supplier {
 var cpe = regexp.MustCompile(`^(?:[c][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9\._\-~%]*){0,6}|cpe:2\.3:[aho\*\-](?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){5}:(?:[a-zA-Z]{2,3}(?:-(?:[a-zA-Z]{2}|[0-9]{3}))?|[\*\-])(?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){4})$`)
 
 func isCPE(s string) bool { return s != "" && len(s) < 1000 && cpe.MatchString(s) }
+
+// license is the name by which a document knows a licence in words of its own,
+// which it then has.
+func license(doc *spdx.Document, has map[string]bool, text string) string {
+	sum := sha256.Sum256([]byte(text))
+	name := "LicenseRef-" + hex.EncodeToString(sum[:8])
+	if has[name] {
+		return name
+	}
+	has[name] = true
+	doc.OtherLicenses = append(doc.OtherLicenses, &spdx.OtherLicense{LicenseIdentifier: name, ExtractedText: text, LicenseName: noAssertion})
+	return name
+}

@@ -193,3 +193,23 @@ func TestBatchCloses(t *testing.T) {
 		t.Errorf("%d guests are still owned", len(a.guests))
 	}
 }
+
+// TestBatchMany: a thousand images, each of which gets its line.
+func TestBatchMany(t *testing.T) {
+	dir := t.TempDir()
+	const n = 1000
+	for i := range n {
+		name := filepath.Join(dir, fmt.Sprintf("%d", i%10), fmt.Sprintf("%d.raw", i))
+		os.MkdirAll(filepath.Dir(name), 0o755)
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := gk(t, "inspect", "--json", "--jobs", "4", dir)
+	if got := batchLines(t, r.out); r.code != exitNothing || len(got) != n {
+		t.Errorf("code %d, %d lines\n%.500s", r.code, len(got), r.err)
+	}
+}

@@ -11,7 +11,7 @@ import (
 // apkField reports whether a field of apk's database is kept.
 func apkField(f string) bool {
 	switch f {
-	case "P", "V", "A", "o", "m", "T":
+	case "P", "V", "A", "o", "m", "T", "L":
 		return true
 	}
 	return false
@@ -24,7 +24,7 @@ func (r *root) readApk(p *system.Packages, name string) error {
 }
 
 func apkPackage(f map[string]string) (system.Package, bool, error) {
-	p := system.Package{Name: f["P"], Version: f["V"], Arch: f["A"], Source: f["o"], Maintainer: f["m"], Summary: f["T"]}
+	p := system.Package{Name: f["P"], Version: f["V"], Arch: f["A"], Source: f["o"], Maintainer: f["m"], Summary: f["T"], License: f["L"]}
 	if p.Name == "" {
 		return p, false, errors.New("a stanza without the name of its package")
 	}

@@ -162,6 +162,8 @@ func (r *root) readXbps(p *system.Packages, name string) error {
 					item.Arch = text
 				case "maintainer":
 					item.Maintainer = text
+				case "license":
+					item.License = text
 				case "short_desc":
 					item.Summary = text
 				case "state":

@@ -86,7 +86,7 @@ func (s *stanzas) next() error {
 // dpkgField reports whether a field of dpkg's status is kept.
 func dpkgField(f string) bool {
 	switch f {
-	case "Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description":
+	case "Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description", "License":
 		return true
 	}
 	return false
@@ -262,7 +262,7 @@ func (in interner) of(s string) string {
 // on the disk.
 func dpkgPackage(f map[string]string, withStatus bool) (system.Package, bool, error) {
 	p := system.Package{Name: f["Package"], Version: f["Version"], Arch: f["Architecture"], Section: f["Section"],
-		Maintainer: f["Maintainer"], Summary: f["Description"]}
+		Maintainer: f["Maintainer"], Summary: f["Description"], License: f["License"]}
 	if p.Name == "" {
 		return p, false, errors.New("a stanza without the name of its package")
 	}
@@ -310,7 +310,7 @@ func debianVersion(v string) (epoch int, upstream, revision string) {
 
 // clean makes the text of a package valid UTF-8.
 func clean(p system.Package) system.Package {
-	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor} {
+	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor, &p.License} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
 	return p

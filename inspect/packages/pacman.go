@@ -53,11 +53,13 @@ func pacmanPackage(b []byte) (system.Package, error) {
 			field = line[1 : len(line)-1]
 		case line == "":
 			field = ""
+		case field == "LICENSE" && f[field] != "" && len(f[field])+len(line) <= guest.MaxValue:
+			f[field] += " AND " + line
 		case field != "" && f[field] == "" && len(line) <= guest.MaxValue:
 			f[field] = line
 		}
 	}
-	p := system.Package{Name: f["NAME"], Version: f["VERSION"], Arch: f["ARCH"], Source: f["BASE"], Maintainer: f["PACKAGER"], Summary: f["DESC"]}
+	p := system.Package{Name: f["NAME"], Version: f["VERSION"], Arch: f["ARCH"], Source: f["BASE"], Maintainer: f["PACKAGER"], Summary: f["DESC"], License: f["LICENSE"]}
 	if p.Name == "" || p.Version == "" {
 		return p, fmt.Errorf("the package %q has no name or version", p.Name)
 	}

@@ -33,7 +33,7 @@ func (r *root) readRPM(p *system.Packages, name string) error {
 			return tooMany(r.O.MaxPackages)
 		}
 		item := rpmPackage(x)
-		for _, s := range []*string{&item.Arch, &item.Section, &item.Vendor, &item.Source} {
+		for _, s := range []*string{&item.Arch, &item.Section, &item.Vendor, &item.Source, &item.License} {
 			*s = same.of(*s)
 		}
 		p.Items = append(p.Items, item)
@@ -87,7 +87,7 @@ func (r *root) openAt(name string) (block.Reader, func() error, error) {
 // Version is as rpm prints it: [epoch:]version-release.
 func rpmPackage(x rpmdb.Package) system.Package {
 	p := system.Package{Name: x.Name, Epoch: x.Epoch, Upstream: x.Version, Revision: x.Release, Arch: x.Arch,
-		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor}
+		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor, License: x.License}
 	p.Version = x.Version + "-" + x.Release
 	if x.HasEpoch {
 		p.Version = fmt.Sprintf("%d:%s", x.Epoch, p.Version)

@@ -37,6 +37,9 @@ type Package struct {
 	Section       string `json:"section,omitempty"`
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
+	// License is what the database says, in its own words: an SPDX expression in
+	// newer packages, anything in older ones; empty where it says nothing.
+	License string `json:"license,omitempty"`
 	// PURL is its package URL, empty for formats that have no type there.
 	PURL string `json:"purl,omitempty"`
 	// ID is the path in the store of Nix, or the name of the key that Windows keeps the program in: "7-Zip",
