@@ -93,17 +93,52 @@ func sound(v *view, f Found) bool {
 		return isoRoot(v)
 	case "udf":
 		return f.Version != "" // of a logical volume descriptor that its anchor led to
-	case "squashfs":
-		used, ids := v.le64(40), v.le64(48)
-		return used <= uint64(v.r.Size()) && ids < used
+	case "squashfs": // the index of the table of IDs leads to a block between the directories and itself
+		used, ids, dirs := v.le64(40), v.le64(48), v.le64(72)
+		first := v.le64(int64(ids))
+		return used <= uint64(v.r.Size()) && ids < used && dirs < first && first < ids
+	case "erofs":
+		return soundEROFS(v)
+	case "exfat":
+		return soundExFAT(v)
 	case "ntfs":
 		cluster := int64(v.le16(11)) * int64(v.u8(13))
 		lcn := int64(v.le64(48))
 		return cluster > 0 && cluster <= 64<<10 && lcn > 0 && lcn <= v.r.Size()/cluster && v.has(lcn*cluster, "FILE")
-	case "vfat", "mpool":
-		return true // they are found by no less
+	case "vfat": // the first entry of each FAT repeats the type of the medium
+		return v.u8(int64(v.le16(0x0E))*int64(v.le16(0x0B))) == v.u8(0x15)
+	case "mpool":
+		return true // it is found by no less
 	}
 	return false
+}
+
+// soundEROFS looks for the root directory.
+func soundEROFS(v *view) bool {
+	const sb = 1024
+	bits := v.u8(sb + 0x0C)
+	if bits < 9 || bits > 16 {
+		return false
+	}
+	at := int64(v.le32(sb+0x28))<<bits + 32*int64(v.le16(sb+0x0E))
+	return v.le16(at+4)&0xF000 == 0x4000
+}
+
+// soundExFAT verifies the checksum of the boot region, which covers its first
+// eleven sectors but for the flags and how full the volume is.
+func soundExFAT(v *view) bool {
+	bits := v.u8(108)
+	if bits < 9 || bits > 12 {
+		return false
+	}
+	sum := uint32(0)
+	for i, c := range v.at(0, 11<<bits) {
+		if i != 106 && i != 107 && i != 112 {
+			sum = sum<<31 | sum>>1
+			sum += uint32(c)
+		}
+	}
+	return v.le32(11<<bits) == sum
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
