@@ -161,9 +161,12 @@ func (c *checker) countTables() error {
 		for pos := int64(0); pos < n; pos += 8 {
 			e := tableEntry(b, pos)
 			l2 := int64(e & offsetMask)
+			if e&l1Reserved != 0 {
+				c.broken(what+" entry", int64(off)+pos, "%#x has reserved bits", e)
+			}
 			switch {
-			case e&l1Reserved != 0 || l2&(h.clusterSize()-1) != 0:
-				c.broken(what+" entry", int64(off)+pos, "%#x is no multiple of the cluster size, or has reserved bits", e)
+			case l2&(h.clusterSize()-1) != 0:
+				c.broken(what+" entry", int64(off)+pos, "%#x is no multiple of the cluster size", l2)
 			case l2 == 0:
 			case l2 > c.r.Size()-h.clusterSize():
 				c.broken(what+" entry", int64(off)+pos, "the L2 table at %#x passes the end of the file", l2)
@@ -304,10 +307,10 @@ func (c *checker) scanEntry(im *Image, b []byte, at int64, times uint32, next *i
 		}
 	}
 	host := int64(e & offsetMask)
-	switch {
-	case e&reserved != 0:
+	if e&reserved != 0 {
 		c.broken("L2 table entry", at, "%#x has reserved bits", e)
-		return nil
+	}
+	switch {
 	case host&(h.clusterSize()-1) != 0:
 		c.broken("L2 table entry", at, "host offset %#x is no multiple of the cluster size", host)
 		return nil

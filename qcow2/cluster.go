@@ -65,13 +65,22 @@ func (im *Image) lookup(off, want int64) (run, error) {
 	return run{kind: kindUnallocated, n: n, entry: -1}, nil
 }
 
+// reservedBits is the problem of an entry that has bits which mean nothing. QEMU
+// passes over them, and so does reading here: an offset stands in its own bits.
+func reservedBits(what string, at int64, entry uint64) error {
+	return corrupt(what, at, "%#x has reserved bits", entry)
+}
+
 // l2Table checks an L1 entry and returns the offset of its L2 table, 0 if it
 // has none.
 func (im *Image) l2Table(entry uint64, at int64) (int64, error) {
 	off := int64(entry & offsetMask)
+	if entry&l1Reserved != 0 {
+		im.problems.Add(reservedBits("L1 table entry", at, entry))
+	}
 	switch {
-	case entry&l1Reserved != 0 || off&(im.hdr.clusterSize()-1) != 0:
-		return 0, corrupt("L1 table entry", at, "%#x is no multiple of the cluster size, or has reserved bits", entry)
+	case off&(im.hdr.clusterSize()-1) != 0:
+		return 0, corrupt("L1 table entry", at, "%#x is no multiple of the cluster size", off)
 	case off == 0:
 		return 0, nil
 	case off > im.r.Size()-im.hdr.clusterSize():
@@ -122,9 +131,10 @@ func (im *Image) cluster(entry uint64, at int64) (run, error) {
 		return im.compressed(entry, at)
 	}
 	host := int64(entry & offsetMask)
+	if entry&l2Reserved != 0 {
+		im.problems.Add(reservedBits("L2 table entry", at, entry))
+	}
 	switch {
-	case entry&l2Reserved != 0:
-		return run{}, corrupt("L2 table entry", at, "%#x has reserved bits", entry)
 	case host&(im.hdr.clusterSize()-1) != 0:
 		return run{}, corrupt("L2 table entry", at, "host offset %#x is no multiple of the cluster size", host)
 	case entry&flagZero != 0 && im.hdr.version < 3:

@@ -34,9 +34,9 @@
 //
 // Unknown incompatible features, by the name that the image's own feature table
 // gives them; tables that are unaligned or leave the file, or are larger than
-// [Limits] allows; reserved bits in table entries; a pointer to a host cluster
-// that holds the image's own metadata; allocated clusters past the end of the
-// file. A backing or data file is opened only through [Options].Opener, and a
+// [Limits] allows; a pointer to a host cluster that holds the image's own
+// metadata; allocated clusters past the end of the file. Reserved bits in table
+// entries are passed over, as QEMU does, and are a problem. A backing or data file is opened only through [Options].Opener, and a
 // backing file whose format the image does not state only with
 // [Options].BackingFormat, as that.
 //

@@ -41,9 +41,10 @@ func (im *Image) subcluster(b []byte, at, i int64) (run, error) {
 	}
 	host := int64(entry & offsetMask)
 	hasHost := im.allocated(entry)
+	if entry&extendedL2Reserved != 0 {
+		im.problems.Add(reservedBits("L2 table entry", at, entry))
+	}
 	switch {
-	case entry&extendedL2Reserved != 0:
-		return run{}, corrupt("L2 table entry", at, "%#x has reserved bits", entry)
 	case host&(im.hdr.clusterSize()-1) != 0:
 		return run{}, corrupt("L2 table entry", at, "host offset %#x is no multiple of the cluster size", host)
 	case bitmap&(bitmap>>32) != 0:
