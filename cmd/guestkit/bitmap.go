@@ -92,7 +92,11 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 
 // listBitmap prints the ranges that a bitmap says were written to.
 func (a *app) listBitmap(path, name string) error {
-	if err := a.usable(path); err != nil {
+	path, err := a.stdin(path)
+	if err == nil {
+		err = a.usable(path)
+	}
+	if err != nil {
 		return err
 	}
 	f, err := format.OpenHostFile(path)

@@ -61,6 +61,11 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 				return err
 			}
 		}
+		for i := range args {
+			if args[i], err = a.stdin(args[i]); err != nil {
+				return err
+			}
+		}
 		failed := func(err error) error { return &exitError{code: compareFailed, err: err} }
 		o := src.options()
 		x, err := openSource(args[0], o, a)

@@ -38,6 +38,8 @@ its journal.`,
 	a.jsonFlag(cmd)
 	var human bool
 	humanFlag(cmd, &human)
+	cmd.Flags().BoolP("print-type", "T", false, "")
+	cmd.Flags().MarkHidden("print-type") // it is printed
 	inodes := cmd.Flags().BoolP("inodes", "i", false, "show inodes in place of bytes")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		guests, err := src.each(args)

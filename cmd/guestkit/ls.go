@@ -73,8 +73,12 @@ PATH may have a drive letter and backslashes: 'C:\Users'.
 	// Names come one a line, and none is hidden, without these too.
 	f.Bool("all", false, "")
 	f.BoolP("one", "1", false, "one name a line, as always")
-	f.MarkHidden("all")
-	f.MarkHidden("one")
+	f.BoolP("almost-all", "A", false, "")
+	f.String("color", "", "")
+	f.Lookup("color").NoOptDefVal = "auto"
+	for _, name := range []string{"all", "one", "almost-all", "color"} {
+		f.MarkHidden(name)
+	}
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		return src.onTree(splitImage(args), *volume, func(t *guestTree, paths []string) (int, error) {
@@ -94,7 +98,7 @@ PATH may have a drive letter and backslashes: 'C:\Users'.
 }
 
 // lsCluster is letters of ls behind one dash, -a among them.
-var lsCluster = regexp.MustCompile(`^-[ltSrR1dh]*a[ltSrR1dh]*$`)
+var lsCluster = regexp.MustCompile(`^-[ltSrR1dhA]*a[ltSrR1dhA]*$`)
 
 // lsArgs takes "ls -la IMAGE" as ls does: nothing is hidden here, so that the
 // letter a can go. Alone it stays: -a DISK adds a disk.

@@ -112,7 +112,11 @@ func (a *app) listSnapshots(path string, src *source) error {
 	if err := src.check(); err != nil {
 		return err
 	}
-	if err := a.usable(path); err != nil {
+	path, err := a.stdin(path)
+	if err == nil {
+		err = a.usable(path)
+	}
+	if err != nil {
 		return err
 	}
 	info, faults, err := format.DescribeFile(path, src.stored())

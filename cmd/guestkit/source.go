@@ -198,6 +198,9 @@ func fits(path string, size int64, o *format.Options) error {
 
 // plainFile says plainly what a user often gets wrong.
 func plainFile(path string) error {
+	if path == "-" {
+		return usagef("standard input is not taken here; name the file")
+	}
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil:
