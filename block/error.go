@@ -33,6 +33,7 @@ type Error struct {
 	Err    error  // a sentinel of this package, wrapped or not, or an I/O error
 }
 
+// Error is "format: structure at offset 0x…: what is wrong".
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Format != "" {
@@ -49,6 +50,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Unwrap returns Err, for errors.Is with the sentinels of this package.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Errorf builds an [*Error] of the given class: a sentinel, or an error to

@@ -13,6 +13,7 @@ import (
 // returns the bytes that exist and io.EOF.
 type Reader interface {
 	io.ReaderAt
+	// Size returns the length in bytes, always the same.
 	Size() int64
 }
 
@@ -41,6 +42,7 @@ type Extent struct {
 // A SectorSizer is a Reader that knows the size of its logical sectors in
 // bytes (VHDX, block devices). [Section] forwards it.
 type SectorSizer interface {
+	// SectorSize returns the size in bytes, 0 if it is not known.
 	SectorSize() int
 }
 

@@ -25,6 +25,7 @@ type Target interface {
 // learns the size before Commit. Until then the last piece may have any length.
 type Grower interface {
 	Target
+	// SetSize says how many bytes the disk has, once, after the last write.
 	SetSize(size int64) error
 }
 

@@ -87,6 +87,7 @@ func openPackageDisks(r block.Reader, o *Options, take func(opened, *Info)) erro
 // to be opened.
 type DisksError struct{ Disks []*ova.Disk }
 
+// Error names the disks.
 func (e *DisksError) Error() string {
 	if len(e.Disks) == 0 {
 		return "ova: the package holds no disk"

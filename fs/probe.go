@@ -8,6 +8,7 @@ import (
 // A Kind says what sort of thing a volume holds; see package probe.
 type Kind = probe.Kind
 
+// Every volume is of one of these.
 const (
 	Filesystem = probe.Filesystem
 	Swap       = probe.Swap

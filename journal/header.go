@@ -38,6 +38,7 @@ const (
 	Archived State = 2 // closed, and never written again
 )
 
+// String is the name that journalctl --header prints, in lower case.
 func (s State) String() string {
 	switch s {
 	case Offline:

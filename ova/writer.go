@@ -15,7 +15,9 @@ import (
 // A Sink is what a Writer writes to: a file.
 type Sink interface {
 	io.WriterAt
+	// Truncate makes the file size bytes long; what is new reads as zeros.
 	Truncate(size int64) error
+	// Sync returns when all that was written is on the disk.
 	Sync() error
 }
 

@@ -11,6 +11,7 @@ import (
 // A Scheme is a kind of partition table.
 type Scheme string
 
+// The kinds that are read.
 const (
 	MBR     Scheme = "mbr" // blkid and sfdisk call it "dos"
 	GPT     Scheme = "gpt"

@@ -48,6 +48,7 @@ type Finding struct {
 	Detail string
 }
 
+// Error says which rule it is, what breaks it, and where the rule is from.
 func (f *Finding) Error() string {
 	return fmt.Sprintf("%s: %s: %s: %s (%s)", f.Target.Name, f.Rule.ID, f.Detail, f.Rule.Text, f.Rule.Source)
 }

@@ -14,10 +14,10 @@ const (
 	format     = "vmdk"
 	sectorSize = 512
 
-	// MaxDescriptor is the largest descriptor in bytes, and MaxExtents the
-	// most extents that are read.
+	// MaxDescriptor is the largest descriptor in bytes.
 	MaxDescriptor = 1<<20 - 1
-	MaxExtents    = 4096
+	// MaxExtents is how many extents of a disk are read at most.
+	MaxExtents = 4096
 	// MaxSize is the largest disk in bytes. VMFS ends at 62 TiB.
 	MaxSize = 64 << 40
 

@@ -14,6 +14,7 @@ const direntLen = 32
 // [vfs.Stat.Native]: https://pkg.go.dev/github.com/guestkit/guestkit/fs/vfs#Stat
 type Attributes uint8
 
+// The bits of DIR_Attr (fatgen103, "FAT Directory Structure").
 const (
 	ReadOnly  Attributes = 0x01
 	Hidden    Attributes = 0x02

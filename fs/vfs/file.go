@@ -110,12 +110,16 @@ func (f *File) fail(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.path, Err: err}
 }
 
+// Stat implements [fs.File].
 func (f *File) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *File) Size() int64                { return f.d.Size() }
+
+// Size returns the length in bytes.
+func (f *File) Size() int64 { return f.d.Size() }
 
 // Extent implements [block.Device].
 func (f *File) Extent(off int64) (block.Extent, error) { return f.d.Extent(off) }
 
+// ReadAt implements [io.ReaderAt]. Errors are [fs.PathError]s.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	f.mu.Lock()
 	closed := f.closed
@@ -130,6 +134,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return n, f.fail("read", err)
 }
 
+// Read implements [io.Reader], from the file's own offset on.
 func (f *File) Read(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,6 +152,7 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, f.fail("read", err)
 }
 
+// Seek implements [io.Seeker]; offsets past the end are allowed, and read nothing.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,6 +175,8 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
+// Close ends reading from this File; the filesystem stays open. A second time it
+// returns [fs.ErrClosed], as a file of the host does.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

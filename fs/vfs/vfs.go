@@ -13,6 +13,7 @@ type FS interface {
 	fs.ReadDirFS
 	fs.StatFS
 	fs.ReadLinkFS
+	// Info describes the filesystem; of a tree that Join made, that of its root.
 	Info() Info
 	// Xattrs returns the extended attributes of the named file, sorted by
 	// name; it does not follow a link in the last element.
@@ -122,7 +123,10 @@ type Inode interface {
 // A Driver is what New needs beside the root. One with a method Close has it
 // called once, when the filesystem is closed.
 type Driver interface {
+	// Root is the directory where all paths begin.
 	Root() (Inode, error)
+	// Info describes the filesystem.
 	Info() Info
+	// Problems lists the recoverable faults met so far.
 	Problems() []error
 }

@@ -50,3 +50,13 @@ func unpack(path string) ([]byte, error) {
 	}
 	return io.ReadAll(z)
 }
+
+// Gunzip is Unpack for Examples, which have no testing.TB. It panics where there is
+// no such file.
+func Gunzip(path string) []byte {
+	b, err := unpack(path)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}

@@ -37,6 +37,7 @@ type Protector struct {
 // A ProtectorKind says what a protector asks for.
 type ProtectorKind string
 
+// The kinds, in the words of manage-bde. A key can be tried on the first four.
 const (
 	ClearKey         ProtectorKind = "clear key" // nothing: the protection is suspended
 	Passphrase       ProtectorKind = "passphrase"

@@ -3,6 +3,7 @@ package probe
 // A Kind says what sort of thing a volume holds.
 type Kind string
 
+// Every volume is of one of these.
 const (
 	Filesystem Kind = "filesystem"
 	Swap       Kind = "swap"
