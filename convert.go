@@ -23,6 +23,9 @@ type ConvertOptions struct {
 	Format *format.Options
 	// Add are further disks of the same machine, which an OVA takes.
 	Add []string
+	// AddFormat are the options of those in Add in place of Format, by their place
+	// in Add; one that is nil, or not there, leaves it to Format.
+	AddFormat []*format.Options
 	// Append are images whose disks follow that of the source, one after the other.
 	Append []string
 	// MaxVirtualSize refuses larger disks, in bytes; 0 is no bound.
@@ -250,8 +253,8 @@ func (c *conversion) openStdin(o *format.Options) error {
 
 // openMachine opens the disks that a machine is made of: of a package all.
 func (c *conversion) openMachine(paths []string, o *format.Options) error {
-	for _, path := range paths {
-		images, err := format.OpenFileDisks(path, o)
+	for i, path := range paths {
+		images, err := format.OpenFileDisks(path, pick(c.o.AddFormat, i-1, o))
 		if err != nil {
 			return err
 		}

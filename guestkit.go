@@ -10,14 +10,19 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/volume"
 )
 
 // Options says how a guest's disks are opened and inspected. Nil, and nil in
 // a field, are safe with hostile disks.
 type Options struct {
-	Format  *format.Options // of every disk
-	Inspect *inspect.Options
+	Format *format.Options // of every disk
+	// Disks are the options of single disks in place of Format, by their place
+	// among those that are opened; one that is nil, or not there, leaves it to
+	// Format. More than there are disks are an error that wraps block.ErrOption.
+	Disks   []*format.Options
+	Inspect *inspect.Options // nil inspects everything, within the default bounds
 	// Progress is told how far Inspect and Volumes are, where Inspect has no
 	// Progress of its own.
 	Progress func(inspect.Progress)
@@ -89,9 +94,12 @@ func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.
 	if o == nil {
 		o = &Options{}
 	}
+	if len(o.Disks) > len(disks) {
+		return nil, problem.Option("there are options for %d disks, and %d are to be opened", len(o.Disks), len(disks))
+	}
 	g := newGuest(o)
-	for _, d := range disks {
-		images, err := open(d, o.Format)
+	for i, d := range disks {
+		images, err := open(d, pick(o.Disks, i, o.Format))
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
@@ -100,6 +108,14 @@ func open[T any](disks []T, o *Options, open func(T, *format.Options) ([]format.
 		}
 	}
 	return g, nil
+}
+
+// pick is the i-th of the options for single disks, or else what is for all.
+func pick(single []*format.Options, i int, all *format.Options) *format.Options {
+	if i >= 0 && i < len(single) && single[i] != nil {
+		return single[i]
+	}
+	return all
 }
 
 // OpenDevices makes a guest of disks that are open already, in the order in

@@ -1,10 +1,12 @@
 package guestkit_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/guestkit/guestkit"
@@ -129,5 +131,39 @@ func TestEndOfAGuest(t *testing.T) {
 	}
 	if _, err := fs.ReadFile(fsys, "usr/share/common-licenses/GPL-3"); !errors.Is(err, os.ErrClosed) && !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file after Close: %v", err)
+	}
+}
+
+// TestOptionsOfDisks states the format of one disk of several; the others are probed.
+func TestOptionsOfDisks(t *testing.T) {
+	o := &guestkit.Options{Disks: []*format.Options{nil, {Format: "raw"}}}
+	for name, open := range map[string]func(o *guestkit.Options) (*guestkit.Guest, error){
+		"paths": func(o *guestkit.Options) (*guestkit.Guest, error) {
+			return guestkit.OpenDisks([]string{uefiImage, uefiImage, uefiImage}, o)
+		},
+		"readers": func(o *guestkit.Options) (*guestkit.Guest, error) {
+			b, err := os.ReadFile(uefiImage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := bytes.NewReader(b)
+			return guestkit.OpenReaders([]block.Reader{r, r, r}, o)
+		},
+	} {
+		g, err := open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, img := range g.Images() {
+			got = append(got, img.Info().Format)
+		}
+		if want := []string{"qcow2", "raw", "qcow2"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		g.Close()
+		if _, err := open(&guestkit.Options{Disks: make([]*format.Options, 4)}); !errors.Is(err, block.ErrOption) {
+			t.Errorf("%s: options for a disk that there is not: %v", name, err)
+		}
 	}
 }

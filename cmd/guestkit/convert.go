@@ -224,7 +224,7 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 
 // options are the flags as the library takes them.
 func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
-	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, MaxVirtualSize: int64(c.src.max), Platform: c.target,
+	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, AddFormat: c.src.added.options(c.src.options()), MaxVirtualSize: int64(c.src.max), Platform: c.target,
 		SkipFree: c.skipFree, Append: c.behind, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
 	o.Format.Snapshot = snapshotName(c.snapshot)
 	if c.part.Off > 0 || c.part.Len >= 0 {

@@ -29,7 +29,7 @@ import (
 type source struct {
 	a      *app
 	image  string   // --image, in place of the first argument
-	disks  []string // -a, further disks of the same guest
+	added          // -a, further disks of the same guest
 	format string   // -f
 	allow  []string // --allow-dir
 	disk   string   // --disk, of a package
@@ -50,7 +50,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size), ratio: sizeFlag(format.DefaultWrappedLimits().Ratio)}
 	f := cmd.Flags()
 	s.formatFlag(cmd)
-	f.StringArrayVarP(&s.disks, "add", "a", nil, "add a `DISK` to the same guest; repeatable")
+	f.VarP(&s.added, "add", "a", "add a `DISK` to the same guest; repeatable. DISK,format=FORMAT states its format in place of -f")
 	s.allowFlag(cmd)
 	s.keyFlags(cmd)
 	s.remoteFlags(cmd)

@@ -112,7 +112,7 @@ func (s *source) check() error {
 	if _, ok := vhdSizes[s.vhdSize]; !ok {
 		return usagef("--vhd-size is current or geometry, not %q", s.vhdSize)
 	}
-	for _, name := range []string{s.format, s.diskFormat, s.backingFormat} {
+	for _, name := range append([]string{s.format, s.diskFormat, s.backingFormat}, s.formats...) {
 		if err := knownFormat(name); err != nil {
 			return err
 		}
@@ -153,7 +153,9 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 			return nil, err
 		}
 	}
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: s.options(), Inspect: o, Unlock: s.unlock})
+	all := s.options()
+	single := append(make([]*format.Options, max(0, len(disks)-len(s.disks))), s.added.options(all)...)
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: all, Disks: single, Inspect: o, Unlock: s.unlock})
 	if err != nil {
 		return nil, err
 	}
