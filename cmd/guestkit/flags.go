@@ -29,7 +29,7 @@ import (
 type source struct {
 	a      *app
 	image  string   // --image, in place of the first argument
-	added          // -a, further disks of the same guest
+	added           // -a, further disks of the same guest
 	format string   // -f
 	allow  []string // --allow-dir
 	disk   string   // --disk, of a package
