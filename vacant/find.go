@@ -10,6 +10,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/volume"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // A Report is what of a disk is vacant.
@@ -267,6 +268,15 @@ func (f *finder) gaps(v *volume.Volume) (runs []Run, size int64, err error) {
 		return refuse("it does not stand alone")
 	case len(t.Partitions) == 0:
 		return nil, 0, nil
+	}
+	// A hybrid disc has files between its partitions, and a member of a RAID its
+	// metadata behind them.
+	whole, err := probe.Volume(v.Device)
+	if err != nil {
+		return nil, 0, err
+	}
+	if whole.Kind != probe.Unknown && whole.Kind != probe.Empty {
+		return refuse("the disk as a whole is " + whole.Type + " too")
 	}
 	var taken []Run
 	for i := range t.Partitions {

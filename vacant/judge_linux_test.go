@@ -286,6 +286,15 @@ func TestDisk(t *testing.T) {
 				t.Errorf("%s: %d bytes are vacant, %d before", kind, again.Free(), rep.Free())
 			}
 		}
+		// A disc that is a disk as well has files between its partitions.
+		hybrid := bytes.Clone(b)
+		copy(hybrid[32768:], "\x01CD001\x01")
+		copy(hybrid[34816:], "\xffCD001\x01")
+		for _, v := range find(t, hybrid).Volumes {
+			if v.Name == "disk gaps" && v.Err == nil {
+				t.Errorf("%s: %d bytes are vacant between the partitions of a disc", kind, v.Free())
+			}
+		}
 		// A system that hibernates on the swap space keeps all of it.
 		asleep := bytes.Clone(b)
 		copy(asleep[40<<20+4086:], "S1SUSPEND\x00")

@@ -50,7 +50,7 @@ A volume with a journal to replay, on which a system hibernates, that is encrypt
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
 says why. Deleted files cannot be undeleted afterwards. Interrupted at any moment,
 nothing that the guest uses has changed. An image that a running QEMU has open is
-refused.
+refused. Images that lie upon this one, as overlays, see zeros there as well.
 
 The bar of a volume has # for what is kept, - for what is or was saved, and . for
 what took no room.`,
