@@ -28,6 +28,8 @@ type agf struct {
 	seqno      uint32   // 0x08
 	length     uint32   // 0x0c
 	bnoRoot    uint32   // 0x10
+	cntRoot    uint32   // 0x14
+	rmapRoot   uint32   // 0x18, 0 without that feature
 	bnoLevel   uint32   // 0x1c
 	freeblks   uint32   // 0x34
 	uuid       [16]byte // 0x40, from here on version 5 only
@@ -41,6 +43,8 @@ func (a *agf) decode(b []byte) {
 	a.seqno = be.Uint32(b[0x08:])
 	a.length = be.Uint32(b[0x0c:])
 	a.bnoRoot = be.Uint32(b[0x10:])
+	a.cntRoot = be.Uint32(b[0x14:])
+	a.rmapRoot = be.Uint32(b[0x18:])
 	a.bnoLevel = be.Uint32(b[0x1c:])
 	a.freeblks = be.Uint32(b[0x34:])
 	copy(a.uuid[:], b[0x40:])
@@ -152,6 +156,15 @@ func (w *bnoWalk) group() error {
 		local(sb.logstart, uint64(sb.logblocks))
 	}
 	local(sb.rootino>>sb.inopblog, 1)
+	inodes, err := w.inodeTree()
+	if err != nil {
+		return err
+	}
+	for _, root := range []uint32{a.cntRoot, a.rmapRoot, inodes} {
+		if root != 0 {
+			w.own = append(w.own, span32{uint64(root), uint64(root) + 1})
+		}
+	}
 	if err := w.tree(a.bnoRoot, int(a.bnoLevel)-1); err != nil {
 		return err
 	}
@@ -159,6 +172,20 @@ func (w *bnoWalk) group() error {
 		return bad("%d blocks are free in its tree, and it has %d", w.free, a.freeblks)
 	}
 	return nil
+}
+
+// inodeTree returns the root of the tree of inodes, which the AGI names.
+func (w *bnoWalk) inodeTree() (uint32, error) {
+	const magic, root = 0x58414749, 0x14 // "XAGI"
+	off := w.off(0) + 2*int64(w.f.sb.sectsize)
+	b, err := block.ReadBytes(w.f.dev, off, root+4, root+4)
+	if err != nil {
+		return 0, block.Locate(format, "AGI", off, err)
+	}
+	if m := binary.BigEndian.Uint32(b); m != magic {
+		return 0, block.Errorf(format, "AGI", off, block.ErrCorrupt, "magic %#x", m)
+	}
+	return binary.BigEndian.Uint32(b[root:]), nil
 }
 
 // tree goes down the left edge, and then along the leaves by their siblings:
