@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs"
+	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/volume"
 	"github.com/guestkit/guestkit/volume/probe"
 )
@@ -190,6 +191,11 @@ func (f *finder) hibernation() {
 // shared reports whether the bytes of a volume serve others, or lie in another
 // form on the disk.
 func shared(v *volume.Volume) bool {
+	switch v.Kind {
+	case volume.Disk, volume.Table, volume.Partition, volume.Extended, volume.Logical:
+	default: // arrays, what is encrypted, and layers that are not known here
+		return true
+	}
 	return v.Shared || slices.ContainsFunc(v.Parents, shared)
 }
 
@@ -264,6 +270,8 @@ func (f *finder) gaps(v *volume.Volume) (runs []Run, size int64, err error) {
 	switch {
 	case len(v.Problems) > 0 || len(t.Problems) > 0:
 		return refuse("it has faults, so that what lies between its partitions is kept")
+	case t.Scheme != partition.MBR && t.Scheme != partition.GPT:
+		return refuse("what such a table leaves out is not known")
 	case t.Hybrid || t.Backup:
 		return refuse("it does not stand alone")
 	case len(t.Partitions) == 0:
