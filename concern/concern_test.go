@@ -87,6 +87,15 @@ func TestRows(t *testing.T) {
 			s.Kernels = []inspect.Kernel{{Version: "4", Image: "/boot/vmlinuz-4", Config: "/boot/config-4", Virtio: map[string]string{"virtio_blk": "absent", "virtio_scsi": "absent", "virtio_net": "absent"}}}
 		}), fstest.MapFS{"boot/config-4": file("CONFIG_BLK_DEV_NVME=m\nCONFIG_HYPERV=m\nCONFIG_HYPERV_STORAGE=y\n# CONFIG_HYPERV_NET is not set\n")}, nil,
 			[]string{"no-virtio-storage: kernel 4 has no virtio_blk and no virtio_scsi", "no-virtio-network: kernel 4 has no virtio_net", "no-hyperv-network: kernel 4 has no hv_netvsc", "no-ena: kernel 4 has no ena"}},
+		"drivers of an initramfs": {linux(func(s *inspect.System) {
+			s.Kernels = []inspect.Kernel{{Version: "5.14.0", Image: "/boot/vmlinuz", Initrd: "/boot/initramfs-5.14.0.img", Default: true,
+				Virtio: map[string]string{"virtio_blk": "module", "virtio_scsi": "module", "virtio_net": "module"}, Initramfs: &inspect.Initramfs{Modules: 20, Drivers: []string{"ahci", "nvme"}}},
+				{Version: "5.13.0", Image: "/boot/vmlinuz-5.13.0"}}
+		}), nil, nil, []string{"no-virtio-storage: the initramfs of kernel 5.14.0 has no virtio_blk and no virtio_scsi"}},
+		"an initramfs of Debian": {linux(func(s *inspect.System) {
+			s.Kernels = []inspect.Kernel{{Version: "6", Image: "/vmlinuz", Initrd: "/initrd.img", Default: true,
+				Virtio: map[string]string{"virtio_blk": "module", "virtio_scsi": "module", "virtio_net": "module"}, Initramfs: &inspect.Initramfs{Modules: 20, Drivers: []string{"virtio_blk"}}}}
+		}), nil, nil, nil},
 		"network": {linux(func(s *inspect.System) {
 			s.Interfaces = []inspect.Interface{{Name: "ens160", Path: "/etc/netplan/00-installer-config.yaml"}, {Name: "ens192", Path: "/etc/netplan/00-installer-config.yaml"}, {Name: "eno16777736", Path: "/etc/sysconfig/network-scripts/ifcfg-eno16777736"},
 				{Name: "enp0s3", Path: "/etc/network/interfaces"}, {Name: "en*", Path: "/etc/systemd/network/20-wired.network"}, {Name: "eth0", MAC: "00:50:56:aa:bb:cc", Path: "/etc/sysconfig/network-scripts/ifcfg-eth0"}}

@@ -2,6 +2,7 @@ package concern
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/inspect"
@@ -84,6 +85,26 @@ func (v *view) virtioStorage(f *finding) {
 	risk("no-virtio-storage")(v, f)
 	if v.sys.Type == inspect.TypeLinux {
 		v.lacks(f, "virtio_blk", "virtio_scsi")
+		v.initramfsLacks(f, "virtio_blk", "virtio_scsi")
+	}
+}
+
+// initramfsLacks are the kernels that start, have some drivers as modules, and none
+// of them in their initramfs: they find no root.
+func (v *view) initramfsLacks(f *finding, names ...string) {
+	for _, k := range v.bootKernels() {
+		if k.Initramfs == nil || k.Initramfs.Modules == 0 {
+			continue // not looked at, or of a kernel without modules
+		}
+		lacks := slices.ContainsFunc(names, func(n string) bool { return k.Virtio[n] == "module" })
+		for _, n := range names {
+			if k.Virtio[n] == "builtin" || slices.Contains(k.Initramfs.Drivers, n) {
+				lacks = false
+			}
+		}
+		if lacks {
+			f.say(inspect.Evidence{Path: k.Initrd, Detail: k.Version}, "the initramfs of kernel %s has no %s", k.Version, strings.Join(names, " and no "))
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func detect(t *testing.T, m fstest.MapFS) *Report {
 	v := &Volume{Name: "disk", Content: "ext4", Status: StatusRead, UUID: "u", fsys: testimg.MapFS(t, m, vfs.Info{Type: "ext4"})}
 	rep := &Report{Volumes: []*Volume{v}}
-	if err := rep.findSystems(context.Background(), v, &Options{}); err != nil {
+	if err := rep.findSystems(context.Background(), v, &Options{Initramfs: true}); err != nil {
 		t.Fatal(err)
 	}
 	return rep
@@ -114,7 +114,7 @@ func FuzzBoot(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		data := &fstest.MapFile{Data: b, Mode: 0o644}
 		s := detect(t, base(fstest.MapFS{
-			"usr/bin/bash": data, "boot/vmlinuz-6.1": data, "boot/config-6.1": data, "boot/grub/grub.cfg": data, "boot/grub2/grubenv": data,
+			"usr/bin/bash": data, "boot/vmlinuz-6.1": data, "boot/initrd.img-6.1": data, "boot/config-6.1": data, "boot/grub/grub.cfg": data, "boot/grub2/grubenv": data,
 			"boot/loader/entries/a.conf": data, "etc/inittab": data, "sbin/init": data, "usr/lib/modules/6.2.0/pkgbase": data,
 		})).Systems[0]
 		for _, k := range s.Kernels {

@@ -30,6 +30,9 @@ type Options struct {
 	// NoPackages leaves the package databases unread; they are listed as
 	// not read.
 	NoPackages bool
+	// Initramfs unpacks the initramfs of each kernel, to say which drivers are in
+	// it. That may take seconds.
+	Initramfs bool
 	// MaxConfig bounds a configuration file in bytes; 0 means
 	// DefaultMaxConfig. A larger one is reported and ignored.
 	MaxConfig int64

@@ -17,6 +17,7 @@ type (
 	Evidence      = system.Evidence
 	Init          = system.Init
 	Kernel        = system.Kernel
+	Initramfs     = system.Initramfs
 	Mount         = system.Mount
 	PackageStatus = system.PackageStatus
 	Packages      = system.Packages

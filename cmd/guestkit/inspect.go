@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,17 +31,18 @@ type inspectDoc struct {
 // An inspection is one run of the command.
 type inspection struct {
 	*app
-	src      *source
-	packages bool   // --packages
-	required bool   // --require-complete
-	jobs     int    // --jobs
-	since    string // --since
-	progress string // --progress
-	target   string // --target
-	failOn   string // --fail-on
-	output   string // --output
-	sbom     string // --sbom
-	by       string // which program this is, and what else decides what it says
+	src       *source
+	packages  bool // --packages
+	required  bool // --require-complete
+	initramfs bool
+	jobs      int    // --jobs
+	since     string // --since
+	progress  string // --progress
+	target    string // --target
+	failOn    string // --fail-on
+	output    string // --output
+	sbom      string // --sbom
+	by        string // which program this is, and what else decides what it says
 }
 
 func newInspect(a *app) *cobra.Command {
@@ -75,6 +77,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	a.jsonFlag(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&c.packages, "packages", false, "list the installed packages too")
+	f.BoolVar(&c.initramfs, "initramfs", false, "unpack the initramfs of each kernel, to list the drivers in it (with --target always)")
 	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
 	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
 	f.StringVar(&c.since, "since", "", "skip images that are what they were in this `FILE`, the output of --json of a former run")
@@ -165,7 +168,7 @@ func (c *inspection) one(disks []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection()})
+	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection(), Initramfs: c.unpacks()})
 	if err != nil {
 		return err
 	}
@@ -182,6 +185,9 @@ func (c *inspection) one(disks []string) error {
 	c.noteTime()
 	return c.verdict(strings.Join(disks, " "), f)
 }
+
+// unpacks reports whether the drivers of each initramfs are asked for.
+func (c *inspection) unpacks() bool { return c.initramfs || c.target != "" }
 
 // verdict is the error that what was found asks for.
 func (c *inspection) verdict(path string, f *finding) error {
@@ -325,6 +331,9 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 			v += " (default)"
 		}
 		t.Row(terminal.Dim.In(title), v)
+		if x := k.Initramfs; x != nil {
+			t.Row("", terminal.Dim.In("initramfs: "+cmp.Or(strings.Join(x.Drivers, " "), "no driver of a hypervisor")))
+		}
 	}
 	a.out.Table(t)
 	a.showMounts(sys)

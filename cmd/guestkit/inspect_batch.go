@@ -18,6 +18,7 @@ import (
 	"github.com/guestkit/guestkit/batch"
 	"github.com/guestkit/guestkit/concern"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -179,7 +180,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 		c.note("skipped %s: it is unchanged since the former run", img.Path)
 		return o
 	}
-	g, err := c.src.open([]string{img.Path}, nil)
+	g, err := c.src.open([]string{img.Path}, &inspect.Options{Initramfs: c.unpacks()})
 	if err != nil {
 		o.err = pathError(img.Path, err)
 		return o

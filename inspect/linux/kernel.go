@@ -51,6 +51,9 @@ func (r *root) findKernels() {
 		r.virtio(&r.Sys.Kernels[i])
 	}
 	r.defaultKernel()
+	if r.O.Initramfs {
+		r.listInitramfs()
+	}
 }
 
 // kernel returns the kernel of a version, a new one if there is none yet, or

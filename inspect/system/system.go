@@ -221,6 +221,20 @@ type Kernel struct {
 	// Virtio tells how each driver that a KVM guest boots by is there:
 	// "builtin", "module" or "absent". It is nil if nothing tells.
 	Virtio map[string]string `json:"virtio,omitempty"`
+	// Initramfs is what the file Initrd holds; nil unless Options ask for it.
+	Initramfs *Initramfs `json:"initramfs,omitempty"`
+}
+
+// An Initramfs is what a kernel starts with, before it has its disks.
+type Initramfs struct {
+	Compression string `json:"compression"`         // "zstd", "gzip", "none" …
+	Generator   string `json:"generator,omitempty"` // "dracut", "initramfs-tools", "mkinitcpio" …
+	Files       int    `json:"files"`
+	Modules     int    `json:"modules"` // of the kernel
+	// Drivers are the modules in it that a disk or a network adapter of a
+	// hypervisor may need: "virtio_blk", "hv_storvsc", "nvme" …, in order. What is
+	// built into the kernel is not among them.
+	Drivers []string `json:"drivers"`
 }
 
 // A Mount is one entry of fstab, or a partition whose type alone says where
