@@ -184,7 +184,7 @@ func compareInfo(t *testing.T, info vfs.Info, image, dir string) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		t.Fatal(err)
 	}
-	if int64(info.BlockSize) != st.Bsize || info.Free != int64(st.Bfree)*st.Bsize || info.Dirty {
+	if int64(info.BlockSize) != int64(st.Bsize) || info.Free != int64(st.Bfree)*int64(st.Bsize) || info.Dirty {
 		t.Errorf("Info = %+v, statfs says %d blocks of %d are free", info, st.Bfree, st.Bsize)
 	}
 }
