@@ -64,7 +64,7 @@ func (e *logEntry) validate() error {
 
 // entries yields the entries of a log whose sequence numbers go on from want.
 // What lies behind them is of an earlier round. An error ends them: the entry
-// was not written to the end, or is damaged.
+// was not written to the end, is damaged, or is not there though later ones are.
 func entries(r block.Reader, want uint32) iter.Seq2[*logEntry, error] {
 	return func(yield func(*logEntry, error) bool) {
 		p := make([]byte, entrySize)
@@ -76,6 +76,9 @@ func entries(r block.Reader, want uint32) iter.Seq2[*logEntry, error] {
 			e := &logEntry{r: r, off: off}
 			e.decode(p)
 			if string(e.signature[:]) != "HvLE" || e.seq != want {
+				if later := laterEntry(r, off+sector, want); later != nil {
+					yield(nil, block.Errorf(format, "log entry", off, block.ErrCorrupt, "entry %d is not there, and entry %d is whole at %#x: they are not replayed", want, later.seq, later.off))
+				}
 				return
 			}
 			err := e.validate()
@@ -88,6 +91,30 @@ func entries(r block.Reader, want uint32) iter.Seq2[*logEntry, error] {
 			off += int64(e.size)
 		}
 	}
+}
+
+// maxLater bounds how far behind the end of a log later entries are looked for.
+const maxLater = 16 << 20
+
+// laterEntry returns the first whole entry from off on that comes after entry
+// want, nil if there is none.
+func laterEntry(r block.Reader, off int64, want uint32) *logEntry {
+	p := make([]byte, entrySize)
+	tried := 0
+	for end := min(r.Size(), off+maxLater); end-off >= entrySize && tried < 64; off += sector {
+		if block.ReadFull(r, p, off) != nil {
+			return nil
+		}
+		e := &logEntry{r: r, off: off}
+		e.decode(p)
+		if string(e.signature[:]) != "HvLE" || !before(want, e.seq) || e.validate() != nil {
+			continue
+		}
+		if tried++; e.verify() == nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // verify compares the hash of the entry's content.

@@ -103,11 +103,16 @@ func (h *Hive) replayNew(logs []txLog) (changes []change, base *baseBlock, err e
 		logs = logs[len(logs)-1:]
 	}
 	var last uint32 // the last entry that was applied
+	cut := false    // a problem says that it is not the last there was
 	for _, l := range logs {
 		switch {
 		case base == nil && h.base.intact() && before(l.base.seq1, h.base.seq2):
 			continue // the hive has it all
 		case base != nil && l.base.seq1 != last+1:
+			if !cut && before(last+1, l.base.seq1) {
+				cut = true
+				h.problems.Add(block.Errorf(format, "log", 0x04, block.ErrCorrupt, "it goes on with entry %d, and the one behind entry %d is in no log: it is not replayed", l.base.seq1, last))
+			}
 			continue
 		}
 		for e, err := range entries(l.r, l.base.seq1) {
@@ -119,6 +124,7 @@ func (h *Hive) replayNew(logs []txLog) (changes []change, base *baseBlock, err e
 			}
 			if err != nil {
 				h.problems.Add(err)
+				cut = true
 				break
 			}
 			if base == nil {

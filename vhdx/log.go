@@ -56,26 +56,27 @@ func (e *logEntry) descriptorSectors() int64 {
 	return (logHeaderSize + descSize*int64(e.descriptors) + logSector - 1) / logSector
 }
 
-// replayLog lays the active sequence of the log over r. It copies nothing.
-func replayLog(r block.Reader, h header) (block.Device, int, error) {
+// replayLog lays the active sequence of the log over r. It copies nothing. The
+// problem says where the log was cut.
+func replayLog(r block.Reader, h header) (dev block.Device, replayed int, problem, err error) {
 	at := int64(h.logOffset)
 	if h.logLength > maxLog {
-		return nil, 0, block.Errorf(format, "log", at, block.ErrLimit, "%d bytes, at most %d are replayed", h.logLength, maxLog)
+		return nil, 0, nil, block.Errorf(format, "log", at, block.ErrLimit, "%d bytes, at most %d are replayed", h.logLength, maxLog)
 	}
 	l := &log{r: r, off: at, len: int64(h.logLength), id: h.logGUID, fuel: 8 * int64(h.logLength)}
-	entries, err := l.active()
+	entries, problem, err := l.active()
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	head := entries[len(entries)-1]
 	if head.flushedEnd > uint64(r.Size()) {
-		return nil, 0, block.Errorf(format, "log entry", at+head.off, block.ErrTruncated, "the file had %d bytes when it was written, it has %d", head.flushedEnd, r.Size())
+		return nil, 0, nil, block.Errorf(format, "log entry", at+head.off, block.ErrTruncated, "the file had %d bytes when it was written, it has %d", head.flushedEnd, r.Size())
 	}
 	size := max(r.Size(), int64(min(head.lastEnd, maxReplaySize)))
 	for _, e := range entries { // what the changes need, before they are laid
 		err := l.descriptors(e, func(d change) error { size = max(size, d.off+d.n); return nil })
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 	}
 	o := block.NewOverlay(r, size, maxLogRanges)
@@ -89,10 +90,10 @@ func replayLog(r block.Reader, h header) (block.Device, int, error) {
 			return firstError(o.Set(d.off, 8, r, d.desc+8), o.Set(d.off+8, logSector-12, r, d.data+8), o.Set(d.off+logSector-4, 4, r, d.desc+4))
 		})
 		if err != nil {
-			return nil, 0, block.Locate(format, "log entry", at+e.off, err)
+			return nil, 0, nil, block.Locate(format, "log entry", at+e.off, err)
 		}
 	}
-	return o.Device(), len(entries), nil
+	return o.Device(), len(entries), problem, nil
 }
 
 func firstError(errs ...error) error {
@@ -118,18 +119,22 @@ func (l *log) place(off int64) int64 { return l.off + off%l.len }
 // active finds the active sequence (section 2.3.2): of all runs of valid
 // entries whose sequence numbers rise by one, and whose last entry's tail is
 // in the run, the one with the highest number, from that tail on.
-func (l *log) active() ([]logEntry, error) {
-	var best []logEntry
+//
+// problem says where entries that were written after it do not count, since one
+// before them is not whole.
+func (l *log) active() (best []logEntry, problem, err error) {
+	var newest uint64
 	for tail := int64(0); tail < l.len; {
 		run, n, err := l.run(tail)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(run) == 0 {
 			tail += logSector
 			continue
 		}
 		head := run[len(run)-1]
+		newest = max(newest, head.sequence)
 		for i, e := range run {
 			if e.off == int64(head.tail) {
 				if best == nil || head.sequence > best[len(best)-1].sequence {
@@ -141,9 +146,29 @@ func (l *log) active() ([]logEntry, error) {
 		tail += n
 	}
 	if best == nil {
-		return nil, block.Errorf(format, "log", l.off, block.ErrCorrupt, "the header says that there is one (%s), and it has no valid sequence of entries", l.id)
+		return nil, nil, block.Errorf(format, "log", l.off, block.ErrCorrupt, "the header says that there is one (%s), and it has no valid sequence of entries", l.id)
 	}
-	return best, nil
+	problem, err = l.cut(best[len(best)-1], newest)
+	return best, problem, err
+}
+
+// cut says what follows the last entry that counts, where that is one of the same
+// log: it was not written to the end, or it was damaged, and all behind it is lost
+// with it.
+func (l *log) cut(head logEntry, newest uint64) (problem, err error) {
+	off := (head.off + int64(head.length)) % l.len
+	if newest > head.sequence {
+		return block.Errorf(format, "log entry", l.place(off), block.ErrCorrupt, "entry %d is not whole, and entries to %d follow: they are not replayed", head.sequence+1, newest), nil
+	}
+	var b [logHeaderSize]byte
+	if err := block.ReadFull(l.r, b[:], l.place(off)); err != nil {
+		return nil, block.Locate(format, "log entry", l.place(off), err)
+	}
+	var e logEntry
+	if e.decode(b[:]); string(e.signature[:]) == "loge" && e.logGUID == l.id && e.sequence == head.sequence+1 {
+		return block.Errorf(format, "log entry", l.place(off), block.ErrDirty, "entry %d is not whole: it is not replayed", e.sequence), nil
+	}
+	return nil, nil
 }
 
 // run returns the valid entries that follow each other from off on, and how

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -96,6 +97,44 @@ func TestLogTakesTheNewestSequence(t *testing.T) {
 	cut := logEntry(6, 8192, end, end, zero(0))
 	cut[5000]++
 	testimg.TestDevice(t, open(t, withLog(before, 0, old, gap, cut), nil), bytes.NewReader(want), blockSize)
+}
+
+// TestLogCut says where a log was cut: its last entry torn, or one before others.
+func TestLogCut(t *testing.T) {
+	before, _ := build("d.d", 3*blockSize, nil, nil)
+	end := int64(len(before))
+	entry := func(seq uint64) []byte {
+		return logEntry(seq, 0, end, end, logWrite{off: tableAt, data: tablePage(before, map[int]uint64{0: 2})})
+	}
+	torn := func(seq uint64, at int) []byte { e := entry(seq); e[at] ^= 1; return e }
+	for name, c := range map[string]struct {
+		entries  [][]byte
+		replayed int
+		says     string // of the place at which entry 2 is
+		class    error
+	}{
+		"whole":                        {[][]byte{entry(1), entry(2)}, 2, "", nil},
+		"an entry of before behind it": {[][]byte{entry(5), entry(3)}, 1, "", nil},
+		"the last torn":                {[][]byte{entry(1), torn(2, 5000)}, 1, "entry 2 is not whole: it is not replayed", block.ErrDirty},
+		"one between torn":             {[][]byte{entry(1), torn(2, 5000), entry(3), entry(4)}, 1, "entry 2 is not whole, and entries to 4 follow", block.ErrCorrupt},
+		"its signature gone":           {[][]byte{entry(1), torn(2, 0), entry(3)}, 1, "entry 2 is not whole, and entries to 3 follow", block.ErrCorrupt},
+	} {
+		im := open(t, withLog(before, 0, c.entries...), nil)
+		if n := im.Info().LogReplayed; n != c.replayed {
+			t.Errorf("%s: %d entries replayed, want %d", name, n, c.replayed)
+		}
+		ps := im.Problems()
+		if c.says == "" {
+			if len(ps) != 1 || !errors.Is(ps[0], block.ErrDirty) {
+				t.Errorf("%s: %v", name, ps)
+			}
+			continue
+		}
+		var e *block.Error
+		if len(ps) != 2 || !errors.As(ps[0], &e) || !errors.Is(e, c.class) || e.Off != logAt+8192 || !strings.Contains(e.Error(), c.says) {
+			t.Errorf("%s: %v", name, ps)
+		}
+	}
 }
 
 func TestLogExtendsTheFile(t *testing.T) {

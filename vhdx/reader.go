@@ -121,9 +121,10 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 		im.taken = append(im.taken, region{"log", int64(im.h.logOffset), int64(im.h.logOffset) + int64(im.h.logLength)})
 	}
 	if !im.h.logGUID.IsZero() {
-		if im.dev, im.replayed, err = replayLog(r, im.h); err != nil {
+		if im.dev, im.replayed, problem, err = replayLog(r, im.h); err != nil {
 			return nil, err
 		}
+		im.problems.Add(problem)
 		im.problems.Add(block.Errorf(format, "header", off+0x30, block.ErrDirty, "the image was not closed cleanly; the %d entries of its log are replayed in memory, the file stays as it is", im.replayed))
 	}
 	if err := im.openRegions(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io/fs"
 	"slices"
@@ -392,6 +393,35 @@ func TestJournalRecipes(t *testing.T) {
 		}
 		return fsys
 	}
+	t.Run("a transaction whose first block is gone", func(t *testing.T) {
+		for _, seq := range []uint32{2, 3} { // its own commit, or that of the one behind it
+			h, at := base(t)
+			f := h.seal.Block(t, "f", 0)
+			h.poke(at(1), append(header(1, 1), tag(uint32(f/1024), 8|2)...))
+			h.poke(at(2), append([]byte("whole\n"), make([]byte, 1018)...))
+			commit(h, at(3), 1)
+			h.poke(at(4), append(be32(0xC13B3998, 1, 2), tag(uint32(f/1024), 8|2)...))
+			h.poke(at(5), bytes.Repeat([]byte("A"), 1024))
+			commit(h, at(6), seq)
+			fsys := stale(t, h, block.ErrCorrupt, fmt.Sprintf("transaction 2 does not start there, and block 6 commits transaction %d", seq))
+			if b, err := fs.ReadFile(fsys, "f"); err != nil || string(b) != "whole\n" {
+				t.Errorf("f = %q, %v", b, err)
+			}
+		}
+	})
+	t.Run("a transaction that was not committed, and one of an earlier round", func(t *testing.T) {
+		h, at := base(t)
+		f := h.seal.Block(t, "f", 0)
+		h.poke(at(0)+24, be32(9, 1))
+		h.poke(at(1), append(header(1, 9), tag(uint32(f/1024), 8|2)...))
+		h.poke(at(2), append([]byte("whole\n"), make([]byte, 1018)...))
+		commit(h, at(3), 9)
+		h.poke(at(4), append(header(1, 10), tag(uint32(f/1024), 8|2)...))
+		commit(h, at(6), 4)
+		if ps := h.mustOpen().Problems(); len(ps) != 0 {
+			t.Errorf("problems: %v", ps)
+		}
+	})
 	t.Run("E17 a block beyond the filesystem", func(t *testing.T) {
 		h, at := base(t)
 		f := h.seal.Block(t, "f", 0)

@@ -86,7 +86,7 @@ func (r *recovery) scan() (next uint32, stopped, err error) {
 		n, used, err := r.transaction(at, next)
 		switch {
 		case errors.Is(err, errEnd):
-			return next, nil, nil
+			return next, r.cut(at, next, blocks), nil
 		case errors.Is(err, errOutside), errors.Is(err, block.ErrLimit):
 			return next, nil, err
 		case err != nil:
@@ -104,6 +104,29 @@ func (r *recovery) scan() (next uint32, stopped, err error) {
 		next++
 	}
 	return next, nil, nil
+}
+
+// maxBehind bounds how far behind the end of the log a commit is looked for.
+const maxBehind = 32 << 20
+
+// cut looks behind the end of the log, of which blocks were used: a commit there
+// of the next transaction or a later one says that the log went on, and that what
+// lies at the block at is damaged. What an earlier round left has lower numbers.
+func (r *recovery) cut(at, next, blocks uint32) error {
+	n := at
+	ring := r.sb.logEnd() - r.sb.first
+	for range min(ring-min(blocks, ring), uint32(maxBehind/r.fs.sb.blockSize)) {
+		b, err := r.read(n)
+		if err != nil {
+			return nil
+		}
+		var h jbdHeader
+		if h.decode(b); h.magic == jbdMagic && h.blockType == jbdCommit && h.sequence-next < 1<<16 && (!r.sb.csum23() || r.checkCommit(n, b) == nil) {
+			return r.corrupt("journal", at, "transaction %d does not start there, and block %d commits transaction %d: they are not replayed", next, n, h.sequence)
+		}
+		n = r.after(n)
+	}
+	return nil
 }
 
 // errOutside says that the journal would write outside the filesystem.
