@@ -31,6 +31,9 @@
 // replayed into an index, not onto the source. Where that cannot be done,
 // [Hive.Problems] says so with [block.ErrDirty].
 //
+// Replaying is unproven in this: its tests build their logs from the specification,
+// since no log that Windows wrote was free to be had.
+//
 // # What is not
 //
 // Security descriptors are not read, links between keys (REG_LINK) are not

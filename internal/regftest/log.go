@@ -7,6 +7,11 @@ import (
 	"slices"
 )
 
+// The logs made here are built from the specification alone (Maxim Suhanov's, which
+// was written from Windows'): no log that Windows wrote was free to be had. What
+// the tests show with them is that the reader follows the specification, not that
+// Windows does.
+
 // Dirty returns a copy of a hive that looks like one whose last write was not
 // finished: its sequence numbers are first and second.
 func Dirty(hive []byte, first, second uint32) []byte {
