@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // The granularities that QEMU takes.
@@ -269,7 +270,7 @@ func (w *rewrite) act(list []*bitmapState, name string, a BitmapAction) ([]*bitm
 	}
 	if a.Do == "add" {
 		if at >= 0 {
-			return nil, block.Errorf(format, "bitmap", -1, block.ErrRefused, "there is one of the name %q", name)
+			return nil, &block.Error{Format: format, What: "bitmap", Off: -1, Err: problem.Class(block.ErrRefused, "there is one of the name %q already", name)}
 		}
 		g := a.Granularity
 		if g == 0 {
@@ -323,7 +324,7 @@ func (w *rewrite) merge(b *bitmapState, a BitmapAction) error {
 		return err
 	}
 	if d.size != int64(w.h.size) {
-		return block.Errorf(format, "bitmap", -1, block.ErrRefused, "%q is of a disk of %d bytes, and this one has %d", a.From, d.size, w.h.size)
+		return &block.Error{Format: format, What: "bitmap", Off: -1, Err: problem.Class(block.ErrRefused, "%q is of a disk of %d bytes, and this one has %d", a.From, d.size, w.h.size)}
 	}
 	per := w.h.clusterSize() * 8 // bits in a cluster
 	buf := make([]byte, w.h.clusterSize())

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // CommitInto writes into an image what a disk that lies upon it has of its own:
@@ -23,7 +24,7 @@ func CommitInto(ctx context.Context, f Storage, disk, base block.Device, depth i
 	case w.h.cryptMethod != cryptNone:
 		return block.Errorf(format, "commit", -1, block.ErrEncrypted, "")
 	case disk.Size() > int64(w.h.size):
-		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the backing file %d", disk.Size(), w.h.size)
+		return &block.Error{Format: format, What: "commit", Off: -1, Err: problem.Class(block.ErrRefused, "the disk has %d bytes, and that of the backing file %d; grow the backing file first", disk.Size(), w.h.size)}
 	}
 	t := w.tables()
 	cs := w.h.clusterSize()

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/problem"
 )
 
 // ResizeOptions says how Resize may change an image.
@@ -52,7 +53,7 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 	case h.cryptMethod != cryptNone:
 		return refuse(block.ErrEncrypted, "")
 	case size < old && !opts.Shrink:
-		return refuse(block.ErrRefused, "%d bytes are less than %d, and what lies past the new end would be lost", size, old)
+		return &block.Error{Format: format, What: "resize", Off: -1, Err: problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; --shrink (ResizeOptions.Shrink) allows it", old, size)}
 	case size != old && len(c.snapshots) > 0 && (size < old || h.version < 3):
 		return refuse(block.ErrUnsupported, "the image has %d snapshots", len(c.snapshots))
 	case size > old && c.backing != "" && opts.Backing == nil:
