@@ -12,7 +12,7 @@ import (
 // TestScattered reads a file whose blocks lie out of order, through a B+tree of
 // extents.
 func TestScattered(t *testing.T) {
-	for name, args := range map[string][]string{"v5": {"-b", "size=1024"}, "v4": {"-m", "crc=0"}} {
+	for name, args := range map[string][]string{"1 KiB": {"-b", "size=1024"}, "no reflinks": {"-m", "reflink=0"}} {
 		t.Run(name, func(t *testing.T) {
 			img := newImage(t, 320<<20, args...)
 			dir := peers.Mount(t, img, "xfs")
