@@ -23,7 +23,7 @@ var published = []struct {
 	doc           any
 }{
 	{"detect", "detect", detectDoc{}}, {"info", "info", infoDoc{}}, {"volumes", "volumes", volumesDoc{}}, {"inspect", "inspect", inspectDoc{}}, {"batch", "", batchDoc{}}, {"ls", "ls", lsDoc{}},
-	{"limits", "limits", limitsDoc{}}, {"version", "version", versionDoc{}}, {"convert", "convert", convertDoc{}}, {"snapshot", "snapshot", snapshotsDoc{}}, {"digest", "digest", digestDoc{}},
+	{"limits", "limits", limitsDoc{}}, {"version", "version", versionDoc{}}, {"convert", "convert", convertDoc{}}, {"snapshot", "snapshot", snapshotsDoc{}}, {"digest", "digest", digestDoc{}}, {"sparsify", "sparsify", sparsifyDoc{}}, {"chain", "chain", chainDoc{}},
 	{"check", "check", checkDoc{}}, {"compare", "compare", compareDoc{}}, {"map", "map", mapDoc{}}, {"measure", "measure", measureDoc{}}, {"registry", "registry", registryDoc{}},
 	{"manifest", "File", fileDoc{}}, {"stat", "", statDoc{}}, {"df", "", dfDoc{}}, {"du", "", duDoc{}}, {"grep", "", grepDoc{}}, {"cp", "", copyDoc{}},
 }
