@@ -95,6 +95,7 @@ func readMetadata(r block.Reader, g region) (m metadata, err error) {
 		return m, block.Errorf(format, "metadata table", g.off+10, block.ErrLimit, "%d entries, at most %d are valid", n, maxMetadata)
 	}
 	seen := map[guid.GUID]bool{}
+	var taken []metadataEntry
 	for i := range int(n) {
 		var e metadataEntry
 		at := 32 + 32*i
@@ -112,6 +113,12 @@ func readMetadata(r block.Reader, g region) (m metadata, err error) {
 		case e.offset < metadataTableSize || int64(e.length) > g.end-g.off || int64(e.offset) > g.end-g.off-int64(e.length):
 			return m, block.Errorf(format, "metadata table entry", off, block.ErrCorrupt, "the %s at %#x of %d bytes lies outside of the region", name, e.offset, e.length)
 		}
+		for _, o := range taken { // at most one of each name
+			if e.offset < o.offset+o.length && o.offset < e.offset+e.length {
+				return m, block.Errorf(format, "metadata table entry", off, block.ErrCorrupt, "the %s at %#x lies over the %s", name, e.offset, itemNames[o.id])
+			}
+		}
+		taken = append(taken, e)
 		seen[e.id] = true
 		at64 := g.off + int64(e.offset)
 		b, err := block.ReadBytes(r, at64, int64(e.length), maxLocatorSize)

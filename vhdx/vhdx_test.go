@@ -159,6 +159,7 @@ func TestHostile(t *testing.T) {
 		"unknown item":               {func(b []byte) { b[metadataAt+32+4*32] = 1 }, block.ErrUnsupported},
 		"item outside":               {put32(metadataAt+32+16, 0xfffffff0), block.ErrCorrupt},
 		"item too short":             {put32(metadataAt+32+20, 7), block.ErrCorrupt},
+		"items overlap":              {put32(metadataAt+32+32+16, 0x10004), block.ErrCorrupt},
 		"no disk size":               {put32(metadataAt+8, 1<<16), block.ErrCorrupt},
 		"no metadata":                {put64(metadataAt, 0), block.ErrCorrupt},
 		"version 2":                  {func(b []byte) { b[64<<10+0x42], b[128<<10+0x42] = 2, 2 }, block.ErrUnsupported},
