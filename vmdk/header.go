@@ -52,7 +52,16 @@ type sparseHeader struct {
 	doubleEndLine1   byte    // 0x4b "\r"
 	doubleEndLine2   byte    // 0x4c "\n"
 	compressAlgo     uint16  // 0x4d
+	// set tells extents that are of one disk; 0 if the header has none. The format
+	// leaves these bytes free, and so do other programs.
+	set uint32 // 0x50 "GKST", 0x54
 }
+
+const (
+	setMark = "GKST"
+	// setKey is the entry of the disk data base that has the same number.
+	setKey = "guestkit.set"
+)
 
 func (h *sparseHeader) decode(b []byte) {
 	le := binary.LittleEndian
@@ -70,6 +79,9 @@ func (h *sparseHeader) decode(b []byte) {
 	h.uncleanShutdown = b[0x48]
 	h.singleEndLine, h.nonEndLine, h.doubleEndLine1, h.doubleEndLine2 = b[0x49], b[0x4a], b[0x4b], b[0x4c]
 	h.compressAlgo = le.Uint16(b[0x4d:])
+	if string(b[0x50:0x54]) == setMark {
+		h.set = le.Uint32(b[0x54:])
+	}
 }
 
 func (h *sparseHeader) encode() []byte {
@@ -89,6 +101,10 @@ func (h *sparseHeader) encode() []byte {
 	b[0x48] = h.uncleanShutdown
 	b[0x49], b[0x4a], b[0x4b], b[0x4c] = h.singleEndLine, h.nonEndLine, h.doubleEndLine1, h.doubleEndLine2
 	le.PutUint16(b[0x4d:], h.compressAlgo)
+	if h.set != 0 {
+		copy(b[0x50:], setMark)
+		le.PutUint32(b[0x54:], h.set)
+	}
 	return b
 }
 

@@ -231,5 +231,8 @@ func (l *Layout) descriptor(extents []extentLine) []byte {
 	} {
 		fmt.Fprintf(&b, "ddb.%s = \"%s\"\n", kv[0], kv[1])
 	}
+	if l.named() && len(extents) > 0 && extents[0].kind == kindSparse {
+		fmt.Fprintf(&b, "ddb.%s = \"%08x\"\n", setKey, l.CID)
+	}
 	return []byte(b.String())
 }

@@ -232,6 +232,17 @@ func (im *Image) add(dev block.Device, size int64) {
 	im.size += size
 }
 
+// ofThisDisk refuses an extent that was written for another descriptor, where both
+// say for which: a fault may leave parts of two disks side by side. The content ID
+// does not tell, since it changes with every use of the disk.
+func (im *Image) ofThisDisk(h *sparseHeader) error {
+	want, err := parseCID(im.d.ddb["ddb."+setKey])
+	if err != nil || h.set == 0 || h.set == want {
+		return nil
+	}
+	return block.Errorf(format, "sparse header", 0x54, block.ErrCorrupt, "it is of the set %08x, and the descriptor of %08x: the file is a part of another disk", h.set, want)
+}
+
 func (im *Image) openExtent(e extentLine, o *Options) (block.Device, error) {
 	if e.kind == kindZero {
 		return zeros(e.size), nil
@@ -258,7 +269,10 @@ func (im *Image) openExtent(e extentLine, o *Options) (block.Device, error) {
 		}
 		return block.Section(file, e.off, e.size), nil
 	case kindSparse:
-		g, _, _, err = openHosted(file, o, &im.problems)
+		var h *sparseHeader
+		if g, h, _, err = openHosted(file, o, &im.problems); err == nil {
+			err = im.ofThisDisk(h)
+		}
 	case kindVMFSSparse:
 		g, _, err = openCOWD(file, o, &im.problems)
 	case kindSESparse:

@@ -44,7 +44,9 @@ func newSparseWriter(f block.File, l *Layout, size int64) *sparseWriter {
 		h.flags |= flagZeroGrain
 	}
 	at := uint64(1)
-	if !l.named() {
+	if l.named() {
+		h.set = l.CID
+	} else {
 		h.descriptorOffset, h.descriptorSize = at, descriptorSpace
 		at += descriptorSpace
 	}
