@@ -74,11 +74,12 @@ func dangerous(r rune) bool {
 
 // invisible are the characters that Unicode lets fonts show as nothing
 // (Default_Ignorable_Code_Point, DerivedCoreProperties.txt), those that reorder
-// text among them: two names that differ in them alone look the same.
+// text among them: two names that differ in them alone look the same. The blank
+// pattern of Braille is none of them, and shows as nothing everywhere.
 var invisible = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{0x00AD, 0x00AD, 1}, {0x034F, 0x034F, 1}, {0x061C, 0x061C, 1}, {0x115F, 0x1160, 1}, {0x17B4, 0x17B5, 1}, {0x180B, 0x180F, 1},
-		{0x200B, 0x200F, 1}, {0x202A, 0x202E, 1}, {0x2060, 0x206F, 1}, {0x3164, 0x3164, 1}, {0xFE00, 0xFE0F, 1}, {0xFEFF, 0xFEFF, 1},
+		{0x200B, 0x200F, 1}, {0x202A, 0x202E, 1}, {0x2060, 0x206F, 1}, {0x2800, 0x2800, 1}, {0x3164, 0x3164, 1}, {0xFE00, 0xFE0F, 1}, {0xFEFF, 0xFEFF, 1},
 		{0xFFA0, 0xFFA0, 1}, {0xFFF0, 0xFFFB, 1},
 	},
 	R32:         []unicode.Range32{{0x1BCA0, 0x1BCA3, 1}, {0x1D173, 0x1D17A, 1}, {0xE0000, 0xE0FFF, 1}},

@@ -20,6 +20,7 @@ func TestEscape(t *testing.T) {
 		"c1 \u009b31m":                      `c1 \u009b31m`,
 		"exe\u202egpj":                      `exe\u202egpj`,
 		"\u200e\u200f\u2066\u2069":          `\u200e\u200f\u2066\u2069`,
+		"braille\u2800":                     `braille\u2800`,
 		"zero\u200bwidth\u00ad\u180e\u115f": `zero\u200bwidth\u00ad\u180e\u115f`,
 		"tag\U000e0041":                     `tag\U000e0041`,
 		"latin1 \xe9":                       `latin1 \xe9`,
