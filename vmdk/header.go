@@ -54,7 +54,7 @@ type sparseHeader struct {
 	compressAlgo     uint16  // 0x4d
 	// set tells extents that are of one disk; 0 if the header has none. The format
 	// leaves these bytes free, and so do other programs.
-	set uint32 // 0x50 "GKST", 0x54
+	set uint32 // 0x54 behind the mark "GKST"
 }
 
 const (
