@@ -10,6 +10,7 @@ import (
 
 	"github.com/guestkit/guestkit/batch"
 	"github.com/guestkit/guestkit/concern"
+	"github.com/guestkit/guestkit/diff"
 	"github.com/guestkit/guestkit/inspect"
 )
 
@@ -89,7 +90,7 @@ func documented() map[string]any {
 	return map[string]any{
 		"detect": detectDoc{}, "info": infoDoc{}, "volumes": volumesDoc{}, "inspect": inspectDoc{}, "Run": runDoc{}, "Concern": concern.Concern{}, "File of an image": batch.File{}, "ls": lsDoc{},
 		"limits": limitsDoc{}, "version": versionDoc{}, "convert": convertDoc{}, "snapshot": snapshotsDoc{}, "digest": digestDoc{},
-		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
+		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "diff": diffDoc{}, "Package in two systems": diff.PackageChange{}, "Summary of differences": diffSumDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
 		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Extent of a VMDK": extentFile{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
 		"User": inspect.User{}, "Host key": inspect.HostKey{}, "Interface": inspect.Interface{}, "Encrypted volume": inspect.CryptEntry{},

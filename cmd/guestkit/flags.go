@@ -39,6 +39,9 @@ type source struct {
 	remote remotes
 	keys   keySource
 
+	// snapshot is one of a qcow2, where the command lets it be named.
+	snapshot string
+
 	diskFormat    string  // --disk-format, of what a package holds
 	backingFormat string  // --backing-format, where an image does not say it
 	backing       *string // --backing of what is written, to which the format belongs then

@@ -40,7 +40,7 @@ func foreigns() []foreign {
 		{"libguestfs", []string{"virt-df"}, "guestkit df IMAGE", ""},
 		{"libguestfs", []string{"virt-win-reg", "hivexget"}, "guestkit registry IMAGE 'HKLM\\SOFTWARE\\Microsoft'", "--reg prints a .reg file"},
 		{"libguestfs", []string{"hivexregedit", "hivexml", "hivexsh"}, "guestkit registry HIVE", "a hive file is an image too; --reg and --json print all of it"},
-		{"libguestfs", []string{"virt-diff"}, "guestkit manifest IMAGE", "of both images, and then diff"},
+		{"libguestfs", []string{"virt-diff"}, "guestkit diff IMAGE1 IMAGE2", "packages, texts in /etc and registries too; --times compares times"},
 		{"libguestfs", []string{"virt-log", "virt-tail"}, "guestkit log IMAGE", "-n 100 for the end; with the flags of journalctl"},
 		{"systemd", []string{"journalctl"}, "guestkit log IMAGE", "-u, -p, -b, -S, -g, -n, -o and --list-boots as there"},
 		{"libguestfs", []string{"virt-copy-out", "virt-get-kernel"}, "guestkit cp IMAGE PATH DEST", ""},

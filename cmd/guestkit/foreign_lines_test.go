@@ -107,7 +107,7 @@ func foreignLines() []foreignLine {
 		{"virt-filesystems -a disk.img --partitions", "guestkit volumes disk.img"},
 		{"virt-filesystems -a disk.img --uuid --filesystems", "guestkit volumes --json disk.img"},
 		{"virt-df -h -a disk.img", "guestkit df disk.img"},
-		{"virt-diff -a a.img -A b.img", "guestkit manifest a.img"},
+		{"virt-diff -a a.img -A b.img", "guestkit diff a.img b.img"},
 		{"virt-log -a disk.img", "guestkit log disk.img"},
 		{"virt-get-kernel -a disk.img", "guestkit ls disk.img /boot"},
 		{"virt-copy-out -a disk.img /etc/hosts .", "guestkit cp disk.img /etc/hosts ."},

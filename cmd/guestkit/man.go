@@ -102,7 +102,7 @@ func manPage(cmd *cobra.Command) string {
 	if cmd.Example != "" {
 		say(".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
 	}
-	say(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 nothing found, 4 incomplete (\\-\\-require\\-complete).\ncheck and compare have codes of their own, which their pages tell.\n")
+	say(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 nothing found, 4 incomplete (\\-\\-require\\-complete).\ncheck, compare, diff and grep have codes of their own, which their pages tell.\n")
 	if root {
 		return b.String()
 	}

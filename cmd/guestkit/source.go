@@ -135,7 +135,7 @@ func (s *source) options() *format.Options {
 	if s.backing != nil && *s.backing != "" {
 		backing = ""
 	}
-	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, DiskFormat: s.diskFormat, BackingFormat: backing, VHDSize: vhdSizes[s.vhdSize],
+	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, Snapshot: s.snapshot, DiskFormat: s.diskFormat, BackingFormat: backing, VHDSize: vhdSizes[s.vhdSize],
 		Remote: s.openAddress, Unlock: s.unlock, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
