@@ -47,7 +47,7 @@ func (f *Filter) Match(e *Entry) (bool, error) {
 		switch {
 		case err != nil:
 			failed = err
-		case slices.Contains(fieldsMatched, v.Name):
+		case f.needs(v.Name):
 			values[v.Name] = append(values[v.Name], string(v.Value))
 		}
 	}
@@ -58,8 +58,23 @@ func (f *Filter) Match(e *Entry) (bool, error) {
 	return ok, failed
 }
 
-// fieldsMatched are the fields that a filter looks at.
-var fieldsMatched = []string{"_SYSTEMD_UNIT", "_SYSTEMD_SLICE", "UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT", "MESSAGE_ID", "_PID", "_UID", "_TRANSPORT", "SYSLOG_IDENTIFIER", "PRIORITY", "MESSAGE"}
+// unitFields are the fields that tell of which unit an entry is.
+var unitFields = []string{"_SYSTEMD_UNIT", "_SYSTEMD_SLICE", "UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT", "MESSAGE_ID", "_PID", "_UID"}
+
+// needs reports whether the filter looks at a field.
+func (f *Filter) needs(name string) bool {
+	switch name {
+	case "MESSAGE":
+		return f.Message != nil
+	case "_TRANSPORT":
+		return f.Kernel
+	case "SYSLOG_IDENTIFIER":
+		return len(f.Identifiers) > 0
+	case "PRIORITY":
+		return f.Priorities != nil
+	}
+	return len(f.Units) > 0 && slices.Contains(unitFields, name)
+}
 
 func (f *Filter) fields(values map[string][]string) bool {
 	is := func(name, value string) bool { return slices.Contains(values[name], value) }

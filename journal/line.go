@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,32 +24,43 @@ type Line struct {
 // those of fields that could not be read.
 func NewLine(e *Entry) (Line, []error) {
 	l := Line{Time: e.Time(), Priority: -1}
-	_, values, errs := e.stored()
-	first := func(names ...string) string {
-		for _, name := range names {
-			if v := values[name]; len(v) > 0 && len(v[0]) > 0 && Printable(v[0], false) {
-				return string(v[0])
+	var errs []error
+	var values [len(lineFields)][]byte // the first of each
+	for v, err := range e.Fields() {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if i := slices.Index(lineFields[:], v.Name); i >= 0 && values[i] == nil {
+			values[i] = v.Value
+		}
+	}
+	first := func(fields ...int) string {
+		for _, i := range fields {
+			if v := values[i]; len(v) > 0 && Printable(v, false) {
+				return string(v)
 			}
 		}
 		return ""
 	}
-	if usec, err := strconv.ParseUint(first("_SOURCE_REALTIME_TIMESTAMP"), 10, 64); err == nil && usec > 0 && usec < 1<<55 {
+	if usec, err := strconv.ParseUint(first(0), 10, 64); err == nil && usec > 0 && usec < 1<<55 {
 		l.Time = Time(usec)
 	}
-	l.Host = first("_HOSTNAME")
-	l.Who = first("SYSLOG_IDENTIFIER", "_COMM")
+	l.Host = first(1)
+	l.Who = first(2, 3)
 	if l.Who == "" {
 		l.Who = "unknown"
 	}
-	l.PID = first("_PID", "SYSLOG_PID")
-	if p := first("PRIORITY"); len(p) == 1 && p[0] >= '0' && p[0] <= '7' {
+	l.PID = first(4, 5)
+	if p := first(6); len(p) == 1 && p[0] >= '0' && p[0] <= '7' {
 		l.Priority = int(p[0] - '0')
 	}
-	if m := values["MESSAGE"]; len(m) > 0 {
-		l.Message = m[0]
-	}
+	l.Message = values[7]
 	return l, errs
 }
+
+// lineFields are the fields that a Line is made of.
+var lineFields = [...]string{"_SOURCE_REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "_COMM", "_PID", "SYSLOG_PID", "PRIORITY", "MESSAGE"}
 
 // Append appends the line as journalctl -o short prints it, with the time in a
 // layout of package time and a zone. A message of several lines becomes as many.

@@ -288,7 +288,7 @@ func (l *logRun) hostFiles(names []string) error {
 
 // options gives each of several files its part of the memory.
 func (l *logRun) options(files int) *journal.Options {
-	return &journal.Options{CacheBytes: max(32<<20/int64(max(files, 1)), 256<<10)}
+	return &journal.Options{CacheBytes: max(8<<20/int64(max(files, 1)), 256<<10)}
 }
 
 // guest prints the journal of a guest, or a plain log where it has none.
