@@ -37,9 +37,10 @@ type Change struct {
 	Err error
 }
 
-// Added and Removed report whether the file is in the second tree only, or in the
-// first.
-func (c *Change) Added() bool   { return c.A == nil && c.B != nil }
+// Added reports whether the file is in the second tree only.
+func (c *Change) Added() bool { return c.A == nil && c.B != nil }
+
+// Removed reports whether the file is in the first tree only.
 func (c *Change) Removed() bool { return c.A != nil && c.B == nil }
 
 // Trees compares what is below two nodes, and calls fn for each file that differs, in
