@@ -81,7 +81,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
 	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
 	f.StringVar(&c.since, "since", "", "skip images that are what they were in this `FILE`, the output of --json of a former run")
-	platformFlag(cmd, &c.target, "list the concerns that stand against this platform alone")
+	platformFlag(cmd, &c.target, "list the concerns that stand against this `PLATFORM` alone")
 	f.StringVar(&c.failOn, "fail-on", "", "exit with 5 if there is a concern as grave as `SEVERITY`: critical, warning or information")
 	cmd.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"critical", "warning", "information"}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&c.output, "output", "", "print a `FORM`: "+strings.Join(outputs, ", ")+" (default: human)")
