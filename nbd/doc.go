@@ -1,12 +1,17 @@
-// Package nbd serves disks and volumes over the Network Block Device protocol, read
-// only, so that what speaks NBD (qemu, nbdcopy, nbdfuse, the nbd driver of Linux,
-// backup products) reads what this module reads.
+// Package nbd speaks the Network Block Device protocol, on both sides and read only. A
+// [Server] lends disks and volumes, so that what speaks NBD (qemu, nbdcopy, nbdfuse, the
+// nbd driver of Linux, backup products) reads what this module reads. A [Client] reads
+// an export of others (qemu-nbd, nbdkit and what it reaches) as a block.Device.
 //
-// It speaks the fixed newstyle of the protocol (doc/proto.md of the NBD project) with
-// structured replies, extended headers, several exports, block status by
-// "base:allocation", several connections at once, and TLS. Writes are refused. What
-// a client says is not trusted: options, requests and how many of them are under way
-// are bounded.
+// Both speak the fixed newstyle of the protocol (doc/proto.md of the NBD project) with
+// structured replies, block status by "base:allocation", several connections at once,
+// and TLS; the server has extended headers and several exports besides. Writes are
+// refused.
+//
+// Nothing that the other side says is trusted. Of a client, options, requests and how
+// many of them are under way are bounded. Of a server, every length and place is held
+// to what was asked for; a connection that breaks is made again with pauses, and what
+// it shows then must be the same export: its size, its names and its first bytes.
 package nbd
 
 // Numbers of the protocol, by the names of its document.

@@ -10,6 +10,9 @@
 // is tried again after failures that may pass (package retry), and goes on where a
 // body ended early.
 //
+// Exports of NBD servers (nbd://…, nbd+unix://…) are sources as well, by the client of
+// package nbd, which makes a connection that broke again.
+//
 // What a server says is not trusted: ranges and lengths are checked, redirects are
 // followed ten times at most, never from https to http, and no header or password
 // goes to another host. Addresses in errors have neither passwords nor queries,

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/nbd"
 	"github.com/guestkit/guestkit/retry"
 )
 
@@ -26,6 +28,9 @@ type Options struct {
 	// Transport makes the requests; nil is one of our own, with the proxy that
 	// the environment names.
 	Transport http.RoundTripper
+	// TLS is how TLS is spoken with NBD servers (nbds://…); nil trusts what the
+	// system does.
+	TLS *tls.Config
 	// Header is sent with each request to the host that the address names, and
 	// to no other.
 	Header http.Header
@@ -92,7 +97,7 @@ func (o *Options) filled() *Options {
 // Is reports whether a name is an address that Open takes.
 func Is(name string) bool {
 	lower := strings.ToLower(name)
-	return strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "http://")
+	return nbd.Is(name) || strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "http://")
 }
 
 // Open opens what lies at an address, in the form that format.Options.Remote
@@ -103,9 +108,12 @@ func (o *Options) Open(address string) (format.Source, error) { return Open(addr
 // block.ErrUnsupported, an address where nothing is fs.ErrNotExist, one that may
 // not be read fs.ErrPermission.
 func Open(address string, o *Options) (format.Source, error) {
+	if nbd.Is(address) {
+		return o.openNBD(address)
+	}
 	u, err := url.Parse(address)
 	if err != nil || !Is(address) || u.Host == "" {
-		return nil, &block.Error{What: shown(u), Off: -1, Err: fmt.Errorf("%w: it is no address of http or https", block.ErrOption)}
+		return nil, &block.Error{What: shown(u), Off: -1, Err: fmt.Errorf("%w: it is no address of http, https or nbd", block.ErrOption)}
 	}
 	o = o.filled()
 	ctx, cancel := context.WithCancel(o.Context)

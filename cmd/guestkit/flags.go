@@ -18,6 +18,7 @@ import (
 // needs:
 //
 //	sourceFlags   the disks of a guest, and how they are opened
+//	runSource     how the images of a plan are opened
 //	storedFlags   the one image that check and resize look at as a file
 //	volumeFlag    what is looked at within a guest
 //	layout.flags  what is written (layout.go)
@@ -70,6 +71,19 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	forceShare(cmd)
 	f.StringVar(&s.image, "image", "", "the `IMAGE`, in place of the first argument")
 	f.StringVar(&s.image, "source", "", "the same as --image (`IMAGE`)")
+	return s
+}
+
+// runSource gives run the flags of how images are opened; a plan says which.
+func (a *app) runSource(cmd *cobra.Command) *source {
+	s := &source{a: a, max: sizeFlag(format.DefaultWrappedLimits().Size), ratio: sizeFlag(format.DefaultWrappedLimits().Ratio)}
+	f := cmd.Flags()
+	s.allowFlag(cmd)
+	s.keyFlags(cmd)
+	s.remoteFlags(cmd)
+	s.vhdFlag(cmd)
+	f.Var(&s.max, "max-virtual-size", "refuse compressed files that unpack to more")
+	f.Var(&s.ratio, "max-ratio", "refuse a compressed file that expands to more than `N` times its size")
 	return s
 }
 

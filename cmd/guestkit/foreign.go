@@ -53,7 +53,8 @@ func foreigns() []foreign {
 		{"libguestfs", []string{"virt-edit", "virt-customize", "virt-sysprep", "virt-copy-in", "virt-tar-in", "virt-rescue"}, "", noWrite},
 		{"libguestfs", []string{"virt-builder", "virt-builder-*", "virt-dib", "virt-make-fs", "virt-format", "virt-index-validate"}, "", "guests and filesystems are not made; an empty disk: guestkit create FILE SIZE"},
 		{"libguestfs", []string{"virt-*"}, "guestkit help", ""},
-		{"qemu", []string{"qemu-nbd", "qemu-io", "qemu-storage-daemon"}, "guestkit convert IMAGE -", "images are not served as devices; '-' writes the disk to standard output"},
+		{"qemu", []string{"qemu-nbd", "qemu-storage-daemon"}, "guestkit serve nbd IMAGE", "read only, and each volume beside the disk; nbd:// is an image as well"},
+		{"qemu", []string{"qemu-io"}, "guestkit convert --offset 1M --length 64K IMAGE -", "'-' writes the disk to standard output"},
 
 		// qemu-img.
 		{"qemu-img", []string{"flatten"}, "guestkit rebase -b '' IMAGE", "in place; into a new image: guestkit convert IMAGE OUTPUT"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -36,15 +37,20 @@ func (s *source) remoteFlags(cmd *cobra.Command) {
 
 // openAddress opens an image at an address.
 func (s *source) openAddress(address string) (format.Source, error) {
+	return s.openAddressIn(s.a.ctx, address)
+}
+
+// openAddressIn opens an image at an address, for as long as ctx lasts.
+func (s *source) openAddressIn(ctx context.Context, address string) (format.Source, error) {
 	scheme, _, _ := strings.Cut(address, "://")
 	switch strings.ToLower(scheme) {
-	case "http", "https":
+	case "http", "https", "nbd", "nbds", "nbd+unix", "nbds+unix":
 	case "s3", "gs", "gcs", "azure", "az", "swift":
 		return nil, fmt.Errorf("%s://: %w: sign an address for it (a presigned URL), and give that", scheme, block.ErrUnsupported)
 	default:
-		return nil, fmt.Errorf("%s://: %w: images are read from files, http and https", scheme, block.ErrUnsupported)
+		return nil, fmt.Errorf("%s://: %w: images are read from files, http, https and nbd", scheme, block.ErrUnsupported)
 	}
-	o := &remote.Options{Context: s.a.ctx, Folder: s.remote.folder, Count: &s.remote.count, Header: http.Header{}}
+	o := &remote.Options{Context: ctx, Folder: s.remote.folder, Count: &s.remote.count, Header: http.Header{}}
 	o.Retry = retry.Policy{Notify: func(err error, pause time.Duration) { s.a.note("%v; again in %s", err, pause.Round(time.Millisecond)) }}
 	if err := s.addHeaders(o.Header); err != nil {
 		return nil, err

@@ -271,6 +271,7 @@ root, without mounting them, and without changing a byte of the source.`,
 		newSparsify(a),
 		newChain(a),
 		newDd(a),
+		newRun(a),
 		newVersion(a),
 		newMan(a),
 	)
