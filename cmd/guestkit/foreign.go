@@ -30,7 +30,7 @@ func foreigns() []foreign {
 		// Programs.
 		{"qemu-img", []string{"qemu-img"}, "guestkit COMMAND", "leave out qemu-img: convert, create, info, check, compare, map, measure, resize, snapshot, bitmap, rebase, commit, amend and dd take its flags"},
 		{"libguestfs", []string{"guestfish"}, "guestkit ls IMAGE PATH", "there is no shell: ls, cat, cp, find, inspect and volumes are commands"},
-		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit ls IMAGE PATH", "nothing is mounted: ls, cat, cp and tar read files in place"},
+		{"libguestfs", []string{"guestmount", "guestunmount"}, "guestkit mount IMAGE DIR", "read only; ends by Ctrl-C, umount or fusermount -u; ls, cat, cp and tar need no mount"},
 		{"libguestfs", []string{"libguestfs-test-tool", "libguestfs-make-fixed-appliance"}, "guestkit version", "there is no appliance to test"},
 		{"libguestfs", []string{"virt-cat"}, "guestkit cat IMAGE PATH", ""},
 		{"libguestfs", []string{"virt-ls"}, "guestkit ls -lR IMAGE PATH", "with checksums: guestkit manifest"},

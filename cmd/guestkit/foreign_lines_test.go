@@ -96,7 +96,7 @@ func foreignLines() []foreignLine {
 		{"guestfish -N disk:1G", "guestkit create disk.raw 1G"},
 		{"guestfish -a disk.img -i touch /new", ""},
 		{"guestfish -a disk.img -i edit /etc/fstab", ""},
-		{"guestmount -a disk.img -i --ro /mnt", "guestkit ls disk.img /"},
+		{"guestmount -a disk.img -i --ro /mnt", "guestkit mount disk.img /mnt"},
 		{"virt-cat -a disk.img /etc/passwd", "guestkit cat disk.img /etc/passwd"},
 		{"virt-ls -a disk.img /home", "guestkit ls disk.img /home"},
 		{"virt-ls -lR -a disk.img /etc", "guestkit ls -lR disk.img /etc"},

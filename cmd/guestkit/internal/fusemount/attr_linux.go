@@ -1,0 +1,5 @@
+package fusemount
+
+import "golang.org/x/sys/unix"
+
+const noAttr = unix.ENODATA
