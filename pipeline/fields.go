@@ -43,6 +43,18 @@ func text(name, help string, p *string, values ...string) field {
 	}}
 }
 
+// open leaves the values out of the schema: there are more in each version.
+func open(f field) field {
+	f.schema = object{"type": "string"}
+	return f
+}
+
+// openList does so for a list.
+func openList(f field) field {
+	f.schema = object{"type": "array", "items": object{"type": "string"}}
+	return f
+}
+
 func required(f field) field { f.required = true; return f }
 
 func flag(name, help string, p *bool) field {
@@ -214,7 +226,7 @@ func imageFields(i *Image) []field {
 		text("path", "A file, a block device, or an address.", &i.Path),
 		text("glob", "A pattern for files, in place of a path.", &i.Glob),
 		text("name", "What the image is called, and {name} stands for; otherwise its file without the ending.", &i.Name),
-		text("format", "The format; it is not probed then.", &i.Format, knownFormats()...),
+		open(text("format", "The format; it is not probed then.", &i.Format, knownFormats()...)),
 		text("disk", "The disk of a package (OVA, OVF): its id, file or number.", &i.Disk),
 	}
 }
@@ -254,7 +266,7 @@ func kinds() []struct {
 			c := &Convert{}
 			return c, []field{
 				required(text("to", "The output; {name}, {index} and {file} stand for what the image is called, its place and its file.", &c.To)),
-				text("format", "The format of the output, where its name does not tell.", &c.Format, convert.Formats()...),
+				open(text("format", "The format of the output, where its name does not tell.", &c.Format, convert.Formats()...)),
 				free("options", "Options of the format, as convert -o takes them.", object{"type": []string{"string", "number", "boolean"}}, func(d *decoder, key string, n *yaml.Node, where string) {
 					v, ok := d.scalar(n, where, "a value")
 					if ok {
@@ -265,7 +277,7 @@ func kinds() []struct {
 					}
 				}),
 				text("compress", "Compress the output; auto takes what is usual.", &c.Compress, "auto", "zlib", "zstd"),
-				text("target", "A platform, for which the output is laid out.", &c.Target, target.Names()...),
+				open(text("target", "A platform, for which the output is laid out.", &c.Target, target.Names()...)),
 				text("snapshot", "Copy an internal snapshot, by its id or name.", &c.Snapshot),
 				flag("replace", "Replace a file that exists.", &c.Replace),
 				size("max_virtual_size", "Refuse larger disks.", &c.MaxVirtualSize),
@@ -374,8 +386,8 @@ func conditionFields(c *Condition) []field {
 	systems := []string{string(inspect.TypeLinux), string(inspect.TypeWindows), string(inspect.TypeFreeBSD), string(inspect.TypeNetBSD), string(inspect.TypeOpenBSD), string(inspect.TypeDOS),
 		string(inspect.TypeDragonFly), string(inspect.TypeIllumos), string(inspect.TypeHurd), string(inspect.TypeMinix), string(inspect.TypeHaiku), string(inspect.TypeMacOS), string(inspect.TypeESXi), string(inspect.TypeUnknown)}
 	return []field{
-		texts("format", "The image is of one of these formats.", &c.Formats, format.Names()...),
-		texts("not_format", "It is of none of these formats.", &c.NotFormats, format.Names()...),
+		openList(texts("format", "The image is of one of these formats.", &c.Formats, format.Names()...)),
+		openList(texts("not_format", "It is of none of these formats.", &c.NotFormats, format.Names()...)),
 		size("min_size", "Its disk has at least this size.", &c.MinSize),
 		size("max_size", "Its disk has at most this size.", &c.MaxSize),
 		texts("name", "A pattern fits what it is called.", &c.Names),
@@ -390,7 +402,7 @@ func conditionFields(c *Condition) []field {
 				c.Status[key] = append(c.Status[key], Status(s))
 			}
 		}),
-		texts("system", "A stage before it found a system of one of these types.", &c.Systems, systems...),
+		openList(texts("system", "A stage before it found a system of one of these types.", &c.Systems, systems...)),
 	}
 }
 

@@ -195,7 +195,7 @@ func TestSchemaJudge(t *testing.T) {
 	}
 	files := []string{file("good", good)}
 	refused := map[string]bool{"no stages": true, "no images": true, "empty lists": true, "unknown key": true, "unknown key below": true, "two works": true, "no work": true,
-		"format of an image": true, "time": true, "tries": true, "truth": true, "size": true, "status": true, "list for text": true, "text for list": true}
+		"time": true, "tries": true, "truth": true, "size": true, "status": true, "list for text": true, "text for list": true}
 	for _, x := range bad {
 		if refused[x.name] {
 			if f := file(x.name, x.plan); f != "" {
