@@ -31,6 +31,8 @@ type Options struct {
 	// TLS is how TLS is spoken with NBD servers (nbds://…); nil trusts what the
 	// system does.
 	TLS *tls.Config
+	// S3 is how objects at s3://bucket/key are reached; nil refuses them.
+	S3 *S3
 	// Header is sent with each request to the host that the address names, and
 	// to no other.
 	Header http.Header
@@ -54,6 +56,8 @@ type Options struct {
 	FolderBytes int64
 	// Count counts along, if it is not nil.
 	Count *Count
+
+	signed *S3 // what signs the requests of this source, nil if nothing does
 }
 
 // Count counts what was fetched.
@@ -97,7 +101,7 @@ func (o *Options) filled() *Options {
 // Is reports whether a name is an address that Open takes.
 func Is(name string) bool {
 	lower := strings.ToLower(name)
-	return nbd.Is(name) || strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "http://")
+	return nbd.Is(name) || isS3(name) || strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "http://")
 }
 
 // Open opens what lies at an address, in the form that format.Options.Remote
@@ -111,9 +115,12 @@ func Open(address string, o *Options) (format.Source, error) {
 	if nbd.Is(address) {
 		return o.openNBD(address)
 	}
+	if isS3(address) {
+		return o.openS3(address)
+	}
 	u, err := url.Parse(address)
 	if err != nil || !Is(address) || u.Host == "" {
-		return nil, &block.Error{What: shown(u), Off: -1, Err: fmt.Errorf("%w: it is no address of http, https or nbd", block.ErrOption)}
+		return nil, &block.Error{What: shown(u), Off: -1, Err: fmt.Errorf("%w: it is no address of http, https, s3 or nbd", block.ErrOption)}
 	}
 	o = o.filled()
 	ctx, cancel := context.WithCancel(o.Context)

@@ -33,6 +33,9 @@ func (s *source) newClient() *http.Client {
 			DisableCompression:    true, // ranges are of what lies there
 		}
 	}
+	if s.o.signed != nil {
+		transport = &signer{transport, s.o.signed, s.first.Host}
+	}
 	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) > 10:

@@ -44,7 +44,7 @@ func TestNBD(t *testing.T) {
 		{[]string{"compare", uri, out}, exitDone, "same"},
 		{[]string{"info", uri + "2"}, exitFailed, "has none called \"disk2\""},
 		{[]string{"info", "nbd://" + l.Addr().String() + "/?x=y"}, exitUsage, "\"x\" is not understood"},
-		{[]string{"info", "nbdx://h/"}, exitFailed, "http, https and nbd"},
+		{[]string{"info", "nbdx://h/"}, exitFailed, "http, https, s3 and nbd"},
 	} {
 		if r := gk(t, x.args...); r.code != x.code || !strings.Contains(r.out+r.err, x.want) {
 			t.Errorf("%q: %+v", x.args, r)

@@ -44,11 +44,11 @@ func (s *source) openAddress(address string) (format.Source, error) {
 func (s *source) openAddressIn(ctx context.Context, address string) (format.Source, error) {
 	scheme, _, _ := strings.Cut(address, "://")
 	switch strings.ToLower(scheme) {
-	case "http", "https", "nbd", "nbds", "nbd+unix", "nbds+unix":
-	case "s3", "gs", "gcs", "azure", "az", "swift":
+	case "http", "https", "s3", "nbd", "nbds", "nbd+unix", "nbds+unix":
+	case "gs", "gcs", "azure", "az", "swift":
 		return nil, fmt.Errorf("%s://: %w: sign an address for it (a presigned URL), and give that", scheme, block.ErrUnsupported)
 	default:
-		return nil, fmt.Errorf("%s://: %w: images are read from files, http, https and nbd", scheme, block.ErrUnsupported)
+		return nil, fmt.Errorf("%s://: %w: images are read from files, http, https, s3 and nbd", scheme, block.ErrUnsupported)
 	}
 	o := &remote.Options{Context: ctx, Folder: s.remote.folder, Count: &s.remote.count, Header: http.Header{}}
 	o.Retry = retry.Policy{Notify: func(err error, pause time.Duration) { s.a.note("%v; again in %s", err, pause.Round(time.Millisecond)) }}
@@ -68,6 +68,13 @@ func (s *source) openAddressIn(ctx context.Context, address string) (format.Sour
 			return nil, err
 		}
 		o.Login = login
+	}
+	if strings.EqualFold(scheme, "s3") {
+		home, _ := os.UserHomeDir() // without one there are no files in it
+		var err error
+		if o.S3, err = remote.S3FromEnvironment(os.Getenv, home); err != nil {
+			return nil, err
+		}
 	}
 	src, err := remote.Open(address, o)
 	if err == nil {

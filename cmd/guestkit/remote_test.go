@@ -42,10 +42,10 @@ func TestRemote(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"does not exist":      {"info", srv.URL + "/nope.qcow2"},
-		"presigned":           {"info", "s3://bucket/key"},
-		"http, https and nbd": {"info", "ftp://host/file"},
-		"Name: value":         {"info", "--header", "nonsense", disk},
+		"does not exist":          {"info", srv.URL + "/nope.qcow2"},
+		"presigned":               {"info", "gs://bucket/key"},
+		"http, https, s3 and nbd": {"info", "ftp://host/file"},
+		"Name: value":             {"info", "--header", "nonsense", disk},
 	} {
 		if r := gk(t, args...); r.code == exitDone || !strings.Contains(r.err, want) {
 			t.Errorf("%s: %+v", args, r)
