@@ -31,8 +31,13 @@ type CheckResult struct {
 
 const maxFaults = 100
 
-func (*Check) Kind() string      { return "check" }
-func (*Check) Output() string    { return "" }
+// Kind is the word for it.
+func (*Check) Kind() string { return "check" }
+
+// Output is the pattern of what it writes, "" for nothing.
+func (*Check) Output() string { return "" }
+
+// Check finds nothing: each value is good.
 func (*Check) Check() []*Problem { return nil }
 
 // Do checks an image.
@@ -94,6 +99,7 @@ func (c *Check) vet(ctx context.Context, t *Task) (any, error) {
 // A finding is what a stage is there to find: to look again does not help.
 type finding struct{ text string }
 
+// Error says where and what.
 func (f *finding) Error() string { return f.text }
 
 func found(text string, args ...any) error { return &finding{fmt.Sprintf(text, args...)} }

@@ -48,7 +48,10 @@ type ConvertResult struct {
 	Cloned      int64  `json:"cloned"`
 }
 
-func (*Convert) Kind() string     { return "convert" }
+// Kind is the word for it.
+func (*Convert) Kind() string { return "convert" }
+
+// Output is the pattern of what it writes, "" for nothing.
 func (c *Convert) Output() string { return c.To }
 
 // Check says what is wrong with what is asked for.
@@ -160,8 +163,13 @@ type VerifyResult struct {
 	Off int64 `json:"difference"`
 }
 
-func (*Verify) Kind() string      { return "verify" }
-func (*Verify) Output() string    { return "" }
+// Kind is the word for it.
+func (*Verify) Kind() string { return "verify" }
+
+// Output is the pattern of what it writes, "" for nothing.
+func (*Verify) Output() string { return "" }
+
+// Check finds nothing: each value is good.
 func (*Verify) Check() []*Problem { return nil }
 
 // Do compares an image with its source.

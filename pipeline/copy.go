@@ -40,7 +40,10 @@ type CopyResult struct {
 	Bytes int64 `json:"bytes"`
 }
 
-func (*Copy) Kind() string     { return "copy" }
+// Kind is the word for it.
+func (*Copy) Kind() string { return "copy" }
+
+// Output is the pattern of what it writes, "" for nothing.
 func (c *Copy) Output() string { return c.To }
 
 // Check says what is wrong with what is asked for.

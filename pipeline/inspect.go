@@ -26,8 +26,13 @@ type InspectResult struct {
 	Problems []string          `json:"problems"`
 }
 
-func (*Inspect) Kind() string      { return "inspect" }
-func (*Inspect) Output() string    { return "" }
+// Kind is the word for it.
+func (*Inspect) Kind() string { return "inspect" }
+
+// Output is the pattern of what it writes, "" for nothing.
+func (*Inspect) Output() string { return "" }
+
+// Check finds nothing: each value is good.
 func (*Inspect) Check() []*Problem { return nil }
 
 // Do inspects an image.

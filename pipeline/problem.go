@@ -16,6 +16,7 @@ type Problem struct {
 	Line, Column int
 }
 
+// Error says where and what.
 func (p *Problem) Error() string {
 	s := p.Text
 	if p.Where != "" {
@@ -36,6 +37,7 @@ type PlanError struct {
 	Problems []*Problem
 }
 
+// Error says where and what.
 func (e *PlanError) Error() string {
 	var lines []string
 	for i, p := range e.Problems {
@@ -48,6 +50,7 @@ func (e *PlanError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap is the class.
 func (e *PlanError) Unwrap() error { return block.ErrOption }
 
 const maxProblems = 20

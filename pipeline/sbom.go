@@ -26,7 +26,10 @@ type SBOMResult struct {
 
 var sbomFormats = []string{"cyclonedx", "spdx"}
 
-func (*SBOM) Kind() string     { return "sbom" }
+// Kind is the word for it.
+func (*SBOM) Kind() string { return "sbom" }
+
+// Output is the pattern of what it writes, "" for nothing.
 func (s *SBOM) Output() string { return s.To }
 
 // Check says what is wrong with what is asked for.
