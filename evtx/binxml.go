@@ -2,7 +2,6 @@ package evtx
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"unicode/utf16"
 
@@ -472,4 +471,4 @@ func utf16String(b []byte) string {
 }
 
 // String is the text of an element and of those in it.
-func (e *Element) String() string { return fmt.Sprintf("%s", AppendXML(nil, e)) }
+func (e *Element) String() string { return string(AppendXML(nil, e)) }

@@ -23,11 +23,9 @@ func CycloneDX(w io.Writer, rep *inspect.Report, o *Options) error {
 		systems = append(systems, c.ref)
 		list = append(list, systemComponent(c))
 		var refs []string
-		var members []cdx.BOMReference
 		for _, it := range c.items {
 			list = append(list, packageComponent(c.sys, it))
 			refs = append(refs, it.ref)
-			members = append(members, cdx.BOMReference(it.ref))
 		}
 		dep := cdx.Dependency{Ref: c.ref}
 		if len(refs) > 0 {

@@ -91,9 +91,7 @@ func (f *finder) ofFilesystem(ctx context.Context, v *volume.Volume) ([]Run, err
 // with opens the filesystem anew, so that nothing comes from a cache.
 func (f *finder) with(v *volume.Volume, w *watch, do func(vfs.FS) error) error {
 	o := fs.Options{NoProcesses: true}
-	for _, d := range f.leaves {
-		o.Devices = append(o.Devices, d)
-	}
+	o.Devices = append(o.Devices, f.leaves...)
 	fsys, err := fs.OpenFound(w, v.Found, &o)
 	if err != nil {
 		return err

@@ -189,9 +189,8 @@ func (f *filesystem) descriptor(off int64, location uint32) ([]byte, error) {
 
 // integrity is the newest logical volume integrity descriptor (ECMA-167 3/10.10).
 type integrity struct {
-	open  bool
-	free  int64 // blocks, -1 if that is not known
-	files int64
+	open bool
+	free int64 // blocks, -1 if that is not known
 }
 
 // readIntegrity follows the extents of integrity descriptors. Volumes that are

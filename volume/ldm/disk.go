@@ -42,7 +42,7 @@ func Open(d block.Device, ends ...int64) (*Disk, error) {
 	fault := func(what string, off int64, class error, detail string, args ...any) (*Disk, error) {
 		return nil, block.Errorf(format, what, off, class, detail, args...)
 	}
-	if class, detail := h.validate(uint64(d.Size()) / sectorSize); class != nil {
+	if detail, class := h.validate(uint64(d.Size()) / sectorSize); class != nil {
 		return fault("PRIVHEAD", at, class, "%s", detail)
 	}
 	base := int64(h.databaseAt) * sectorSize

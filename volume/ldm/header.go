@@ -47,18 +47,18 @@ func (p *privhead) decode(b []byte) {
 }
 
 // validate holds the places against a disk of so many sectors.
-func (p *privhead) validate(sectors uint64) (class error, detail string) {
+func (p *privhead) validate(sectors uint64) (detail string, class error) {
 	switch {
 	case string(p.magic[:]) != "PRIVHEAD":
-		return block.ErrFormat, "no PRIVHEAD"
+		return "no PRIVHEAD", block.ErrFormat
 	case p.major != 2 || p.minor != 11 && p.minor != 12:
-		return block.ErrUnsupported, "a version that is not known"
+		return "a version that is not known", block.ErrUnsupported
 	case p.dataStart > sectors || p.dataSize > sectors-p.dataStart:
-		return block.ErrTruncated, "the data of its volumes reach past the end of the disk"
+		return "the data of its volumes reach past the end of the disk", block.ErrTruncated
 	case p.databaseAt > sectors || p.databaseSize > sectors-p.databaseAt:
-		return block.ErrTruncated, "its database reaches past the end of the disk"
+		return "its database reaches past the end of the disk", block.ErrTruncated
 	}
-	return nil, ""
+	return "", nil
 }
 
 // tocblock says where in the database its regions are.
