@@ -224,6 +224,7 @@ func TestSchemas(t *testing.T) {
 			t.Errorf("%s is not that of the document (%v); run go test ./cmd/guestkit -run Schemas -update", file, err)
 		}
 	}
+	made["plan.json"] = true // of package pipeline, whose test holds it to the plans
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
