@@ -61,6 +61,8 @@ func TestSchemas(t *testing.T) {
 		{"measure", "measure --json -O qcow2 " + images + "debian12-bios.qcow2"},
 		{"digest", "digest --json " + images + "debian12-bios.qcow2"},
 		{"convert", "convert --json -O raw " + images + "windows11.qcow2 " + filepath.Join(dir, "out.raw")},
+		{"sparsify", "sparsify --dry-run --json " + filepath.Join(dir, "out.raw")},
+		{"chain", "chain --json " + images + "debian12-bios.qcow2"},
 		{"compare", "compare --json " + images + "windows11.qcow2 " + filepath.Join(dir, "out.raw")},
 		{"cp", "cp --json " + images + "debian12-bios.qcow2 /etc/fstab " + filepath.Join(dir, "fstab")},
 		{"ls", "ls --json " + images + "debian12-uefi.qcow2 /srv/share"},
