@@ -239,7 +239,7 @@ func (c *inspection) show(f *finding) error {
 	}
 	c.showConcerns(f)
 	c.out.Printf("\n")
-	c.showVolumes(f.Report)
+	c.showVolumes(f.Report, false)
 	c.showProblems(f.problems)
 	return nil
 }

@@ -63,6 +63,7 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	required := completeFlag(cmd)
+	features := cmd.Flags().Bool("features", false, "list the features of each filesystem too, as its own tools name them")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		guests, err := src.each(args)
 		if err != nil {
@@ -79,7 +80,7 @@ what --volume takes in 'ls', 'cat' and 'manifest'.
 				return err
 			}
 			a.noteVolumes(rep)
-			if err := a.listVolumes(g, rep); err != nil {
+			if err := a.listVolumes(g, rep, *features); err != nil {
 				return err
 			}
 			a.noteTime()
@@ -102,7 +103,7 @@ func nothingRead(rep *inspect.Report) error {
 	return damage(rep)
 }
 
-func (a *app) listVolumes(g *guestkit.Guest, rep *inspect.Report) error {
+func (a *app) listVolumes(g *guestkit.Guest, rep *inspect.Report, features bool) error {
 	switch {
 	case a.json:
 		return a.document(volumesDoc{schema("volumes"), imageDocs(g), volumeDocs(rep), rep.Complete(), texts(problems(g, rep))})
@@ -111,13 +112,13 @@ func (a *app) listVolumes(g *guestkit.Guest, rep *inspect.Report) error {
 	}
 	a.showImages(g)
 	a.out.Printf("\n")
-	a.showVolumes(rep)
+	a.showVolumes(rep, features)
 	a.showProblems(problems(g, rep))
 	return nil
 }
 
 // showVolumes prints the volumes as a tree.
-func (a *app) showVolumes(rep *inspect.Report) {
+func (a *app) showVolumes(rep *inspect.Report, features bool) {
 	children := map[string][]*inspect.Volume{}
 	for _, v := range rep.Volumes {
 		children[v.Parent] = append(children[v.Parent], v)
@@ -140,13 +141,13 @@ func (a *app) showVolumes(rep *inspect.Report) {
 	}
 	a.out.Table(t)
 	for _, v := range rep.Volumes {
-		a.showFacts(v)
+		a.showFacts(v, features)
 	}
 }
 
 // showFacts prints what else is known of a volume.
-func (a *app) showFacts(v *inspect.Volume) {
-	features := a.verbose && len(v.Features) > 0
+func (a *app) showFacts(v *inspect.Volume, features bool) {
+	features = features && len(v.Features) > 0
 	if len(v.Facts) == 0 && !features {
 		return
 	}
