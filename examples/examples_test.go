@@ -29,6 +29,8 @@ func TestExamples(t *testing.T) {
 		"retry":          {nil, "it worked <nil>\npermission denied\n"},
 		"walk":           {[]string{image}, "Debian GNU/Linux 12 (bookworm)\n"},
 		"inspect-remote": {[]string{srv.URL + "/debian12-uefi.qcow2"}, "Debian GNU/Linux 12 (bookworm) x86_64\n"},
+		"sbom":           {[]string{image}, "pkg:deb/debian/adduser@"},
+		"concerns":       {[]string{"hyperv", "../testdata/images"}, "debian12-bios.qcow2: information: bios-boot: "},
 		"custom-source":  {[]string{image}, "gpt2 ext4 read\n"},
 	} {
 		var errs bytes.Buffer

@@ -1,0 +1,59 @@
+// Concerns says what keeps the guests in a folder from running on a platform,
+// several at a time.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/guestkit/guestkit"
+	"github.com/guestkit/guestkit/batch"
+	"github.com/guestkit/guestkit/concern"
+)
+
+// A verdict is what was found of one guest.
+type verdict struct {
+	concerns []concern.Concern
+	err      error
+}
+
+func main() {
+	if len(os.Args) < 3 {
+		log.Fatal("usage: concerns PLATFORM IMAGE|DIR…")
+	}
+	platform := os.Args[1]
+	var find batch.Find
+	ctx := context.Background()
+	err := batch.Run(ctx, find.Images(ctx, os.Args[2:]), 0, look, func(img batch.Image, v verdict) error {
+		if v.err != nil {
+			fmt.Printf("%s: %v\n", img.Path, v.err)
+		}
+		for _, c := range concern.For(v.concerns, platform) {
+			fmt.Printf("%s: %s: %s: %s\n", img.Path, c.Severity, c.ID, c.Message)
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// look inspects one image.
+func look(ctx context.Context, img batch.Image) verdict {
+	if img.Err != nil {
+		return verdict{err: img.Err}
+	}
+	guest, err := guestkit.Open(img.Path, nil)
+	if err != nil {
+		return verdict{err: err}
+	}
+	defer guest.Close()
+	report, err := guest.Inspect(ctx)
+	if err != nil {
+		return verdict{err: err}
+	}
+	concerns, _ := concern.Of(ctx, report)
+	return verdict{concerns: concerns}
+}
