@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 
 	"github.com/guestkit/guestkit"
@@ -21,7 +20,8 @@ type verdict struct {
 
 func main() {
 	if len(os.Args) < 3 {
-		log.Fatal("usage: concerns PLATFORM IMAGE|DIR…")
+		fmt.Fprintln(os.Stderr, "usage: concerns PLATFORM IMAGE|DIR…")
+		os.Exit(2)
 	}
 	platform := os.Args[1]
 	var find batch.Find
@@ -36,7 +36,8 @@ func main() {
 		return nil
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 

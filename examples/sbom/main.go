@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"log"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -14,18 +14,24 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		log.Fatal("usage: sbom IMAGE")
+		fmt.Fprintln(os.Stderr, "usage: sbom IMAGE")
+		os.Exit(2)
 	}
-	guest, err := guestkit.Open(os.Args[1], nil)
+	if err := write(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func write(path string) error {
+	guest, err := guestkit.Open(path, nil)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer guest.Close()
 	report, err := guest.Inspect(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	if err := sbom.CycloneDX(os.Stdout, report, &sbom.Options{Name: filepath.Base(os.Args[1]), Tool: "example"}); err != nil {
-		log.Fatal(err)
-	}
+	return sbom.CycloneDX(os.Stdout, report, &sbom.Options{Name: filepath.Base(path), Tool: "example"})
 }
