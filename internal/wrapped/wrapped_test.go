@@ -121,7 +121,7 @@ func TestTools(t *testing.T) {
 		})
 	}
 	for _, name := range Formats() {
-		tool := map[string]string{"gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2"}[name]
+		tool := map[string]string{"gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2", "lzo": "lzop"}[name]
 		z, _ := NewReader(name, bytes.NewReader(pack(t, nil, tool, "-c")), Limits{})
 		if got, err := io.ReadAll(z); err != nil || len(got) != 0 {
 			t.Errorf("an empty %s: %d bytes, %v", name, len(got), err)
