@@ -155,6 +155,7 @@ func (a *app) showChain(doc *chainDoc) {
 	case !doc.Sound:
 		a.out.Printf("the chain can be read, and something is odd\n")
 	default:
-		a.out.Printf("the chain is sound: %d images\n", len(doc.Links))
+		n := len(doc.Links)
+		a.out.Printf("the chain is sound: %d image%s\n", n, iff(n != 1, "s"))
 	}
 }
