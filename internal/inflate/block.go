@@ -158,6 +158,10 @@ func (d *Decoder) fast(dst []byte, n int, in *input) (_ int, done bool, _ error)
 			have |= 56
 			e = lit[bits&(1<<litBits-1)]
 			switch {
+			case length > 32 && distance >= length:
+				copy(dst[n:end], dst[from:n])
+			case distance == 1 && dst[from] == 0:
+				clear(dst[n:end])
 			case distance >= 8:
 				for {
 					binary.LittleEndian.PutUint64(dst[n:], binary.LittleEndian.Uint64(dst[from:]))
@@ -170,9 +174,8 @@ func (d *Decoder) fast(dst []byte, n int, in *input) (_ int, done bool, _ error)
 				}
 			case distance == 1:
 				v := uint64(dst[from]) * 0x0101010101010101
-				for n < end {
-					binary.LittleEndian.PutUint64(dst[n:], v)
-					n += 8
+				for q := dst[n : end+8]; len(q) > 8; q = q[8:] {
+					binary.LittleEndian.PutUint64(q, v)
 				}
 			default:
 				for n < end {
@@ -225,9 +228,9 @@ func (d *Decoder) slow(dst []byte, n int, in *input) (int, error) {
 		if length > len(dst)-n {
 			length, err = len(dst)-n, ErrSpace
 		}
-		for range length {
-			dst[n] = dst[n-distance]
-			n++
+		// What is copied lengthens what there is to copy.
+		for from, end := n-distance, n+length; n < end; {
+			n += copy(dst[n:end], dst[from:n])
 		}
 		if err != nil {
 			return n, err
