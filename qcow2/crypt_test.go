@@ -52,7 +52,7 @@ func TestJudgeLUKS(t *testing.T) {
 	} {
 		image := filepath.Join(dir, "image.qcow2")
 		os.Remove(image)
-		peers.Run(t, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, secret...), "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100"+o, src, image)...)
+		peers.RunAgain(t, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, secret...), "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100"+o, src, image)...)
 		d, err := format.OpenFile(image, &format.Options{Unlock: cryptKey})
 		if err != nil {
 			t.Fatalf("%s: %v", o, err)
@@ -68,7 +68,7 @@ func TestJudgeLUKS(t *testing.T) {
 	// An overlay without encryption over one with it, and the other way round.
 	base, over := filepath.Join(dir, "base.qcow2"), filepath.Join(dir, "over.qcow2")
 	os.Rename(filepath.Join(dir, "image.qcow2"), base)
-	peers.Run(t, "qemu-img", append(append([]string{"create", "-q", "-f", "qcow2"}, secret...), "-u", "-b", "base.qcow2", "-F", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100", over, "3146240")...)
+	peers.RunAgain(t, "qemu-img", append(append([]string{"create", "-q", "-f", "qcow2"}, secret...), "-u", "-b", "base.qcow2", "-F", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100", over, "3146240")...)
 	io := peers.Command(t, "qemu-io", append(secret, "--image-opts", "-c", "write -P 0x5a 1M 68k",
 		"driver=qcow2,encrypt.key-secret=s,file.filename="+over+",backing.driver=qcow2,backing.encrypt.key-secret=s,backing.file.filename="+base)...)
 	peers.RunCmd(t, io)

@@ -70,6 +70,19 @@ func Run(t testing.TB, tool string, args ...string) string {
 	return RunCmd(t, Command(t, tool, args...))
 }
 
+// RunAgain is Run for a tool that fails now and then by itself: up to ten times.
+// qemu-img is one where it makes LUKS, since it counts iterations by a clock that
+// may not have gone on ("Unable to get accurate CPU usage").
+func RunAgain(t testing.TB, tool string, args ...string) string {
+	t.Helper()
+	for range 9 {
+		if out, err := Command(t, tool, args...).Output(); err == nil {
+			return string(out)
+		}
+	}
+	return Run(t, tool, args...)
+}
+
 // RunCmd is Run for a prepared command.
 func RunCmd(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()

@@ -149,7 +149,7 @@ func TestHalfway(t *testing.T) {
 // it is given little time to count iterations.
 func qemuLUKS(t *testing.T, src, dst, options string) error {
 	var err error
-	for range 3 {
+	for range 10 {
 		var out []byte
 		out, err = peers.Command(t, "qemu-img", "convert", "-f", "raw", "-O", "luks", "--object", "secret,id=s,data=geheim", "-o", "key-secret=s,iter-time=20,"+options, src, dst).CombinedOutput()
 		if err == nil {
