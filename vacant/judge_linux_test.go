@@ -90,17 +90,9 @@ func (m *maker) filled(t *testing.T) string {
 	case "": // the kernel does not know it any more
 		return path
 	case "ntfs-3g":
-		dir = t.TempDir()
-		peers.NeedRoot(t)
-		if out, err := peers.Command(t, "ntfs-3g", path, dir).CombinedOutput(); err != nil {
-			t.Skipf("ntfs-3g does not mount here: %v %s", err, out)
-		}
+		dir = peers.Fuse(t, m.mount, path)
 	case "exfat-fuse":
-		dir = t.TempDir()
-		peers.NeedRoot(t)
-		if out, err := peers.Command(t, "mount.exfat-fuse", path, dir).CombinedOutput(); err != nil {
-			t.Skipf("exfat-fuse does not mount here: %v %s", err, out)
-		}
+		dir = peers.Fuse(t, "mount.exfat-fuse", peers.Loop(t, path))
 	default:
 		dir = peers.Mount(t, path, m.mount)
 	}

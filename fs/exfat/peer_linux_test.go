@@ -13,14 +13,7 @@ import (
 // mount mounts a volume by exfat-fuse.
 func mount(t testing.TB, image string, args ...string) string {
 	t.Helper()
-	peers.NeedRoot(t)
-	dir := t.TempDir()
-	dev := peers.Loop(t, image)
-	if out, err := peers.Command(t, "mount.exfat-fuse", append(args, dev, dir)...).CombinedOutput(); err != nil {
-		t.Skipf("exfat-fuse does not mount here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { peers.Unmount(t, dir) })
-	return dir
+	return peers.Fuse(t, "mount.exfat-fuse", peers.Loop(t, image), args...)
 }
 
 // makeVolume makes a volume with files of every kind.

@@ -128,6 +128,19 @@ func Mount(t testing.TB, image, fstype string, options ...string) string {
 	return dir
 }
 
+// Fuse mounts an image by a tool that takes the image and a folder, for the length of
+// the test, and returns the folder. It needs root.
+func Fuse(t testing.TB, tool, image string, options ...string) string {
+	t.Helper()
+	NeedRoot(t)
+	dir := t.TempDir()
+	if out, err := Command(t, tool, append(options, image, dir)...).CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("a mount by %s: %v: %s", tool, err, bytes.TrimSpace(out)))
+	}
+	t.Cleanup(func() { Unmount(t, dir) })
+	return dir
+}
+
 // Unmount ends a Mount early. A folder that is not mounted any more is left
 // alone.
 func Unmount(t testing.TB, dir string) {

@@ -31,7 +31,7 @@ mount -o loop disk mnt
 	# Some of it gets to its place, the rest is in the log alone.
 	seq -f 'dirs/a/new-%g' 100 | xargs touch
 	for i in $(seq 1 2 40); do mv files/$i dirs/b/moved-$i; done
-	xfs_io -c sync .
+	xfs_io -c syncfs . # of this filesystem alone
 	for i in $(seq 1 3 300); do echo dirs/many/an-entry-with-a-name-$i; done | xargs rm
 	mkdir dirs/c dirs/c/sub && seq -f 'dirs/c/sub/%g' 60 | xargs touch
 	mv dirs/c/sub dirs/a/sub && rm -r dirs/c
