@@ -6,63 +6,23 @@ import (
 	"iter"
 	"path"
 	"strings"
+
+	"github.com/guestkit/guestkit/internal/merge"
 )
 
 // Merge lists the records of several logs by the time when they were written, or
 // the last first. An error takes the place of each one that cannot be read.
 func Merge(files []*File, reverse bool) iter.Seq2[*Record, error] {
-	return func(yield func(*Record, error) bool) {
-		type head struct {
-			next func() (*Record, error, bool)
-			r    *Record
-		}
-		advance := func(h *head) (more, goOn bool) {
-			for {
-				r, err, ok := h.next()
-				if !ok {
-					return false, true
-				}
-				if err == nil {
-					h.r = r
-					return true, true
-				}
-				if !yield(nil, err) {
-					return false, false
-				}
-			}
-		}
-		var heads []*head
-		for _, f := range files {
-			next, stop := iter.Pull2(f.Records(reverse))
-			defer stop()
-			h := &head{next: next}
-			more, goOn := advance(h)
-			if !goOn {
-				return
-			}
-			if more {
-				heads = append(heads, h)
-			}
-		}
-		for len(heads) > 0 {
-			first := 0
-			for i, h := range heads {
-				if c := h.r.Time.Compare(heads[first].r.Time); c < 0 && !reverse || c > 0 && reverse {
-					first = i
-				}
-			}
-			if !yield(heads[first].r, nil) {
-				return
-			}
-			more, goOn := advance(heads[first])
-			if !goOn {
-				return
-			}
-			if !more {
-				heads = append(heads[:first], heads[first+1:]...)
-			}
-		}
+	var logs []iter.Seq2[*Record, error]
+	for _, f := range files {
+		logs = append(logs, f.Records(reverse))
 	}
+	return merge.All(logs, func(a, b *Record) int {
+		if reverse {
+			a, b = b, a
+		}
+		return a.Time.Compare(b.Time)
+	}, false)
 }
 
 // Logs is the folder of the event logs below that of Windows.

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/merge"
 )
 
 // compare orders entries of several files as journalctl does: by sequence number
@@ -28,77 +29,23 @@ func compare(a, b *Entry) int {
 }
 
 // Merge lists the entries of several files in one order, or the last first. An
-// entry that two files hold, with the same times and fields, comes once. An error takes the place of each one that
-// cannot be read.
+// entry that two files hold, with the same times and fields, comes once. An error
+// takes the place of each one that cannot be read.
 //
 // The order is no total one: it is by number, by time since the boot or by time
 // of day as two entries allow. So the heads of all files are compared each time,
 // as journalctl does.
 func Merge(files []*File, reverse bool) iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		type head struct {
-			next func() (*Entry, error, bool)
-			e    *Entry
-		}
-		var heads []*head
-		advance := func(h *head) (more, goOn bool) {
-			for {
-				e, err, ok := h.next()
-				if !ok {
-					return false, true
-				}
-				if err == nil {
-					h.e = e
-					return true, true
-				}
-				if !yield(nil, err) {
-					return false, false
-				}
-			}
-		}
-		for _, f := range files {
-			next, stop := iter.Pull2(f.Entries(reverse))
-			defer stop()
-			h := &head{next: next}
-			more, goOn := advance(h)
-			if !goOn {
-				return
-			}
-			if more {
-				heads = append(heads, h)
-			}
-		}
-		for len(heads) > 0 {
-			first := heads[0]
-			for _, h := range heads[1:] {
-				c := compare(h.e, first.e)
-				if reverse {
-					c = -c
-				}
-				if c < 0 {
-					first = h
-				}
-			}
-			e := first.e
-			if !yield(e, nil) {
-				return
-			}
-			left := heads[:0]
-			for _, h := range heads {
-				keep := true
-				for keep && compare(h.e, e) == 0 {
-					var goOn bool
-					if keep, goOn = advance(h); !goOn {
-						return
-					}
-				}
-				if keep {
-					left = append(left, h)
-				}
-			}
-			heads = left
-		}
+	var journals []iter.Seq2[*Entry, error]
+	for _, f := range files {
+		journals = append(journals, f.Entries(reverse))
 	}
+	return merge.All(journals, func(a, b *Entry) int {
+		if reverse {
+			a, b = b, a
+		}
+		return compare(a, b)
+	}, true)
 }
 
 // A Boot is one boot that a journal knows of.

@@ -291,6 +291,27 @@ func (l *logRun) options(files int) *journal.Options {
 	return &journal.Options{CacheBytes: max(8<<20/int64(max(files, 1)), 256<<10)}
 }
 
+// A logFile is a file of the guest that is read at any place.
+type logFile interface {
+	io.Closer
+	block.Reader
+}
+
+// file opens a file of the guest. It is nil if that fails, which is said.
+func (l *logRun) file(t *guestTree, name string) logFile {
+	f, err := t.Open(name)
+	if err != nil {
+		l.errs.Add(guestError(name, err))
+		return nil
+	}
+	if r, ok := f.(logFile); ok {
+		return r
+	}
+	f.Close()
+	l.errs.Add(guestError(name, errIsDir))
+	return nil
+}
+
 // guest prints the journal of a guest, or a plain log where it has none.
 func (l *logRun) guest(t *guestTree) error {
 	names, err := journal.Find(t)
@@ -301,18 +322,12 @@ func (l *logRun) guest(t *guestTree) error {
 	var files []*journal.File
 	var open []string
 	for _, name := range names {
-		f, err := t.Open(name)
-		if err != nil {
-			l.errs.Add(guestError(name, err))
+		f := l.file(t, name)
+		if f == nil {
 			continue
 		}
 		defer f.Close()
-		r, ok := f.(block.Reader)
-		if !ok {
-			l.errs.Add(guestError(name, errIsDir))
-			continue
-		}
-		j, err := journal.Open(r, l.options(len(names)))
+		j, err := journal.Open(f, l.options(len(names)))
 		if err != nil {
 			l.errs.Add(guestError(name, err))
 			continue

@@ -56,18 +56,12 @@ func (l *logRun) events(t *guestTree, names []string) error {
 	var logs []*evtx.File
 	var open []string
 	for _, name := range files {
-		f, err := t.Open(name)
-		if err != nil {
-			l.errs.Add(guestError(name, err))
+		f := l.file(t, name)
+		if f == nil {
 			continue
 		}
 		defer f.Close()
-		r, ok := f.(block.Reader)
-		if !ok {
-			l.errs.Add(guestError(name, errIsDir))
-			continue
-		}
-		e, err := evtx.Open(r, nil)
+		e, err := evtx.Open(f, nil)
 		if err != nil {
 			l.errs.Add(guestError(name, err))
 			continue
