@@ -63,8 +63,8 @@ func (s *symbols) spread(c *codebook) {
 	for l := range s.length {
 		lc := lengthCode[l]
 		n := c.litLen[257+int(lc)]
-		extra := uint64(l+minMatch) - uint64(lengthBase[lc])
-		s.length[l] = uint64(c.lit[257+int(lc)]) | extra<<n | uint64(n+lengthExtra[lc])<<32
+		extra := uint64(l+minMatch) - uint64(LengthBase[lc])
+		s.length[l] = uint64(c.lit[257+int(lc)]) | extra<<n | uint64(n+LengthExtra[lc])<<32
 	}
 	for i := range s.dist {
 		s.dist[i] = uint64(c.dist[i]) | uint64(c.distLen[i])<<32
@@ -97,7 +97,7 @@ func (e *Encoder) writeSteps(steps []step, src []byte, c *codebook) {
 			dc := distSymbol(uint32(x.dist))
 			d := sym.dist[dc]
 			w.put(d&0xffffffff, uint(d>>32))
-			w.put(uint64(x.dist+1-distBase[dc]), uint(distExtra[dc]))
+			w.put(uint64(x.dist+1-DistBase[dc]), uint(DistExtra[dc]))
 			w.flush()
 		}
 		src = src[int(x.literals)+int(x.length):]
@@ -137,8 +137,8 @@ func (c *codebook) build(k *coder, s *stats) {
 	c.runs(all[:c.nLit+c.nDist])
 	k.lengths(c.preLen[:], c.preCount[:], 7)
 	codes(c.pre[:], c.preLen[:])
-	c.nPre = len(codeOrder)
-	for c.nPre > 4 && c.preLen[codeOrder[c.nPre-1]] == 0 {
+	c.nPre = len(CodeOrder)
+	for c.nPre > 4 && c.preLen[CodeOrder[c.nPre-1]] == 0 {
 		c.nPre--
 	}
 }
@@ -201,7 +201,7 @@ func (c *codebook) headerBits() int {
 func (c *codebook) writeHeader(w *bitWriter) {
 	w.put(uint64(c.nLit-257)|uint64(c.nDist-1)<<5|uint64(c.nPre-4)<<10, 14)
 	w.flush()
-	for _, s := range codeOrder[:c.nPre] {
+	for _, s := range CodeOrder[:c.nPre] {
 		w.put(uint64(c.preLen[s]), 3)
 		w.flush()
 	}

@@ -212,7 +212,7 @@ func (e *Encoder) count() {
 			dc := distSymbol(uint32(x.dist))
 			s.lit[257+int(lc)]++
 			s.dist[dc]++
-			s.extra += uint32(lengthExtra[lc]) + uint32(distExtra[dc])
+			s.extra += uint32(LengthExtra[lc]) + uint32(DistExtra[dc])
 			e.counted += int(x.length)
 		}
 	}

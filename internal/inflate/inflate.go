@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/guestkit/guestkit/internal/deflate"
 )
 
 var (
@@ -153,7 +155,7 @@ func (d *Decoder) dynamic(in *input) error {
 		return errCount
 	}
 	var pre [maxPre]uint8
-	for _, s := range preOrder[:nPre] {
+	for _, s := range deflate.CodeOrder[:nPre] {
 		n, err := in.take(3)
 		if err != nil {
 			return err

@@ -1,5 +1,7 @@
 package inflate
 
+import "github.com/guestkit/guestkit/internal/deflate"
+
 // The alphabets of RFC 1951, 3.2.5 to 3.2.7.
 const (
 	maxLit     = 288 // literals, end of block, lengths; the last two are in the fixed code alone
@@ -11,14 +13,6 @@ const (
 	endOfBlock = 256
 	maxMatch   = 258
 )
-
-var lengthBase = [29]uint16{3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258}
-var lengthExtra = [29]uint8{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
-var distBase = [usedDist]uint16{1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577}
-var distExtra = [usedDist]uint8{0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
-
-// preOrder is the order in which the lengths of the code length code come.
-var preOrder = [maxPre]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
 // An entry says what the low bits of the input stand for:
 //
@@ -69,7 +63,7 @@ var litEntries = func() (t [maxLit]uint32) {
 		case s == endOfBlock:
 			t[s] = ended
 		case s < usedLit:
-			t[s] = uint32(lengthBase[s-257])<<baseShift | uint32(lengthExtra[s-257])
+			t[s] = uint32(deflate.LengthBase[s-257])<<baseShift | uint32(deflate.LengthExtra[s-257])
 		default:
 			t[s] = invalid
 		}
@@ -81,7 +75,7 @@ var distEntries = func() (t [maxDist]uint32) {
 	for s := range t {
 		t[s] = invalid
 		if s < usedDist {
-			t[s] = uint32(distBase[s])<<baseShift | uint32(distExtra[s])
+			t[s] = uint32(deflate.DistBase[s])<<baseShift | uint32(deflate.DistExtra[s])
 		}
 	}
 	return t
