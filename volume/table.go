@@ -99,6 +99,9 @@ func divide(v *Volume, table *partition.Table, prefix string) []*Volume {
 			c.Parents[0] = within(extended, c, v)
 		}
 		made = append(made, c)
+		if table.Scheme != partition.MBR && table.Scheme != partition.GPT {
+			continue // a label in a label could be the same one
+		}
 		// A filesystem may begin where the label lies, and is one of its
 		// partitions then.
 		switch label, err := partition.ReadLabel(c.Device, p); {
