@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -216,4 +217,34 @@ func FuzzDisk(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		use(b[:min(len(b), 1<<20)])
 	})
+}
+
+// TestManyParts opens a database each of whose blocks says that it is the first of
+// 65535 parts of a record: what is kept of them is not more than the database has.
+func TestManyParts(t *testing.T) {
+	be := binary.BigEndian
+	disk := append(small(), make([]byte, 2<<20)...)
+	size := uint64(len(disk)/sectorSize - 16)
+	be.PutUint64(disk[6*sectorSize+0x133:], size)
+	be.PutUint64(disk[17*sectorSize+0x36:], size-17)
+	db := disk[33*sectorSize:]
+	const least = 32
+	be.PutUint32(db[0x08:], least)
+	n := 0
+	for at := sectorSize; at+least <= len(db); at += least {
+		copy(db[at:], "VBLK")
+		n++
+		be.PutUint32(db[at+0x8:], uint32(n))
+		be.PutUint16(db[at+0xC:], 0)
+		be.PutUint16(db[at+0xE:], 65535)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Open(mem(disk)); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 256<<20 {
+		t.Errorf("%d MiB for %d blocks", used>>20, n)
+	}
 }

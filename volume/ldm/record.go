@@ -93,9 +93,9 @@ func readRecords(b []byte, v *vmdb, off int64) (*database, error) {
 		db.fault(off, "a change was under way when the disk was copied; its volumes are shown as they were before it")
 	}
 	type parts struct {
-		at   int64
-		data [][]byte
-		got  int
+		at    int64
+		count int
+		data  map[int][]byte // no more than there are blocks, whatever count says
 	}
 	open := map[uint32]*parts{}
 	size := int(v.blockSize)
@@ -110,17 +110,22 @@ func readRecords(b []byte, v *vmdb, off int64) (*database, error) {
 		}
 		p := open[h.record]
 		if p == nil {
-			p = &parts{at: off + int64(at), data: make([][]byte, min(int(h.count), len(b)/size))}
+			p = &parts{at: off + int64(at), count: int(h.count), data: map[int][]byte{}}
 			open[h.record] = p
 		}
-		if int(h.index) >= len(p.data) || p.data[h.index] != nil {
+		index := int(h.index)
+		if index >= p.count || p.data[index] != nil {
 			db.fault(off+int64(at), "part %d of %d of record %d does not fit to the others", h.index, h.count, h.record)
 			continue
 		}
-		p.data[h.index] = b[at+vblkHeadLen : at+size]
-		if p.got++; p.got == len(p.data) {
+		p.data[index] = b[at+vblkHeadLen : at+size]
+		if len(p.data) == p.count {
 			delete(open, h.record)
-			if err := db.add(slices.Concat(p.data...)); err != nil {
+			var record []byte
+			for i := range p.count {
+				record = append(record, p.data[i]...)
+			}
+			if err := db.add(record); err != nil {
 				return nil, block.Errorf(format, "record", p.at, block.ErrCorrupt, "%v", err)
 			}
 		}
