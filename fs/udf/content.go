@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxRuns    = 1 << 20 // of a file
+	maxRuns    = 1 << 20 // of a file; pieces that packets divide it into, too
 	maxChained = 1 << 12 // extents of allocation descriptors
 )
 
@@ -81,7 +81,7 @@ var errWhole = errors.New("whole")
 // is not recorded.
 func (f *filesystem) runsOf(e *entry) ([]run, error) {
 	var runs []run
-	pos := int64(0)
+	pos, pieces := int64(0), 0
 	add := func(n, off int64) error {
 		if k := len(runs) - 1; k >= 0 && (off < 0 && runs[k].off < 0 || off >= 0 && runs[k].off >= 0 && runs[k].off+runs[k].n == off) {
 			runs[k].n += n
@@ -103,6 +103,9 @@ func (f *filesystem) runsOf(e *entry) ([]run, error) {
 			off, blocks, err := f.locate(at, (n+f.bs-1)/f.bs)
 			if err != nil {
 				return err
+			}
+			if pieces++; pieces > maxRuns { // those that lie side by side are one run
+				return e.errorf(block.ErrLimit, "more than %d extents", maxRuns)
 			}
 			m := min(n, blocks*f.bs)
 			if err := add(m, off); err != nil {

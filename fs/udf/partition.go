@@ -149,8 +149,13 @@ func (f *filesystem) readSparing(p *partition, m []byte) error {
 			if 56+8*k+8 > len(b) {
 				break
 			}
-			if from := le.Uint32(b[56+8*k:]); from < 0xFFFFFFF0 {
-				p.spared[int64(from)] = int64(le.Uint32(b[60+8*k:]))
+			from, to := int64(le.Uint32(b[56+8*k:])), int64(le.Uint32(b[60+8*k:]))
+			switch {
+			case from >= 0xFFFFFFF0: // not in use, or unusable
+			case from&(p.packet-1) != 0:
+				return block.Errorf(format, "sparing table", off, block.ErrCorrupt, "block %d is not the first of a packet of %d", from, p.packet)
+			default:
+				p.spared[from] = to
 			}
 		}
 		p.bad = slices.Sorted(maps.Keys(p.spared))
