@@ -74,8 +74,7 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	return f, f.readFileSet()
 }
 
-// readFileSet reads the file set descriptor, which has the root directory, or else
-// the next of the extent.
+// readFileSet reads the file set descriptor, which has the root directory.
 func (f *filesystem) readFileSet() error {
 	x := f.s.logical.fileSet
 	b, off, err := f.readBlock(x.at)

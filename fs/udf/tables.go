@@ -128,6 +128,11 @@ func (f *filesystem) readMetadata(p *partition, m []byte) error {
 		if err == nil {
 			p.runs, err = f.runsOf(e)
 		}
+		for _, r := range p.runs {
+			if err == nil && r.from%f.bs != 0 {
+				err = e.errorf(block.ErrCorrupt, "an extent of the metadata file ends within a block, at byte %d", r.from)
+			}
+		}
 		if err == nil {
 			p.length = e.size / f.bs
 			f.problems.Add(errors.Join(faults...))

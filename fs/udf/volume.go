@@ -144,6 +144,9 @@ sequence:
 					if err != nil {
 						return nil, block.Locate(format, "logical volume descriptor", off, err)
 					}
+					if _, err := checkTag(more, off); err != nil { // all of it is there now
+						return nil, err
+					}
 					l.decode(more)
 				}
 				s.logical = l
