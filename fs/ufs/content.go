@@ -28,13 +28,14 @@ func (c *content) place(off int64) (at, n int64, err error) {
 		return -1, n, nil
 	}
 	// Of the last block there may be some fragments only.
-	if end := address*int64(s.fsize) + in + n; address < 0 || end > s.size*int64(s.fsize) {
-		if blocks > 1 { // only the block that was asked for decides
-			n = min(bs-in, size-off)
-		}
-		if address < 0 || address*int64(s.fsize)+in+n > s.size*int64(s.fsize) {
-			return 0, 0, c.n.errorf(block.ErrCorrupt, "block %d lies at fragment %d of %d", lbn, address, s.size)
-		}
+	inside := func() bool { // of 64 bits, an address in bytes may come round
+		return address > 0 && address < s.size && n <= (s.size-address)*int64(s.fsize)-in
+	}
+	if !inside() && blocks > 1 { // only the block that was asked for decides
+		n = min(bs-in, size-off)
+	}
+	if !inside() {
+		return 0, 0, c.n.errorf(block.ErrCorrupt, "block %d lies at fragment %d of %d", lbn, address, s.size)
 	}
 	return address*int64(s.fsize) + in, n, nil
 }

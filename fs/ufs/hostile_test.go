@@ -3,6 +3,7 @@ package ufs
 import (
 	"bytes"
 	"errors"
+	"math/bits"
 	"os"
 	"strings"
 	"testing"
@@ -99,6 +100,13 @@ func TestHostile(t *testing.T) {
 			{"size", put64(noise.off+size, 1<<63), block.ErrCorrupt, "size"},
 			{"large size", put64(noise.off+size, 1<<61), block.ErrCorrupt, "larger than the format allows"},
 			{"block outside", setAddress(address(noise, 0), 1<<31-1), block.ErrCorrupt, "lies at fragment 2147483647"},
+			{"block far outside", func(b []byte) {
+				if ufs2 { // 2^55 fragments come round to the first in 64 bits of bytes
+					put64(address(noise, 0), 1<<(64-bits.TrailingZeros32(uint32(s.fsize)))+uint64(noise.d.addresses[0]))(b)
+				} else {
+					put32(address(noise, 0), 1<<32-1)(b)
+				}
+			}, block.ErrCorrupt, "block 0 lies at fragment"},
 			{"addresses outside", setAddress(address(noise, direct), 1<<31-1), block.ErrCorrupt, "addresses at fragment 2147483647"},
 			{"directory size", put64(many.off+size, 1<<30), block.ErrLimit, "a directory of"},
 			{"directory entry", put16(dirAt+4, 7), block.ErrCorrupt, "the entry at byte 0"},
