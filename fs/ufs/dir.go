@@ -11,6 +11,7 @@ import (
 
 const (
 	maxDir       = 64 << 20 // bytes of a directory
+	maxEntries   = 1 << 20  // of one; all of them are in memory
 	direntHeader = 8
 	entryCost    = 120
 	whiteout     = 14
@@ -74,6 +75,9 @@ func (n *inode) eachDirent(l *listing) error {
 		if _, ok := l.index[name]; ok {
 			n.f.problems.Add(n.errorf(block.ErrCorrupt, "the name %q comes twice", name))
 			continue
+		}
+		if len(l.entries) >= maxEntries {
+			return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
 		}
 		e := vfs.Entry{Name: name, Ino: uint64(ino), Aux: uint64(len(l.entries))}
 		e.Type, e.HasType = types[kind]
