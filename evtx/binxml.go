@@ -3,7 +3,9 @@ package evtx
 import (
 	"encoding/binary"
 	"slices"
+	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -43,6 +45,8 @@ const (
 type cost struct{ nodes, bytes int }
 
 func (c *cost) add(d cost) { c.nodes += d.nodes; c.bytes += d.bytes }
+
+func (c cost) minus(d cost) cost { return cost{c.nodes - d.nodes, c.bytes - d.bytes} }
 
 // An Element is an element of XML.
 type Element struct {
@@ -148,8 +152,8 @@ func (p *parser) name() (string, error) {
 		return "", err
 	}
 	name := utf16String(b[8 : 8+2*n])
-	if name == "" {
-		return "", p.corrupt("a name is empty")
+	if !isName(name) {
+		return "", p.corrupt("%q is no name", name)
 	}
 	return name, nil
 }
@@ -186,9 +190,7 @@ func (p *parser) fragment(values []slot, dependent bool, depth int) ([]Node, err
 		case done || token == tokenEOF:
 			return out, nil
 		case token == tokenFragment:
-			if err = p.need(4); err == nil {
-				p.pos += 4
-			}
+			err = p.header()
 		case token == tokenOpen:
 			nodes, err = p.element(values, dependent, depth+1)
 		case token == tokenTemplate:
@@ -274,6 +276,8 @@ func (p *parser) element(values []slot, dependent bool, depth int) ([]Node, erro
 		return nil, err
 	}
 	e := new(Element)
+	before := p.spent
+	var list cost // of the array that repeats it
 	var err error
 	if e.Name, err = p.name(); err != nil {
 		return nil, err
@@ -312,12 +316,16 @@ func (p *parser) element(values []slot, dependent bool, depth int) ([]Node, erro
 		if token == tokenEnd {
 			p.pos++
 			e.absent = optional && len(e.Content) == 1 && e.Content[0].Element == nil && e.Content[0].Value.Type == typeNull
-			return repeat(e, p)
+			return repeat(e, p, p.spent.minus(before).minus(list))
 		}
 		optional = token == tokenOptional
+		at := p.spent
 		nodes, err := p.content(values, dependent, depth)
 		if err != nil {
 			return nil, err
+		}
+		if list == (cost{}) && slices.ContainsFunc(nodes, isArray) {
+			list = p.spent.minus(at)
 		}
 		e.Content = append(e.Content, nodes...)
 	}
@@ -379,6 +387,9 @@ func (p *parser) content(values []slot, dependent bool, depth int) ([]Node, erro
 	case tokenCharRef:
 		p.pos++
 		n, err := p.u16()
+		if err == nil {
+			err = p.count(1)
+		}
 		return text(string(rune(n)), err)
 	case tokenEntityRef:
 		p.pos++
@@ -408,13 +419,18 @@ func (p *parser) content(values []slot, dependent bool, depth int) ([]Node, erro
 		}
 		return p.value(values[id], depth)
 	case tokenFragment:
-		if err := p.need(4); err != nil {
-			return nil, err
-		}
-		p.pos += 4
-		return nil, nil
+		return nil, p.header()
 	}
 	return nil, p.corrupt("token %#x is none that can stand there", token)
+}
+
+// header passes over the header of a fragment.
+func (p *parser) header() error {
+	if err := p.need(4); err != nil {
+		return err
+	}
+	p.pos += 4
+	return p.count(0)
 }
 
 // instruction passes over a processing instruction.
@@ -433,9 +449,13 @@ func (p *parser) instruction() error {
 // entities are those that XML has.
 var entities = map[string]string{"lt": "<", "gt": ">", "amp": "&", "quot": `"`, "apos": "'"}
 
-// repeat makes as many elements of one as the array in it has items.
-func repeat(e *Element, p *parser) ([]Node, error) {
-	k := slices.IndexFunc(e.Content, func(n Node) bool { return n.Value.Items != nil })
+func isArray(n Node) bool { return n.Value.Items != nil }
+
+// repeat makes as many elements of one as the array in it has items. Each of them
+// costs what it holds beside that: arrays in each other could make a page of any
+// size.
+func repeat(e *Element, p *parser, each cost) ([]Node, error) {
+	k := slices.IndexFunc(e.Content, isArray)
 	if k < 0 {
 		return []Node{{Element: e}}, nil
 	}
@@ -446,6 +466,7 @@ func repeat(e *Element, p *parser) ([]Node, error) {
 	}
 	var out []Node
 	for _, v := range items {
+		p.spent.add(each)
 		if err := p.count(16 * (len(e.Content) + len(e.Attributes))); err != nil {
 			return nil, err
 		}
@@ -455,6 +476,22 @@ func repeat(e *Element, p *parser) ([]Node, error) {
 		out = append(out, Node{Element: &one})
 	}
 	return out, nil
+}
+
+// isName reports whether s is a name of XML: letters, digits, and some signs, of
+// which not all begin one. What is none would be markup where it is printed.
+func isName(s string) bool {
+	for i, c := range s {
+		switch {
+		case c == utf8.RuneError:
+			return false
+		case c == '_', c == ':', unicode.IsLetter(c):
+		case i > 0 && (c == '-' || c == '.' || c == '\u00b7' || unicode.In(c, unicode.N, unicode.M)):
+		default:
+			return false
+		}
+	}
+	return s != ""
 }
 
 // utf16String makes a string of UTF-16, up to the first NUL.

@@ -120,6 +120,7 @@ func appendElement(b []byte, e *Element) []byte {
 	}
 	used := map[string]int{}
 	data := unnamed(elements)
+	listed := false
 	for _, x := range elements {
 		name := x.Name
 		switch {
@@ -130,26 +131,28 @@ func appendElement(b []byte, e *Element) []byte {
 				x.Content = []Node{{Value: Value{Type: typeString}}}
 			}
 		case name == "Data" && len(x.Attributes) == 0 && data != nil:
-			if used[name] == 0 {
-				used[name]++
-				key(name)
-				b = appendData(b, data)
+			if listed {
+				continue
 			}
+			listed = true
+			key(unused(name, used))
+			b = appendData(b, data)
 			continue
 		}
-		n := used[name]
-		used[name]++
-		if n > 0 {
-			name = suffixed(name, n, used)
-		}
-		key(name)
+		key(unused(name, used))
 		b = appendElement(b, x)
 	}
 	return append(b, '}')
 }
 
-// suffixed is a name for the element of a name that there was n times before.
-func suffixed(name string, n int, used map[string]int) string {
+// unused is the key for an element: its name, with a number behind it where it was
+// used before.
+func unused(name string, used map[string]int) string {
+	n := used[name]
+	used[name]++
+	if n == 0 {
+		return name
+	}
 	for {
 		out := name + "_" + strconv.Itoa(n)
 		if used[out] == 0 {

@@ -61,12 +61,14 @@ func join(vs []Value) Value {
 		return vs[0]
 	}
 	out := Value{Type: typeNull}
+	var text strings.Builder
 	for _, v := range vs {
 		if v.Type != typeNull {
 			out.Type = typeString
 		}
-		out.Text += v.Text
+		text.WriteString(v.Text)
 	}
+	out.Text = text.String()
 	return out
 }
 
