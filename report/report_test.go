@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -237,6 +238,22 @@ func TestYAML(t *testing.T) {
 		json.Unmarshal(b, &c)
 		if !reflect.DeepEqual(a, c) {
 			t.Errorf("%s: YAML says\n%.600s\nand JSON\n%.600s", name, gotJSON, b)
+		}
+	}
+}
+
+// TestOldYAML: what is a truth, a number or a time to a reader of YAML 1.1
+// (https://yaml.org/type/: bool, int, float, timestamp, value, merge) stands in
+// quotes, as a value and as a key.
+func TestOldYAML(t *testing.T) {
+	for _, text := range []string{"y", "N", "yes", "No", "ON", "off", "true", "~", "null", "1:30", "-190:20:30.15", "012", "0x1f", "0b1", "1_000", "+1", "685_230.15", "6.8523015e+5", ".5", ".inf", ".NaN",
+		"2001-01-01", "2001-1-1", "2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43.10 -5", "=", "<<"} {
+		var out bytes.Buffer
+		if err := report.YAML(&out, map[string]string{text: text}); err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("---\n%[1]q: %[1]q\n", text); out.String() != want {
+			t.Errorf("%s, want %s", out.String(), want)
 		}
 	}
 }
