@@ -89,8 +89,9 @@ func Discard(ctx context.Context, f Storage, parts []Range) (int64, error) {
 
 // Pack moves data and tables down into the room that is free before them, and
 // cuts the file behind what is in use. What has several places that lead to it,
-// which snapshots and compressed clusters do, stays where it is. If it is
-// interrupted, the image holds the same.
+// which snapshots and compressed clusters do, stays where it is, and so does what
+// LUKS encrypts, by its place in the file: of such an image only the end is cut. If
+// it is interrupted, the image holds the same.
 func Pack(ctx context.Context, f Storage) error {
 	// What is moved needs its old place until the header is switched, so that each
 	// round frees the room that the next one takes.
@@ -100,7 +101,7 @@ func Pack(ctx context.Context, f Storage) error {
 		if err != nil {
 			return err
 		}
-		if !w.hdr.dataFile() {
+		if !w.hdr.dataFile() && w.h.cryptMethod != cryptLUKS {
 			if err := w.moveDown(); err != nil {
 				return err
 			}
