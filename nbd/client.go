@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,7 +122,7 @@ func Dial(uri string, o *ClientOptions) (*Client, error) {
 // hangUp ends all connections.
 func (c *Client) hangUp() {
 	c.mu.Lock()
-	links := c.links
+	links := slices.Clone(c.links) // take changes them
 	c.mu.Unlock()
 	for _, l := range links {
 		if l != nil {
