@@ -16,9 +16,11 @@ import (
 const (
 	lzopMagic    = "\x89LZO\x00\r\n\x1a\n"
 	maxLzopBlock = 16 << 20 // bytes; lzop makes blocks of 256 KiB
-	// maxLzopScan is how many blocks are passed over to find the size of a file;
+	// maxLzopScan is how many blocks and headers are passed over to find the size of a file;
 	// one of more is decoded.
 	maxLzopScan = 1 << 20
+	// lzopHeaderRoom holds most headers: a name has up to 255 bytes.
+	lzopHeaderRoom = 512
 )
 
 // The flags of the header.
@@ -234,14 +236,14 @@ func readLzopHeader(r io.Reader) (uint32, error) {
 func lzopPoints(r block.Reader) ([]point, int64, error) {
 	var all thinned
 	out := int64(0)
-	for off, blocks := int64(0), 0; ; {
-		in := newInput(io.NewSectionReader(r, off, r.Size()-off), off)
+	for off, blocks := int64(0), 0; ; blocks++ { // a header takes as long as a block
+		in := newInputSize(io.NewSectionReader(r, off, r.Size()-off), off, lzopHeaderRoom)
 		flags, err := readLzopHeader(in)
 		if err != nil {
 			return nil, 0, err
 		}
 		for off = in.off(); ; blocks++ {
-			if blocks == maxLzopScan {
+			if blocks >= maxLzopScan {
 				return nil, -1, nil
 			}
 			var b [24]byte

@@ -225,9 +225,11 @@ type input struct {
 	err  error // of src
 }
 
-func newInput(r io.Reader, at int64) *input {
+func newInput(r io.Reader, at int64) *input { return newInputSize(r, at, 128<<10) }
+
+func newInputSize(r io.Reader, at int64, size int) *input {
 	in := &input{src: r, read: at}
-	in.Reader = bufio.NewReaderSize(counter{in}, 128<<10)
+	in.Reader = bufio.NewReaderSize(counter{in}, size)
 	return in
 }
 
