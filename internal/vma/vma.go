@@ -134,7 +134,9 @@ func sumHolds(b []byte, off int) bool {
 }
 
 // Open reads the header, and that of each extent.
-func Open(r block.Reader) (*Archive, error) {
+func Open(r block.Reader) (*Archive, error) { return open(r, maxIndex) }
+
+func open(r block.Reader, most int) (*Archive, error) {
 	b, err := block.ReadBytes(r, 0, headerLen, headerLen)
 	if err != nil {
 		return nil, block.Locate(format, "header", 0, err)
@@ -158,7 +160,7 @@ func Open(r block.Reader) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readExtents(r, &h, ids); err != nil {
+	if err := readExtents(r, &h, ids, most); err != nil {
 		return nil, err
 	}
 	for _, d := range a.Devices {
@@ -221,8 +223,9 @@ func (a *Archive) readDevices(r block.Reader, h *header, b []byte) ([]*Device, e
 	return ids, nil
 }
 
-// readExtents reads the headers of all extents.
-func readExtents(r block.Reader, h *header, ids []*Device) error {
+// readExtents reads the headers of all extents, in which at most that many clusters
+// hold something.
+func readExtents(r block.Reader, h *header, ids []*Device, most int) error {
 	held := 0
 	b := make([]byte, extentLen)
 	for off := int64(h.headerSize); off < r.Size(); {
@@ -266,8 +269,11 @@ func readExtents(r block.Reader, h *header, ids []*Device) error {
 			if err := d.add(c, off); err != nil {
 				return err
 			}
-			if held++; held > maxIndex {
-				return bad("extent", off, block.ErrLimit, "more than %d clusters hold something", maxIndex)
+			if c.mask == 0 {
+				continue
+			}
+			if held++; held > most {
+				return bad("extent", off, block.ErrLimit, "more than %d clusters hold something", most)
 			}
 		}
 		if at != end {
