@@ -93,7 +93,7 @@ func (a *archive) add(h *tar.Header, start, off int64, problems *problem.List) i
 	}
 	m := member{name: strings.TrimPrefix(h.Name, "./"), off: off, size: h.Size}
 	n := min(h.Size, a.r.Size())
-	if isSparse(h) {
+	if tarhead.IsSparse(h) {
 		s, err := readSparse(a.r, h, start, off)
 		if err != nil {
 			problems.Add(err)

@@ -65,19 +65,6 @@ func (s *sparseFile) Extent(off int64) (block.Extent, error) {
 	return block.Extent{Off: off, Len: f.off + f.n - off, Host: s.r, HostOff: f.at + off - f.off}, nil
 }
 
-// isSparse reports whether a member is stored without its holes.
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for key := range h.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
 // readSparse reads the map of a sparse member, whose headers begin at start and
 // whose bytes at data: in the header and blocks behind it (oldgnu), in the pax
 // records (0.0 and 0.1), or before the bytes (1.0). The formats are those of the

@@ -104,3 +104,43 @@ func oldSparse(t testing.TB) []byte {
 	copy(h[512:], "data")
 	return append(h, make([]byte, 1024)...)
 }
+
+// TestSparseXVA has tar leave out the holes of a chunk: whatever the format, it is
+// not taken for its bytes, nor left out.
+func TestSparseXVA(t *testing.T) {
+	peers.Need(t, "tar")
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "Ref:1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ova.xml"), []byte("<value><struct></struct></value>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sparseDisk(t, dir, "Ref:1/00000000", 64)
+	for i := 1; i < 3; i++ {
+		if err := os.WriteFile(filepath.Join(dir, "Ref:1/0000000"+strconv.Itoa(i)), bytes.Repeat([]byte{byte(i)}, 64<<14+5000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sparseDisk(t, dir, "Ref:1/00000003", 64)
+	last := "Ref:1/00000004"
+	if err := os.WriteFile(filepath.Join(dir, last), []byte("the end"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--format=oldgnu"}, {"--format=posix", "--sparse-version=0.0"}, {"--format=posix", "--sparse-version=0.1"}, {"--format=posix", "--sparse-version=1.0"}} {
+		if args[0] == "--format=posix" {
+			args = append(args, "--pax-option=delete=atime,delete=ctime")
+		}
+		path := filepath.Join(dir, "x.tar")
+		for _, chunks := range [][]string{{"Ref:1/00000000", "Ref:1/00000001", last}, {"Ref:1/00000001", "Ref:1/00000002", "Ref:1/00000003", last}} {
+			peers.Run(t, "tar", append(append(args, "--mtime=@0", "-S", "-C", dir, "-cf", path, "ova.xml"), chunks...)...)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Open(bytes.NewReader(b), bare); !errors.Is(err, block.ErrUnsupported) {
+				t.Errorf("%q, %q: %v", args, chunks, err)
+			}
+		}
+	}
+}

@@ -1,10 +1,11 @@
 // Package tarhead makes what archives in the format tar are written with: the
 // headers of regular files, and the lengths around them. Package archive/tar
 // writes a member only once its size is known, and here disks are streamed; and
-// it writes no sparse files.
+// it writes no sparse files, which IsSparse finds where archives are read.
 package tarhead
 
 import (
+	"archive/tar"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -117,4 +118,17 @@ func small(id int) int {
 		return 0
 	}
 	return id
+}
+
+// IsSparse reports whether a member is stored without its holes.
+func IsSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }

@@ -34,6 +34,7 @@ import (
 	"sync"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/tarhead"
 	"github.com/guestkit/guestkit/internal/xxh64"
 )
 
@@ -125,6 +126,9 @@ func Open(r block.Reader) (*Archive, error) {
 			continue
 		}
 		off := at.offset()
+		if tarhead.IsSparse(h) {
+			return nil, block.Errorf(format, "member "+quote(h.Name), off, block.ErrUnsupported, "it is stored without its holes, as XenServer stores none")
+		}
 		if h.Size > r.Size()-off {
 			return nil, block.Errorf(format, "member "+quote(h.Name), off, block.ErrTruncated, "%d bytes, and the archive has %d from there", h.Size, r.Size()-off)
 		}
@@ -163,14 +167,17 @@ func (a *Archive) add(r block.Reader, name string, h *tar.Header, off int64) err
 	folder, base, ok := strings.Cut(name, "/")
 	stem, ext, _ := strings.Cut(base, ".")
 	number, err := strconv.ParseInt(stem, 10, 63)
-	if !ok || folder == "" || err != nil || number < 0 || h.Typeflag != tar.TypeReg || ext == "gz" {
-		if ext == "gz" {
-			return fault(block.ErrUnsupported, "its chunks are compressed one by one, as XenEnterprise 3 had them")
-		}
+	if ext == "gz" {
+		return fault(block.ErrUnsupported, "its chunks are compressed one by one, as XenEnterprise 3 had them")
+	}
+	if !ok || folder == "" || err != nil || number < 0 {
 		if len(a.Odd) < maxOdd {
 			a.Odd = append(a.Odd, fault(block.ErrUnsupported, "it is no chunk of a disk, and is not read"))
 		}
 		return nil
+	}
+	if h.Typeflag != tar.TypeReg { // without it the chunk would read as zeros
+		return fault(block.ErrUnsupported, "it is called as a chunk, and is no regular file (type %q)", h.Typeflag)
 	}
 	d := a.byName[folder]
 	if ext != "" {
