@@ -54,8 +54,10 @@ func Links(path string, o *Options) ([]Link, error) {
 func oddLinks(links []Link) {
 	for i := range links {
 		l := &links[i]
-		if fi, err := os.Stat(l.Name); err == nil {
-			l.Modified = fi.ModTime()
+		if l.Info != nil { // else the name is but what the image above says, and anything
+			if fi, err := os.Stat(l.Name); err == nil {
+				l.Modified = fi.ModTime()
+			}
 		}
 		if i == 0 || l.Info == nil || links[i-1].Info == nil {
 			continue
