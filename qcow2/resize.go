@@ -23,8 +23,9 @@ type ResizeOptions struct {
 // interrupted, the image has its old size or the new one.
 //
 // Bitmaps say from then on that everything may have changed. Images with a data
-// file are refused, and so is to shrink one with snapshots. An overlay of version 2 does not grow over what its backing file
-// holds there, since the version has no zero clusters.
+// file are refused, and so is to shrink one with snapshots. An overlay of version 2
+// does not grow over what its backing file holds there, since the version has no zero
+// clusters.
 func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) error {
 	if opts == nil {
 		opts = &ResizeOptions{}
@@ -64,6 +65,11 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 		return refuse(block.ErrLimit, "a disk of %d bytes takes an L1 table of %d bytes", size, h.l1Need(size)*8)
 	case size == old:
 		return nil
+	}
+	for _, b := range c.bitmaps { // as for one that is added
+		if n := h.bitmapEntries(size, uint8(log2(b.Granularity))); n*8 > c.lim.L1Table {
+			return refuse(block.ErrLimit, "the table of the bitmap %q would have %d entries; remove it, and add one of a larger granularity", b.Name, n)
+		}
 	}
 	w, err := newRewrite(c, f)
 	if err != nil {

@@ -1,8 +1,12 @@
 package qcow2
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"testing"
+
+	"github.com/guestkit/guestkit/block"
 )
 
 // TestResizeBitmaps gives images with bitmaps another size, with the power gone at
@@ -33,5 +37,25 @@ func TestResizeBitmaps(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestResizeBitmapLimit refuses a size for which the table of a bitmap would be
+// larger than one that may be added.
+func TestResizeBitmapLimit(t *testing.T) {
+	ctx := context.Background()
+	m := written(t, Layout{ClusterSize: 64 << 10, Size: 1 << 20}, false)
+	if err := ChangeBitmap(ctx, m, "a", []BitmapAction{{Do: "add", Granularity: 512}}); err != nil {
+		t.Fatal(err)
+	}
+	before := bytes.Clone(m.b)
+	if err := Resize(ctx, m, 1<<51, nil); !errors.Is(err, block.ErrLimit) {
+		t.Errorf("2 PiB: %v", err)
+	}
+	if !bytes.Equal(m.b, before) {
+		t.Error("the image has changed")
+	}
+	if _, err := OpenBitmap(m, "a", nil); err != nil {
+		t.Error(err)
 	}
 }
