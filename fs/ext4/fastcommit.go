@@ -25,6 +25,10 @@ const fastTagSize = 4 // tag and length
 // of the inodes in them.
 const MaxFastBytes = 64 << 20
 
+// maxFastRecords bounds the records, each of which may be four bytes. The area of
+// 256 blocks that mke2fs makes has room for a twentieth.
+const maxFastRecords = 1 << 20
+
 // A fastRecord is one record of a fast commit: what changed, in short.
 type fastRecord struct {
 	tag   uint16
@@ -90,7 +94,13 @@ func (r *recovery) fastCommits(next uint32) (whole []fastRecord, stopped, err er
 				continue
 			}
 			sum = crc32c(sum, b[pos:end])
-			open, pos = append(open, x), end
+			pos = end
+			if x.tag == fastHead || x.tag == fastPad {
+				continue // they change nothing
+			}
+			if open = append(open, x); len(whole)+len(open) > maxFastRecords {
+				return nil, nil, block.Errorf("ext4", "fast commit", x.off, block.ErrLimit, "more than %d records", maxFastRecords)
+			}
 		}
 	}
 	return whole, nil, nil
