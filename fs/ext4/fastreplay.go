@@ -37,6 +37,9 @@ func (f *filesystem) replayFast(records []fastRecord, o Options) error {
 			return err
 		}
 	}
+	for ino, rs := range c.ranges {
+		c.ranges[ino] = flatten(rs)
+	}
 	f.fast = c
 	return nil
 }
@@ -123,7 +126,8 @@ func (c *fastChanges) seal(ino uint32, b []byte) {
 	}
 }
 
-// setRange lays a run over those that an inode has, and over its extents.
+// setRange lays a run over those that an inode has, and over its extents. What is
+// seen of each is found out at the end.
 func (c *fastChanges) setRange(r *fastRecord, ino uint32, x run) error {
 	if _, err := c.raw(ino); err != nil {
 		return err
@@ -131,18 +135,41 @@ func (c *fastChanges) setRange(r *fastRecord, ino uint32, x run) error {
 	if x.n == 0 || x.lblk+x.n > 1<<32 {
 		return r.corrupt("%d blocks of inode %d", x.n, ino)
 	}
-	old := c.ranges[ino]
-	i := sort.Search(len(old), func(i int) bool { return old[i].lblk+old[i].n > x.lblk })
-	k := i + sort.Search(len(old)-i, func(k int) bool { return old[i+k].lblk >= x.lblk+x.n })
-	put := []run{x}
-	if i < k && old[i].lblk < x.lblk { // what is left before
-		put = []run{old[i].part(old[i].lblk, x.lblk), x}
-	}
-	if i < k && old[k-1].lblk+old[k-1].n > x.lblk+x.n { // and behind
-		put = append(put, old[k-1].part(x.lblk+x.n, old[k-1].lblk+old[k-1].n))
-	}
-	c.ranges[ino] = slices.Replace(old, i, k, put...)
+	c.ranges[ino] = append(c.ranges[ino], x)
 	return nil
+}
+
+// flatten makes of runs, each of which lies over those before it, what is seen of
+// them, in order.
+func flatten(rs []run) []run {
+	if len(rs) < 2 {
+		return rs
+	}
+	half := len(rs) / 2
+	return lay(flatten(rs[:half]), flatten(rs[half:]))
+}
+
+// lay returns the runs of over and what they leave of those under them. Each are
+// in order, and so is what comes of them.
+func lay(under, over []run) []run {
+	out := make([]run, 0, len(under)+len(over))
+	for _, u := range under {
+		at, end := u.lblk, u.lblk+u.n
+		for len(over) > 0 && over[0].lblk < end {
+			o := over[0]
+			if o.lblk > at {
+				out = append(out, u.part(at, o.lblk))
+			}
+			if at = max(at, o.lblk+o.n); at > end {
+				break // it goes on over the next
+			}
+			out, over = append(out, o), over[1:]
+		}
+		if at < end {
+			out = append(out, u.part(at, end))
+		}
+	}
+	return append(out, over...)
 }
 
 // part returns the blocks of a run from one of the file up to another.
