@@ -216,36 +216,42 @@ func (f *finder) onDisk(v *volume.Volume, runs []Run) ([]Run, error) {
 	return c.sorted(), nil
 }
 
-// overlapping finds volumes of one kind that lie over each other on the disk: a
-// block that one calls free may be in use by the other.
+// overlapping finds volumes that lie over each other on the disk and not in each
+// other: a block that one calls free may be in use by the other.
 func overlapping(tree *volume.Tree) map[*volume.Volume]error {
 	type piece struct {
 		v        *volume.Volume
 		off, end int64
 	}
-	out := map[*volume.Volume]error{}
-	for _, kind := range []volume.Kind{volume.Partition, volume.Logical} {
-		var all []piece
-		for _, v := range tree.Volumes {
-			if v.Kind != kind || shared(v) {
-				continue
-			}
-			for e, err := range block.Extents(v.Device, 0, v.Device.Size()) {
-				if err == nil && e.Host != nil {
-					all = append(all, piece{v, e.HostOff, e.HostOff + e.Len})
-				}
+	var all []piece
+	for _, v := range tree.Volumes {
+		if v.Kind != volume.Partition && v.Kind != volume.Logical || shared(v) {
+			continue
+		}
+		for e, err := range block.Extents(v.Device, 0, v.Device.Size()) {
+			if err == nil && e.Host != nil {
+				all = append(all, piece{v, e.HostOff, e.HostOff + e.Len})
 			}
 		}
-		slices.SortFunc(all, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
-		var last piece
-		for _, p := range all {
-			if last.v != nil && p.off < last.end && p.v != last.v && !within(p.v, last.v) {
-				err := block.Errorf("", "volume", p.off, block.ErrCorrupt, "%s and %s lie over each other", last.v.Name, p.v.Name)
-				out[last.v], out[p.v] = err, err
+	}
+	slices.SortFunc(all, func(a, b piece) int { return cmp.Compare(a.off, b.off) })
+	out := map[*volume.Volume]error{}
+	var open []piece // those that reach past the one at hand; of each volume the longest
+	for _, p := range all {
+		open = slices.DeleteFunc(open, func(o piece) bool { return o.end <= p.off })
+		known := false
+		for i := range open {
+			o := &open[i]
+			switch {
+			case o.v == p.v:
+				known, o.end = true, max(o.end, p.end)
+			case !within(p.v, o.v) && !within(o.v, p.v):
+				err := block.Errorf("", "volume", p.off, block.ErrCorrupt, "%s and %s lie over each other", o.v.Name, p.v.Name)
+				out[o.v], out[p.v] = err, err
 			}
-			if p.end > last.end {
-				last = p
-			}
+		}
+		if !known {
+			open = append(open, p)
 		}
 	}
 	return out
@@ -291,7 +297,7 @@ func (f *finder) gaps(v *volume.Volume) (runs []Run, size int64, err error) {
 		p := &t.Partitions[i]
 		switch p.Type {
 		case "0x42", "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "af9b60a0-1431-4f62-bc68-3311714a69ad":
-			return refuse("it is a dynamic disk of Windows, whose volumes are not read")
+			return refuse("it is a dynamic disk of Windows, whose free extents are not told apart")
 		}
 		taken = append(taken, Run{p.Start, p.Size})
 	}
