@@ -217,6 +217,33 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+// TestPacmanVersions orders versions as vercmp(8) of pacman says, and as libalpm 13
+// does.
+func TestPacmanVersions(t *testing.T) {
+	for _, order := range []string{
+		"1.0a 1.0b 1.0beta 1.0p 1.0pre 1.0rc 1.0 1.0.a 1.0.1", "1 1.0 1.1 1.1.1 1.2 2.0 3.0.0", // the manual's
+		"1.0rc1 1.0 1.0~", "1.0 1..0", "a 1", "1.0 1.0. 1.0..", "1.0 1.0~rc", "1.9-9 1.10-1", "1.0-1 1.0-2", "1.a 1.0", "1.0 1.0+b", "1.0.a 1.0..a", "2 1:1", "00123 124",
+	} {
+		list := strings.Fields(order)
+		for i := range list[1:] {
+			for _, c := range []struct{ from, to, change string }{{list[i], list[i+1], "upgraded"}, {list[i+1], list[i], "downgraded"}} {
+				if order == "1.0 1.0. 1.0.." && i == 1 {
+					c.change = "changed" // both end there
+				}
+				changes, _ := diff.Packages(pkgs("pacman", "x="+c.from), pkgs("pacman", "x="+c.to))
+				if len(changes) != 1 || changes[0].Change != c.change {
+					t.Errorf("%s, %s: %v, want %s", c.from, c.to, changes, c.change)
+				}
+			}
+		}
+	}
+	for _, same := range [][2]string{{"1.0_1", "1.0.1"}, {"1-1", "1"}, {"1.01", "1.1"}} {
+		if changes, _ := diff.Packages(pkgs("pacman", "x="+same[0]), pkgs("pacman", "x="+same[1])); len(changes) != 1 || changes[0].Change != "changed" {
+			t.Errorf("%s: %v", same, changes)
+		}
+	}
+}
+
 // tree is one of files in memory.
 func tree(t *testing.T, files fstest.MapFS) *vfs.Node {
 	t.Helper()

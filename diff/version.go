@@ -13,8 +13,10 @@ func compareVersions(format string, a, b *system.Package) (order int, ok bool) {
 	part := debPart
 	switch format {
 	case "deb":
-	case "rpm", "pacman":
+	case "rpm":
 		part = rpmPart
+	case "pacman":
+		part = pacmanPart
 	default:
 		return 0, false
 	}
@@ -23,6 +25,9 @@ func compareVersions(format string, a, b *system.Package) (order int, ok bool) {
 	}
 	if c := part(a.Upstream, b.Upstream); c != 0 {
 		return c, true
+	}
+	if format == "pacman" && (a.Revision == "" || b.Revision == "") {
+		return 0, true // a release counts where both have one
 	}
 	return part(a.Revision, b.Revision), true
 }
@@ -135,4 +140,50 @@ func rpmPart(a, b string) int {
 			return c
 		}
 	}
+}
+
+// pacmanPart compares a part of a version as vercmp(8) of pacman does: as rpm did
+// before it knew "~" and "^", but that letters behind the end of the other part are
+// before it (1.0rc is before 1.0), and that more signs between runs are later.
+func pacmanPart(a, b string) int {
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	letter := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
+	skip := func(s string, kind func(byte) bool) (string, string) {
+		i := 0
+		for i < len(s) && kind(s[i]) {
+			i++
+		}
+		return s[:i], s[i:]
+	}
+	sign := func(c byte) bool { return !digit(c) && !letter(c) }
+	for a != "" && b != "" {
+		var x, y string
+		x, a = skip(a, sign)
+		y, b = skip(b, sign)
+		if a == "" || b == "" {
+			break
+		}
+		if c := cmp.Compare(len(x), len(y)); c != 0 {
+			return c
+		}
+		kind, compare, other := letter, strings.Compare, -1
+		if digit(a[0]) {
+			kind, compare, other = digit, compareNumbers, 1
+		}
+		x, a = skip(a, kind)
+		y, b = skip(b, kind)
+		if y == "" { // of another kind: numbers are later
+			return other
+		}
+		if c := compare(x, y); c != 0 {
+			return c
+		}
+	}
+	switch {
+	case a == "" && b == "":
+		return 0
+	case a == "" && !letter(b[0]), a != "" && letter(a[0]):
+		return -1
+	}
+	return 1
 }
