@@ -198,11 +198,16 @@ func (c *inspection) verdict(path string, f *finding) error {
 		return pathError(path, noSystem(f.Report))
 	}
 	for _, x := range f.concerns {
-		if c.failOn != "" && x.Severity.AtLeast(concern.Severity(c.failOn)) {
+		if c.fails(x.Severity) {
 			return &exitError{code: exitConcern, err: fmt.Errorf("%s: %s: %s: %s", path, x.Severity, x.ID, x.Message)}
 		}
 	}
 	return nil
+}
+
+// fails reports whether --fail-on fails at a concern of a severity, "" for none.
+func (c *inspection) fails(s concern.Severity) bool {
+	return c.failOn != "" && s != "" && s.AtLeast(concern.Severity(c.failOn))
 }
 
 // noSystem says why no system was found: a volume that is damaged is a failure,

@@ -52,7 +52,7 @@ func (c *inspection) isBatch(cmd *cobra.Command, args []string) bool {
 
 // The flags that do not change what is said of an image. Keys may: what lacks one
 // is incomplete, and is inspected again in any case.
-var sayNothing = []string{"jobs", "since", "progress", "json", "output", "packages", "require-complete", "fail-on", "verbose", "quiet",
+var sayNothing = []string{"jobs", "since", "progress", "json", "output", "packages", "require-complete", "verbose", "quiet",
 	"image", "source", "key", "key-file", "keys-from-stdin", "force-share", "cache-dir"}
 
 // madeBy says what a line depends on besides its image.
@@ -258,9 +258,10 @@ func (c *inspection) former() (map[string]*runDoc, error) {
 	out := map[string]*runDoc{}
 	for d := json.NewDecoder(f); ; {
 		var line struct {
-			Schema   string  `json:"schema"`
-			Complete bool    `json:"complete"`
-			Run      *runDoc `json:"run"`
+			Schema   string            `json:"schema"`
+			Complete bool              `json:"complete"`
+			Concerns []concern.Concern `json:"concerns"`
+			Run      *runDoc           `json:"run"`
 		}
 		err := d.Decode(&line)
 		switch {
@@ -274,7 +275,9 @@ func (c *inspection) former() (map[string]*runDoc, error) {
 		case line.Schema != schema("inspect") && line.Schema != schema("batch") || line.Run == nil:
 			return nil, pathError(c.since, errors.New("it is no output of 'guestkit inspect --json' of several images"))
 		}
-		if r := line.Run; r.Error == "" && (line.Complete || r.Unchanged) {
+		// What --fail-on fails at fails again. A line of an image that was unchanged
+		// lists no concerns; that of a run with the same flag had none as grave.
+		if r := line.Run; r.Error == "" && (line.Complete || r.Unchanged) && !c.fails(concern.Worst(line.Concerns)) {
 			out[r.Path] = r
 		}
 	}

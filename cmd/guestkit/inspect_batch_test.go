@@ -129,6 +129,23 @@ func TestBatch(t *testing.T) {
 	if got := unchanged(batchLines(t, r.out)); !slices.Equal(got, []string{"db.img"}) {
 		t.Errorf("after a change, unchanged are %q", got)
 	}
+	// What --fail-on fails at does so again, though nothing has changed.
+	for _, severity := range []string{"warning", "critical"} {
+		want, code := []string{"db.img", "web.qcow2"}, exitDone
+		if severity == "warning" {
+			want, code = []string{"web.qcow2"}, exitConcern
+		}
+		args := []string{"inspect", "--json", "--jobs", "2", "--fail-on", severity}
+		images := []string{filepath.Join(dir, "sub", "db.img"), filepath.Join(dir, "web.qcow2")}
+		out := gk(t, append(args, images...)...).out
+		for range 2 {
+			r = gk(t, append(append(args, "--since", later(out)), images...)...)
+			if got := unchanged(batchLines(t, r.out)); r.code != code || !slices.Equal(got, want) {
+				t.Errorf("--fail-on %s: code %d, unchanged are %q", severity, r.code, got)
+			}
+			out = r.out
+		}
+	}
 	// Other flags say other things.
 	r = gk(t, "inspect", "--json", "-f", "qcow2", "--since", former, dir)
 	if got := unchanged(batchLines(t, r.out)); len(got) > 0 {
