@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -228,6 +229,9 @@ var units = []struct {
 func span(s string) (time.Duration, bool) {
 	var sum time.Duration
 	s = strings.ReplaceAll(s, " ", "")
+	if s == "" {
+		return 0, false
+	}
 	for s != "" {
 		i := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 		if i <= 0 {
@@ -249,6 +253,9 @@ func span(s string) (time.Duration, bool) {
 			return slices.Contains(u.names, s[:j])
 		})
 		if k < 0 {
+			return 0, false
+		}
+		if time.Duration(n) > (math.MaxInt64-sum)/units[k].d {
 			return 0, false
 		}
 		sum += time.Duration(n) * units[k].d

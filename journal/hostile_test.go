@@ -3,10 +3,12 @@ package journal_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/testimg"
@@ -208,4 +210,50 @@ func FuzzJournal(f *testing.F) {
 		}
 		readAll(holed{b, hole}, &journal.Options{MaxFieldBytes: 1 << 20, MaxEntryBytes: 2 << 20})
 	})
+}
+
+// TestFieldsOfTheHead: a field that is called as what journalctl prints beside the
+// fields does not take its place.
+func TestFieldsOfTheHead(t *testing.T) {
+	b, _ := fixture(t, "plain")
+	b = bytes.ReplaceAll(b, []byte("SYSLOG_IDENTIFIER="), []byte("__CURSOR=forged-by"))
+	f, err := journal.Open(bytes.NewReader(b), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e, err := range f.Entries(false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _ := journal.AppendJSON([]byte("before"), e)
+		text, ok := bytes.CutPrefix(line, []byte("before"))
+		if !ok || bytes.Count(text, []byte(`"__CURSOR":`)) != 1 {
+			t.Fatalf("%s", line)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatal(err)
+		}
+		if list, ok := got["__CURSOR"].([]any); ok && len(list) == 2 && list[0] == e.Cursor() {
+			n++
+		} else if got["__CURSOR"] != e.Cursor() {
+			t.Errorf("the cursor is %v, and should be %s", got["__CURSOR"], e.Cursor())
+		}
+	}
+	if n == 0 {
+		t.Error("no entry has such a field")
+	}
+}
+
+// TestSpans: a span of time that no clock goes back by is none.
+func TestSpans(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for text, want := range map[string]time.Duration{"-1h 30min": -90 * time.Minute, "2 weeks ago": -14 * 24 * time.Hour, "+90s": 90 * time.Second,
+		"-": 0, " ago": 0, "+": 0, "-20000w": 0, "-15000w 1000w": 0, "-2147483647 weeks": 0} {
+		got, ok := journal.ParseTime(text, now, time.UTC)
+		if ok != (want != 0) || ok && got.Sub(now) != want {
+			t.Errorf("%q: %v, %v", text, got, ok)
+		}
+	}
 }

@@ -55,18 +55,18 @@ func (e *Entry) stored() (names []string, values map[string][][]byte, errs []err
 // are those of fields that are left out.
 func AppendJSON(b []byte, e *Entry) ([]byte, []error) {
 	names, values, errs := e.stored()
-	b = append(b, '{')
-	for i, p := range e.head() {
-		if i > 0 {
-			b = append(b, ',')
+	start := len(b)
+	for _, p := range e.head() {
+		// A field of such a name is not journald's: it comes behind, not instead.
+		if list, ok := values[p.name]; ok {
+			values[p.name] = append([][]byte{[]byte(p.value)}, list...)
+			continue
 		}
-		b = appendString(b, p.name)
-		b = append(b, ':')
-		b = appendString(b, p.value)
+		b = appendString(append(b, ','), p.name)
+		b = appendString(append(b, ':'), p.value)
 	}
 	for _, name := range names {
-		b = append(b, ',')
-		b = appendString(b, name)
+		b = appendString(append(b, ','), name)
 		b = append(b, ':')
 		list := values[name]
 		if len(list) > 1 {
@@ -82,6 +82,7 @@ func AppendJSON(b []byte, e *Entry) ([]byte, []error) {
 			b = append(b, ']')
 		}
 	}
+	b[start] = '{' // for the first comma
 	return append(b, '}'), errs
 }
 
