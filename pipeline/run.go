@@ -452,7 +452,9 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 	if err != nil {
 		x.fail(err)
 		end.Failed, end.Result = true, nil
-		if _, err := os.Lstat(x.Output); x.Output != "" && err == nil && begin.Fresh {
+		// What came into the way meanwhile is somebody else's.
+		taken := !again && errors.Is(err, os.ErrExist)
+		if _, err := os.Lstat(x.Output); x.Output != "" && err == nil && begin.Fresh && !taken {
 			return // it is ours all the same, for the next run
 		}
 	} else {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -206,6 +207,30 @@ func TestOurs(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left are %q", left)
+	}
+}
+
+// TestForeign: a file that somebody else wrote while a stage ran is not taken for
+// what the stage left.
+func TestForeign(t *testing.T) {
+	dir := t.TempDir()
+	disk(t, filepath.Join(dir, "a.raw"))
+	for _, c := range []struct {
+		fails error
+		again bool
+	}{{fs.ErrExist, false}, {io.ErrUnexpectedEOF, true}} {
+		again := false
+		p := &pipeline.Plan{Folder: dir, Results: "r" + c.fails.Error(), Images: []pipeline.Image{{Path: "a.raw"}}, Stages: []pipeline.Stage{{Work: &work{Name: "make", To: "out" + c.fails.Error(), do: func(_ context.Context, task *pipeline.Task) (any, error) {
+			again = task.Again
+			os.WriteFile(task.Output, []byte("x"), 0o600)
+			return nil, &fs.PathError{Op: "write", Path: task.Output, Err: c.fails}
+		}}}}}
+		for range 2 {
+			mustRun(t, p, nil, "a=failed make=failed")
+		}
+		if again != c.again {
+			t.Errorf("%v: again is %v", c.fails, again)
+		}
 	}
 }
 
