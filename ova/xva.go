@@ -85,11 +85,12 @@ func (p *Package) openXVA() error {
 // attachVBDs gives the machines their disks in the order of their device numbers.
 func (p *Package) attachVBDs(objects []*rpcObject, snapshots map[string]bool) {
 	for _, o := range objects {
-		if o.class != "VBD" || o.field("type") == "CD" || o.field("empty") == "1" || snapshots[o.field("VM")] {
+		vm := o.field("VM")
+		if o.class != "VBD" || o.field("type") == "CD" || o.field("empty") == "1" || snapshots[vm] {
 			continue
 		}
 		for i := range p.Machines {
-			if m := &p.Machines[i]; m.ID == o.field("VM") || len(p.Machines) == 1 {
+			if m := &p.Machines[i]; m.ID == vm || len(p.Machines) == 1 {
 				n, _ := strconv.Atoi(o.field("userdevice"))
 				m.Disks = append(m.Disks, Attachment{Disk: o.field("VDI"), Address: n})
 				break
