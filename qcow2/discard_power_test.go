@@ -67,6 +67,7 @@ func TestDiscardPower(t *testing.T) {
 				if err := block.ReadFull(im, got, 0); err != nil || !bytes.Equal(got, want) {
 					t.Errorf("another disk, %v", err)
 				}
+				held := bytes.Clone(got)
 				// What a snapshot holds stays.
 				b = survives(t, "snapshot", b, baseDisk, func(f Storage) error {
 					_, err := CreateSnapshot(ctx, f, "s", time.Unix(1, 0))
@@ -79,6 +80,13 @@ func TestDiscardPower(t *testing.T) {
 				})
 				b = packed(t, b)
 				b = survives(t, "apply", b, baseDisk, func(f Storage) error { return ApplySnapshot(ctx, f, "s") })
+				if im, err = Open(&memory{b: b}, &Options{Opener: baseDisk}); err != nil {
+					t.Fatal(err)
+				}
+				defer im.Close()
+				if err := block.ReadFull(im, got, 0); err != nil || !bytes.Equal(got, held) {
+					t.Errorf("the disk of the snapshot is another one, %v", err)
+				}
 				if l.Version == 2 { // no bitmaps, which are soiled
 					if after := state(t, b, baseDisk); after != before {
 						t.Errorf("the snapshot is another:\n%s\nbefore:\n%s", after, before)
