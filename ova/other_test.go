@@ -336,6 +336,14 @@ func TestZip64(t *testing.T) {
 	if err := block.ReadFull(d, got, 0); err != nil || !bytes.Equal(got, small) {
 		t.Errorf("%q, %v", got, err)
 	}
+	for _, b := range h.parts { // the end is said to lie in part 65,536
+		if i := bytes.Index(b, []byte("PK\x06\x06")); i >= 0 {
+			b[i+16+2] = 1
+		}
+	}
+	if _, err := Open(h, bare); !errors.Is(err, block.ErrUnsupported) {
+		t.Errorf("in several parts: %v", err)
+	}
 }
 
 // FuzzBare opens archives without a descriptor: no panic, and no more memory than

@@ -129,7 +129,7 @@ func findDirectory(r block.Reader) (off, n int64, count uint64, err error) {
 	}
 	end := tail[at:]
 	where := start + int64(at)
-	parts := le.Uint16(end[4:]) | le.Uint16(end[6:])
+	parts := uint32(le.Uint16(end[4:]) | le.Uint16(end[6:]))
 	count, size, first := uint64(le.Uint16(end[10:])), uint64(le.Uint32(end[12:])), uint64(le.Uint32(end[16:]))
 	if count == math.MaxUint16 || size == math.MaxUint32 || first == math.MaxUint32 {
 		b, err := block.ReadBytes(r, where-locatorLen, locatorLen, locatorLen)
@@ -140,7 +140,7 @@ func findDirectory(r block.Reader) (off, n int64, count uint64, err error) {
 		if b, err = block.ReadBytes(r, where, end64Len, end64Len); err != nil || string(b[:4]) != end64Magic {
 			return 0, 0, 0, bad("zip64 end of the directory", where, block.ErrCorrupt, "it is not there")
 		}
-		parts = uint16(le.Uint32(b[16:]) | le.Uint32(b[20:]))
+		parts = le.Uint32(b[16:]) | le.Uint32(b[20:])
 		count, size, first = le.Uint64(b[32:]), le.Uint64(b[40:]), le.Uint64(b[48:])
 	}
 	switch {
