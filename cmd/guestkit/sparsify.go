@@ -43,8 +43,8 @@ func newSparsify(a *app) *cobra.Command {
 		Long: `Gives the room back that an image takes for what nobody needs: blocks that ext2/3/4,
 XFS, NTFS, FAT, exFAT and Btrfs call free, swap space, free extents of LVM, and gaps
 between partitions. A raw image gets holes; of a qcow2 image clusters are freed, data
-moves down and the file is cut. Images of other formats: 'convert --skip-free' to a
-new one.
+moves down, but in one encrypted by LUKS, and the file is cut. Images of other formats:
+'convert --skip-free' to a new one.
 
 A volume with a journal to replay, on which a system hibernates, that is encrypted,
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
