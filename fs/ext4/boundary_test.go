@@ -3,9 +3,11 @@ package ext4
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io/fs"
 	"testing"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
@@ -26,6 +28,29 @@ func TestExtentLength(t *testing.T) {
 		if r.n != c.n || r.unwritten != c.unwritten || r.pblk != 0x123489abcdef {
 			t.Errorf("ee_len %d: %d blocks from %#x, unwritten %v", c.len, r.n, r.pblk, r.unwritten)
 		}
+	}
+}
+
+// TestLargeDirectory: of a directory that has more blocks than can be remembered
+// none is read.
+func TestLargeDirectory(t *testing.T) {
+	b := testimg.Unpack(t, "testdata/fast.img.gz")
+	sb, err := readSuperblock(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFilesystem(block.Plain(bytes.NewReader(b)), sb, Options{CacheBytes: 1 << 20})
+	root, err := f.inode(rootIno)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &inode{fs: f, ino: rootIno, flags: root.flags | flagExtents, block: root.block}
+	n.stat.Size = (maxDirBlocks + 1) * sb.blockSize
+	n.ranges = []run{{n: maxDirBlocks + 1, pblk: 100}}
+	visited := 0
+	err = n.eachDirBlock(func([]byte, uint64, uint64) (bool, error) { visited++; return true, nil })
+	if !errors.Is(err, block.ErrLimit) || visited != 0 {
+		t.Errorf("%d blocks, %v", visited, err)
 	}
 }
 
