@@ -48,8 +48,10 @@
 //
 // # Other tables
 //
-// A label of another machine counts where there is neither MBR nor GPT, and its
-// own checksum is right. Numbers count the entries from 1, so "a" of a BSD is 1;
+// A label of another machine counts where there is neither MBR nor GPT, or where
+// the one partition of the MBR is a BSD's that starts at 0. A wrong checksum is an
+// error with Sun and SGI, and a problem with BSD, since parted writes it so; Macintosh
+// and Atari have none. Numbers count the entries from 1, so "a" of a BSD is 1;
 // entries that stand for all of the disk, that are unused or hold the table itself
 // are no partitions. [ReadLabel] reads what lies inside a partition of an MBR.
 //

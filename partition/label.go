@@ -10,7 +10,7 @@ import (
 )
 
 // labels are the tables of other systems than the PC, in the order in which they
-// are looked for. Each has a mark and a checksum, but that of Atari, which is last.
+// are looked for. Each has a mark, but that of Atari, which is last.
 // A reader returns nil where there is no such table.
 var labels = [...]func(block.Reader) (*Table, error){readSun, readSGI, readBSD, readMac, readAtari}
 
