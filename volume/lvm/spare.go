@@ -61,13 +61,11 @@ func (m *parsed) spare(g *Group, byID map[string]*PhysicalVolume, lvs map[string
 			}
 		}
 	}
-	for name, v := range lvs {
-		v.Direct = ok && plain[name] && !named[name] && v.Type != "snapshot" && v.Err == nil
-	}
 	if !ok {
 		return
 	}
 	g.spare = map[*PhysicalVolume][]Span{}
+	twice := false // an extent that two segments name is nobody's alone
 	for name, t := range m.pvs {
 		pv := byID[t.id]
 		if pv == nil {
@@ -87,17 +85,21 @@ func (m *parsed) spare(g *Group, byID map[string]*PhysicalVolume, lvs map[string
 		var out []Span
 		for _, s := range append(spans, Span{t.count, 0}) {
 			if s.Off > t.count || s.Len > t.count-s.Off {
-				whole = false // it names extents that are not there
+				whole, twice = false, true // it names extents that are not there
 				break
 			}
 			if s.Off > pos {
 				out = append(out, Span{t.start + pos*m.extent, (s.Off - pos) * m.extent})
 			}
+			twice = twice || s.Off < pos && s.Len > 0
 			pos = max(pos, s.Off+s.Len)
 		}
 		if whole && t.start+t.count*m.extent <= pv.Device.Size() {
 			g.spare[pv] = out
 		}
+	}
+	for name, v := range lvs {
+		v.Direct = !twice && plain[name] && !named[name] && v.Type != "snapshot" && v.Err == nil
 	}
 }
 

@@ -85,3 +85,17 @@ func sameStart(d block.Device, b []byte) bool {
 	p := make([]byte, 4096)
 	return block.ReadFull(d, p, 0) == nil && string(p) == string(b[:4096])
 }
+
+// TestTwice: a volume whose extents a hidden one has too is not direct.
+func TestTwice(t *testing.T) {
+	for at, direct := range map[int]bool{5: true, 4: false} {
+		body := lv("lin", linear(0, 3, "pv0", 2)) + strings.Replace(lv("hidden", linear(0, 1, "pv0", at)), ", \"VISIBLE\"", "", 1)
+		groups, problems, err := assemble(device(0, text(3, body), 512), device(1, text(3, body), 512))
+		if err != nil || len(problems) > 0 {
+			t.Fatal(problems, err)
+		}
+		if v := find(t, groups[0], "lin"); v.Err != nil || v.Direct != direct {
+			t.Errorf("beside extent %d: direct %v, %v", at, v.Direct, v.Err)
+		}
+	}
+}
