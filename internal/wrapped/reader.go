@@ -169,6 +169,10 @@ func (z *Reader) Read(p []byte) (int, error) {
 	return 0, z.err
 }
 
+// Whole reports whether Read failed where the next unit of the file should begin: all
+// that came out is of units that are whole, and what follows is none.
+func (z *Reader) Whole() bool { return z.err != nil && z.unit == nil && z.out > z.first }
+
 // bounds holds what came out to the ratio.
 func (z *Reader) bounds() error {
 	file := max(z.file, z.in.off()-z.start)

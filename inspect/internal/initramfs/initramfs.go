@@ -28,7 +28,7 @@ const (
 	headerLen = 110      // of an entry
 	maxName   = 4096     // PATH_MAX of Linux
 	maxNested = 2        // a compressed archive in a compressed one is nobody's
-	maxBlock  = 8 << 20  // of LZ4's legacy frame, and of lzop
+	maxBlock  = 8 << 20  // of LZ4's legacy frame
 	maxDict   = 64 << 20 // of LZMA
 	trailer   = "TRAILER!!!"
 )
@@ -45,7 +45,7 @@ type Limits struct {
 // block.ErrFormat; past a limit it is block.ErrLimit.
 func List(r io.Reader, l Limits, each func(name string)) (compression string, err error) {
 	s := &scanner{l: l, each: each, compression: "none"}
-	err = s.segments(bufio.NewReaderSize(r, 64<<10), 0)
+	err = s.segments(bufio.NewReaderSize(r, 64<<10), 0, never)
 	return s.compression, err
 }
 
@@ -63,8 +63,12 @@ var magics = []struct{ name, magic string }{
 	{"lz4", "\x02\x21\x4C\x18"}, {"zstd", "\x28\xB5\x2F\xFD"},
 }
 
-// segments reads one archive after the other.
-func (s *scanner) segments(r *bufio.Reader, depth int) error {
+func never() bool  { return false }
+func always() bool { return true }
+
+// segments reads one archive after the other. behind reports whether an error of r
+// between them is that of what follows a compressed archive, which is no matter.
+func (s *scanner) segments(r *bufio.Reader, depth int, behind func() bool) error {
 	for first := true; ; first = false {
 		zeros := int64(0)
 		for {
@@ -75,10 +79,10 @@ func (s *scanner) segments(r *bufio.Reader, depth int) error {
 				}
 				return nil
 			}
+			if err != nil && !first && behind() {
+				return nil
+			}
 			if err != nil {
-				if depth > 0 && !first {
-					return nil // of what follows the compressed archive
-				}
 				return err
 			}
 			if b != 0 {
@@ -129,13 +133,20 @@ func (s *scanner) compressed(r *bufio.Reader, name string, depth int) error {
 	}
 	var z io.Reader
 	var err error
+	behind := never
 	switch name {
-	case "gzip", "bzip2", "xz", "zstd":
-		z, err = wrapped.NewReader(map[string]string{"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}[name], r, wrapped.Limits{Size: s.l.Size + 1})
+	case "gzip", "bzip2", "xz", "zstd", "lzo":
+		var w *wrapped.Reader
+		w, err = wrapped.NewReader(map[string]string{"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst", "lzo": "lzo"}[name], r, wrapped.Limits{Size: s.l.Size + 1})
+		z = w
+		switch name {
+		case "bzip2": // its decoder looks for more by itself, and does not tell
+			behind = always
+		case "xz", "zstd": // the others take zeros
+			behind = w.Whole
+		}
 	case "lzma":
 		z, err = lzma.ReaderConfig{DictCap: maxDict}.NewReader(r)
-	case "lzo":
-		z = &lzop{r: r}
 	case "lz4":
 		z = &legacy{r: r}
 	}
@@ -143,7 +154,7 @@ func (s *scanner) compressed(r *bufio.Reader, name string, depth int) error {
 		return fault(err)
 	}
 	before := s.names
-	err = s.segments(bufio.NewReaderSize(z, 64<<10), depth+1)
+	err = s.segments(bufio.NewReaderSize(z, 64<<10), depth+1, behind)
 	var e *block.Error
 	switch {
 	case err == nil || errors.Is(err, block.ErrLimit):
@@ -229,4 +240,4 @@ func noEOF(err error) error {
 	return err
 }
 
-var be, le = binary.BigEndian, binary.LittleEndian
+var le = binary.LittleEndian
