@@ -80,7 +80,7 @@ func (c *Cache) SectorSize() int { return SectorSize(c.r) }
 // the Cache.
 func (c *Cache) Extent(off int64) (Extent, error) {
 	e, err := c.d.Extent(off)
-	if e.Host == c.r {
+	if sameReader(e.Host, c.r) {
 		e.Host = c
 	}
 	return e, err

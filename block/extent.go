@@ -59,7 +59,18 @@ func Extents(d Device, off, n int64) iter.Seq2[Extent, error] {
 // run.
 func continues(a, b Extent) bool {
 	return a.Zero == b.Zero && a.Unset == b.Unset && a.Compressed == b.Compressed && a.Depth == b.Depth &&
-		a.Host == b.Host && (a.Host == nil || a.HostOff+a.Len == b.HostOff)
+		sameReader(a.Host, b.Host) && (a.Host == nil || a.HostOff+a.Len == b.HostOff)
+}
+
+// sameReader reports whether two Readers are one. Those of a type that cannot be
+// compared, such as a slice, never are.
+func sameReader(a, b Reader) (same bool) {
+	defer func() {
+		if recover() != nil { // nothing but the comparison can panic here
+			same = false
+		}
+	}()
+	return a == b
 }
 
 // Section returns the n bytes of d at off as a Device of their own: a
