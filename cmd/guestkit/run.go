@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,7 @@ func (r *runFlags) run(path string) error {
 	}
 	p, err := pipeline.LoadFile(path)
 	if err != nil {
-		return planError(path, err)
+		return a.planError(path, err)
 	}
 	if r.results != "" {
 		if p.Results, err = filepath.Abs(r.results); err != nil {
@@ -129,7 +130,7 @@ func (r *runFlags) run(path string) error {
 	a.tidies.Store(true) // what is half written goes, and the report is kept
 	rep, err := pipeline.Run(a.ctx, p, o)
 	if rep == nil {
-		return planError(path, err)
+		return a.planError(path, err)
 	}
 	if a.json {
 		if derr := a.document(rep); derr != nil {
@@ -148,20 +149,22 @@ func (r *runFlags) run(path string) error {
 }
 
 // planError says which plan is wrong, a line for each fault.
-func planError(path string, err error) error {
+func (a *app) planError(path string, err error) error {
 	var wrong *pipeline.PlanError
 	if !errors.As(err, &wrong) {
 		return pathError(path, err)
 	}
-	if len(wrong.Problems) == 1 {
-		return &exitError{code: exitUsage, err: fmt.Errorf("%s: %w", path, err)}
+	faults := strings.Split(wrong.Error(), "\n")
+	last := len(faults) - 1
+	for _, fault := range faults[:last] {
+		a.err.Printf("%s %s: %s\n", terminal.Red.In("guestkit:"), path, fault)
 	}
-	return &exitError{code: exitUsage, err: fmt.Errorf("%s:\n%w", path, err)}
+	return &exitError{code: exitUsage, err: fmt.Errorf("%s: %s", path, faults[last])}
 }
 
 // say tells of a moment of the run.
 func (r *runFlags) say(e pipeline.Event) {
-	if r.a.quiet {
+	if r.a.quiet && (e.Status != pipeline.Failed || e.Err == nil) {
 		return
 	}
 	what := terminal.Bold.In(e.Image + " " + e.Stage)

@@ -59,6 +59,9 @@ stages:
 			}
 		}
 	}
+	if r := gk(t, "run", "--quiet", plan); r.code != exitFailed || r.out != "" || strings.Count(r.err, "failed") != 2 || strings.Count(r.err, "\n") != 2 {
+		t.Errorf("quiet: %+v", r)
+	}
 	if r := gk(t, "run", plan); r.code != exitFailed || !strings.Contains(r.err, "exist") || !strings.Contains(r.out, "0 done, 2 failed") {
 		t.Errorf("outputs that exist: %+v", r)
 	}
@@ -87,6 +90,17 @@ func TestRunUsage(t *testing.T) {
 	} {
 		if r := gk(t, append([]string{"run"}, strings.Fields(x.args)...)...); r.code != x.code || !strings.Contains(r.err, x.want) {
 			t.Errorf("%s: %+v", x.args, r)
+		}
+	}
+	os.WriteFile(plan, []byte("image: [a.raw]\nstages:\n  - chek:\n"), 0o600)
+	r := gk(t, "run", plan)
+	lines := strings.Split(strings.TrimSpace(r.err), "\n")
+	if r.code != exitUsage || len(lines) != 3 || strings.Contains(r.err, `\x0a`) {
+		t.Errorf("a line for each fault: %+v", r)
+	}
+	for _, line := range lines {
+		if !strings.Contains(line, "plan.yaml: line ") {
+			t.Errorf("a fault without its place: %s", line)
 		}
 	}
 	t.Setenv(indexVariable, "1")
