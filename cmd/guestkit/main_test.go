@@ -312,3 +312,27 @@ func TestColorOnlyOnATerminal(t *testing.T) {
 		t.Error("a file is taken for a terminal")
 	}
 }
+
+// TestHelpersRefuse: help and completion know what they are asked for, or say so.
+func TestHelpersRefuse(t *testing.T) {
+	for args, want := range map[string]string{
+		"help nope":        `unknown command "nope"`,
+		"help serve nope":  `unknown command "serve nope"`,
+		"completion foosh": `unknown shell "foosh"`,
+		"completion":       "no shell is given",
+	} {
+		if r := gk(t, strings.Fields(args)...); r.code != exitUsage || r.out != "" || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+	for args, want := range map[string]string{
+		"help serve nbd":  "guestkit serve nbd [flags] IMAGE",
+		"help":            "Commands:",
+		"completion bash": "bash completion",
+		"-q help convert": "guestkit convert [flags]",
+	} {
+		if r := gk(t, strings.Fields(args)...); r.code != exitDone || r.err != "" || !strings.Contains(r.out, want) {
+			t.Errorf("%s: code %d, %s", args, r.code, r.err)
+		}
+	}
+}

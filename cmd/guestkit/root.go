@@ -84,6 +84,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 			if err := knownCommand(root, args); err != nil { // whatever flags follow
 				return a.report(err, root.CommandPath())
 			}
+			strictHelpers(root)
 			root.SetArgs(logArgs(lsArgs(findArgs(resizeArgs(args)))))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
@@ -297,6 +298,32 @@ func knownCommand(root *cobra.Command, args []string) error {
 		}
 	}
 	return unknownCommand(root, word)
+}
+
+// strictHelpers makes cobra's help and completion, which knownCommand has made,
+// refuse words that they do not know: cobra prints help and calls that success.
+func strictHelpers(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return unknownCommand(root, strings.Join(args, " "))
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usagef("unknown shell %q (supported: bash, fish, powershell, zsh)", args[0])
+				}
+				return nil
+			}
+			c.RunE = func(*cobra.Command, []string) error {
+				return usagef("no shell is given (supported: bash, fish, powershell, zsh)")
+			}
+		}
+	}
 }
 
 // unknownCommand says that there is no such command, and what to type instead:
