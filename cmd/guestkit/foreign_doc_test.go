@@ -15,7 +15,7 @@ word that it does not know (` + "`cmd/guestkit/foreign.go`" + `): type the verb,
 the same.
 
 The commands that qemu-img has under the same name take its flags:
-` + "`convert`, `create`, `info`, `check`, `compare`, `map`, `measure`, `resize`, `snapshot`, `bitmap`, `rebase`, `commit`, `amend`" + `. ` + "`--output=json`" + `
+` + "`convert`, `create`, `info`, `check`, `compare`, `map`, `measure`, `resize`, `snapshot`, `bitmap`, `rebase`, `commit`, `amend`, `dd`" + `. ` + "`--output=json`" + `
 prints qemu-img's JSON, ` + "`--json`" + ` guestkit's own ([json.md](json.md)).
 
 ## Line by line
