@@ -15,6 +15,7 @@ import (
 // A verdict is what was found of one guest.
 type verdict struct {
 	concerns []concern.Concern
+	unread   []error // files that could not be read, which may hold more
 	err      error
 }
 
@@ -29,6 +30,9 @@ func main() {
 	err := batch.Run(ctx, find.Images(ctx, os.Args[2:]), 0, look, func(img batch.Image, v verdict) error {
 		if v.err != nil {
 			fmt.Printf("%s: %v\n", img.Path, v.err)
+		}
+		for _, err := range v.unread {
+			fmt.Printf("%s: %v\n", img.Path, err)
 		}
 		for _, c := range concern.For(v.concerns, platform) {
 			fmt.Printf("%s: %s: %s: %s\n", img.Path, c.Severity, c.ID, c.Message)
@@ -55,6 +59,6 @@ func look(ctx context.Context, img batch.Image) verdict {
 	if err != nil {
 		return verdict{err: err}
 	}
-	concerns, _ := concern.Of(ctx, report)
-	return verdict{concerns: concerns}
+	concerns, unread := concern.Of(ctx, report)
+	return verdict{concerns: concerns, unread: unread}
 }
