@@ -137,6 +137,9 @@ func beside(image, name string, o *Options) (Source, error) {
 			if err == nil {
 				return src, nil
 			}
+			if pe := (*os.PathError)(nil); errors.As(err, &pe) { // its name is said below
+				err = pe.Err
+			}
 			if first == nil || errors.Is(first, os.ErrNotExist) {
 				first = err
 			}

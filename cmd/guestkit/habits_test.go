@@ -165,7 +165,7 @@ func TestChain(t *testing.T) {
 	if err := os.Rename(at("base.raw"), at("away.raw")); err != nil {
 		t.Fatal(err)
 	}
-	if doc := chain("top.qcow2", chainBroken, "broken: ", "base.raw"); len(doc.Links) != 3 || doc.Links[2].Error == "" || doc.Links[1].Format != "qcow2" {
+	if doc := chain("top.qcow2", chainBroken, "broken: \"base.raw\": no such file"); len(doc.Links) != 3 || doc.Links[2].Error == "" || doc.Links[1].Format != "qcow2" {
 		t.Errorf("%+v", doc)
 	}
 	// A chain that leads in a circle.
