@@ -21,6 +21,7 @@ type view struct {
 	fs       fs.FS // nil if it cannot be read
 	problems []error
 	texts    map[string][]string // lines of files that were read
+	kept     int                 // bytes of them, and of what leads to them
 }
 
 // A row is a kind of concern and how it is found.
@@ -103,6 +104,8 @@ func (v *view) concerns() []Concern {
 const (
 	maxFile  = 4 << 20
 	maxLines = 200_000
+	maxKept  = 128 << 20 // of all of them; a file may have a thousand names
+	maxNames = 1000      // of a folder
 )
 
 // lines reads a text file of the guest, nil if it is not there. One that cannot be
@@ -114,7 +117,12 @@ func (v *view) lines(name string) []string {
 	if got, ok := v.texts[name]; ok {
 		return got
 	}
-	text, err := v.read(name)
+	text, err := "", error(nil)
+	if v.kept > maxKept {
+		err = fmt.Errorf("%w: more than %d bytes of files would be kept", block.ErrLimit, maxKept)
+	} else {
+		text, err = v.read(name)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		v.problems = append(v.problems, fmt.Errorf("%s: /%s: %w", v.sys.Volume, name, err))
 	}
@@ -130,6 +138,7 @@ func (v *view) lines(name string) []string {
 		v.texts = map[string][]string{}
 	}
 	v.texts[name] = out
+	v.kept += len(text) + 16*cap(out)
 	return out
 }
 
@@ -163,7 +172,10 @@ func (v *view) names(dir string) []string {
 		v.problems = append(v.problems, fmt.Errorf("%s: /%s: %w", v.sys.Volume, dir, err))
 	}
 	var out []string
-	for _, e := range entries[:min(len(entries), 1000)] {
+	if len(entries) > maxNames {
+		v.problems = append(v.problems, fmt.Errorf("%s: /%s: %w: more than %d files", v.sys.Volume, dir, block.ErrLimit, maxNames))
+	}
+	for _, e := range entries[:min(len(entries), maxNames)] {
 		out = append(out, e.Name())
 	}
 	return out
