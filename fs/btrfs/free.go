@@ -123,7 +123,7 @@ func (w *freeWalk) to(i int) error {
 // gap tells what of a free part of a chunk lies on the device. In RAID5 and RAID6
 // what is free still counts for the parity of the rest.
 func (w *freeWalk) gap(c *chunk, from, to uint64) error {
-	if c.parity > 0 {
+	if c.parity > 0 || !slices.ContainsFunc(c.stripes, func(s stripe) bool { return s.dev == w.dev }) {
 		return nil
 	}
 	for copy := range c.ways {
@@ -178,6 +178,11 @@ func (w *freeWalk) outside() error {
 			if s := &c.stripes[i]; s.dev == w.dev {
 				taken = append(taken, span{s.offset, s.offset + n})
 			}
+		}
+	}
+	for _, s := range taken {
+		if s.end > w.dev.size {
+			return block.Errorf(format, "chunk", int64(s.off), block.ErrCorrupt, "it reaches past the end of the device")
 		}
 	}
 	slices.SortFunc(taken, func(a, b span) int { return cmp.Compare(a.off, b.off) })
