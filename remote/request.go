@@ -108,7 +108,9 @@ func (s *source) fetch(p []byte, off int64, first bool) (*answer, error) {
 			notify(err, pause)
 		}
 	}
+	tried := 0
 	_, err := retry.Do(s.ctx, policy, func(ctx context.Context) (struct{}, error) {
+		tried++
 		have := 0
 		if got != nil {
 			have = got.n
@@ -137,7 +139,7 @@ func (s *source) fetch(p []byte, off int64, first bool) (*answer, error) {
 		if s.ctx.Err() != nil && s.o.Context.Err() == nil {
 			return nil, fs.ErrClosed
 		}
-		return nil, s.fail(plainError(err), "after %s", attempts(max(policy.Attempts, 1)))
+		return nil, s.fail(plainError(err), "after %s", attempts(tried))
 	}
 	return got, nil
 }
