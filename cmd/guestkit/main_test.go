@@ -336,3 +336,14 @@ func TestHelpersRefuse(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressInPlace: what is changed in place is a file, and the answer for an
+// address says so.
+func TestAddressInPlace(t *testing.T) {
+	for _, args := range []string{"resize A 1G", "snapshot -c s A", "bitmap --add A b", "rebase -b x.raw A", "commit A", "amend -o compat=1.1 A", "sparsify A"} {
+		r := gk(t, strings.Fields(strings.ReplaceAll(args, "A", "nbd+unix:///?socket=none"))...)
+		if r.code != exitUsage || !strings.Contains(r.err, "is an address") {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}

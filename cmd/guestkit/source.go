@@ -203,6 +203,9 @@ func plainFile(path string) error {
 	if path == "-" {
 		return usagef("standard input is not taken here; name the file")
 	}
+	if format.IsAddress(path) {
+		return usagef("%s is an address, and a file of this machine is needed here", path)
+	}
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil:
