@@ -50,8 +50,8 @@
 //
 // A label of another machine counts where there is neither MBR nor GPT, or where
 // the one partition of the MBR is a BSD's that starts at 0. A wrong checksum is an
-// error with Sun and SGI, and a problem with BSD, since parted writes it so; Macintosh
-// and Atari have none. Numbers count the entries from 1, so "a" of a BSD is 1;
+// error with SGI and a Sun's that has a VTOC, and a problem with BSD, since parted
+// writes it so; Macintosh and Atari have none. Numbers count the entries from 1, so "a" of a BSD is 1;
 // entries that stand for all of the disk, that are unused or hold the table itself
 // are no partitions. [ReadLabel] reads what lies inside a partition of an MBR.
 //

@@ -157,3 +157,19 @@ func TestSolaris(t *testing.T) {
 		t.Errorf("%q, not %q", got, want)
 	}
 }
+
+// TestSunChecksum: two bytes of magic make no label of a disk that holds something
+// else; with those of a VTOC a wrong checksum is a damaged one.
+func TestSunChecksum(t *testing.T) {
+	d := fixture(t, "sun")
+	d[100] ^= 1
+	if _, err := Read(testDisk(d), nil); !errors.Is(err, block.ErrCorrupt) {
+		t.Errorf("damaged: %v", err)
+	}
+	other := newDisk(2048)
+	other.put(0, []byte("hsqs, and then anything")...)
+	other.put(0x1FC, 0xDA, 0xBE)
+	if table, err := Read(other, nil); !errors.Is(err, block.ErrFormat) {
+		t.Errorf("no label: %+v, %v", table, err)
+	}
+}

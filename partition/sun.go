@@ -68,6 +68,9 @@ func readSun(r block.Reader) (*Table, error) {
 		return nil, nil
 	}
 	if xor16(b, binary.BigEndian) != 0 {
+		if l.sanity != vtocSanity { // two bytes of magic may be those of anything
+			return nil, nil
+		}
 		return nil, block.Errorf(string(Sun), "disklabel", 0, block.ErrCorrupt, "wrong checksum")
 	}
 	t := &Table{Scheme: Sun, SectorSize: 512}
