@@ -35,13 +35,28 @@ type Field struct {
 
 // data reads the data object at off.
 func (f *File) data(off uint64) (*Field, error) {
-	return f.values.Get(off, func() (*Field, int64, error) {
+	v, err := f.values.Get(off, func() (value, int64, error) {
 		v, err := f.readData(off)
-		if err != nil {
-			return nil, 0, err
+		switch {
+		case err == nil:
+			return value{field: v}, int64(len(v.Name)+len(v.Value)) + 128, nil
+		case errors.Is(err, block.ErrCorrupt), errors.Is(err, block.ErrLimit), errors.Is(err, block.ErrUnsupported):
+			// Kept as well: one that unpacks to far too much may stand in an
+			// entry 65,536 times.
+			return value{err: err}, 512, nil
 		}
-		return v, int64(len(v.Name)+len(v.Value)) + 128, nil
+		return value{}, 0, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return v.field, v.err
+}
+
+// A value is a field, or what is wrong with it.
+type value struct {
+	field *Field
+	err   error
 }
 
 func (f *File) readData(off uint64) (*Field, error) {

@@ -53,7 +53,7 @@ type File struct {
 	header   fileHeader
 	end      int64 // of what is read: the end of the arena, or of the file
 	pages    *paged.Cache
-	values   *lru.Cache[uint64, *Field]
+	values   *lru.Cache[uint64, value]
 	xz, zstd sync.Pool
 	parts    []arrayPart
 	listed   int64    // entries that the arrays lead to
@@ -71,7 +71,7 @@ func Open(r block.Reader, opts *Options) (*File, error) {
 	}
 	f := &File{r: r, o: opts.withDefaults(), header: *h}
 	f.pages = paged.New(r, pageSize, f.o.CacheBytes/2)
-	f.values = lru.New[uint64, *Field](f.o.CacheBytes / 2)
+	f.values = lru.New[uint64, value](f.o.CacheBytes / 2)
 	f.xz.New = func() any { return new(xz.Decoder) }
 	f.end = int64(h.headerSize + h.arenaSize)
 	if f.end > r.Size() {

@@ -138,6 +138,39 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestFaultsAreKept: what is wrong with a field is found out once, however often it
+// is asked for.
+func TestFaultsAreKept(t *testing.T) {
+	b, _ := fixture(t, "zstd")
+	f, err := journal.Open(bytes.NewReader(b), &journal.Options{MaxFieldBytes: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults := map[string]error{} // by what they say, with their place
+	again := 0
+	for range 2 {
+		for e, err := range f.Entries(false) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range e.Fields() {
+				if err == nil {
+					continue
+				}
+				if old := faults[err.Error()]; old != nil && old != err {
+					t.Fatalf("found out again: %v", err)
+				} else if old != nil {
+					again++
+				}
+				faults[err.Error()] = err
+			}
+		}
+	}
+	if len(faults) == 0 || again < len(faults) {
+		t.Errorf("%d faults, %d seen again", len(faults), again)
+	}
+}
+
 func TestMutations(t *testing.T) {
 	for _, name := range []string{"keyed", "compact"} {
 		image, _ := fixture(t, name)
