@@ -92,6 +92,10 @@ func TestRows(t *testing.T) {
 				Virtio: map[string]string{"virtio_blk": "module", "virtio_scsi": "module", "virtio_net": "module"}, Initramfs: &inspect.Initramfs{Modules: 20, Drivers: []string{"ahci", "nvme"}}},
 				{Version: "5.13.0", Image: "/boot/vmlinuz-5.13.0"}}
 		}), nil, nil, []string{"no-virtio-storage: the initramfs of kernel 5.14.0 has no virtio_blk and no virtio_scsi"}},
+		"an initramfs of one machine": {linux(func(s *inspect.System) {
+			s.Kernels = []inspect.Kernel{{Version: "5", Image: "/vmlinuz", Initrd: "/initrd.img", Default: true, Config: "/boot/config-5", Initramfs: &inspect.Initramfs{Modules: 20, Drivers: []string{"virtio_blk", "hv_vmbus"}}}}
+		}), fstest.MapFS{"boot/config-5": file("CONFIG_BLK_DEV_NVME=m\nCONFIG_VIRTIO_BLK=m\nCONFIG_VIRTIO_NET=m\nCONFIG_HYPERV=m\nCONFIG_HYPERV_STORAGE=m\nCONFIG_HYPERV_NET=m\nCONFIG_ENA_ETHERNET=m\n")}, nil,
+			[]string{"no-hyperv-storage: the initramfs of kernel 5 has no hv_storvsc", "no-nvme: the initramfs of kernel 5 has no nvme"}},
 		"an initramfs of Debian": {linux(func(s *inspect.System) {
 			s.Kernels = []inspect.Kernel{{Version: "6", Image: "/vmlinuz", Initrd: "/initrd.img", Default: true,
 				Virtio: map[string]string{"virtio_blk": "module", "virtio_scsi": "module", "virtio_net": "module"}, Initramfs: &inspect.Initramfs{Modules: 20, Drivers: []string{"virtio_blk"}}}}

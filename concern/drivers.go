@@ -15,51 +15,63 @@ var options = map[string]string{
 	"nvme": "CONFIG_BLK_DEV_NVME", "ena": "CONFIG_ENA_ETHERNET",
 }
 
-// hasDriver tells whether a kernel has a driver, built in or as a module; known is
-// false where nothing says which ones it has.
-func (v *view) hasDriver(k inspect.Kernel, name string) (has, known bool) {
+// driver tells how a kernel has a driver: "builtin", "module" or "absent"; "" where
+// nothing says which ones it has.
+func (v *view) driver(k inspect.Kernel, name string) string {
 	if how, ok := k.Virtio[name]; ok {
-		return how != "absent", true
+		return how
 	}
 	if k.Config != "" {
 		if lines := v.lines(strings.TrimPrefix(k.Config, "/")); len(lines) > 0 {
 			for _, line := range lines {
 				if rest, ok := strings.CutPrefix(line, options[name]+"="); ok {
-					return rest == "y" || rest == "m", true
+					switch rest {
+					case "y":
+						return "builtin"
+					case "m":
+						return "module"
+					}
 				}
 			}
-			return false, true
+			return "absent"
 		}
 	}
 	if k.Modules == "" {
-		return false, false
+		return ""
 	}
 	dir := strings.TrimPrefix(k.Modules, "/")
 	builtin, modules := v.lines(path.Join(dir, "modules.builtin")), v.lines(path.Join(dir, "modules.dep"))
 	if len(modules) == 0 {
 		modules = v.lines(path.Join(dir, "modules.order"))
 	}
-	for _, list := range [][]string{builtin, modules} {
+	for i, list := range [][]string{builtin, modules} {
 		for _, line := range list {
 			file, _, _ := strings.Cut(line, ":")
 			base, _, _ := strings.Cut(path.Base(file), ".ko")
 			if strings.ReplaceAll(base, "-", "_") == name {
-				return true, true
+				return [...]string{"builtin", "module"}[i]
 			}
 		}
 	}
-	return false, len(modules) > 0
+	if len(modules) > 0 {
+		return "absent"
+	}
+	return ""
 }
 
 // lacks are the kernels that start and have none of some drivers.
 func (v *view) lacks(f *finding, names ...string) {
 	for _, k := range v.bootKernels() {
-		has, known := false, false
+		has, absent := false, false
 		for _, n := range names {
-			h, ok := v.hasDriver(k, n)
-			has, known = has || h, known || ok
+			switch v.driver(k, n) {
+			case "builtin", "module":
+				has = true
+			case "absent":
+				absent = true
+			}
 		}
-		if !has && known {
+		if !has && absent {
 			e := inspect.Evidence{Path: k.Config, Detail: k.Version}
 			if e.Path == "" {
 				e.Path = k.Modules
@@ -81,6 +93,17 @@ func drivers(names ...string) func(v *view, f *finding) {
 	}
 }
 
+// storage is drivers for those of the disk that holds the root: as modules they must
+// be in the initramfs too.
+func storage(names ...string) func(v *view, f *finding) {
+	return func(v *view, f *finding) {
+		drivers(names...)(v, f)
+		for _, n := range names {
+			v.initramfsLacks(f, n)
+		}
+	}
+}
+
 func (v *view) virtioStorage(f *finding) {
 	risk("no-virtio-storage")(v, f)
 	if v.sys.Type == inspect.TypeLinux {
@@ -92,17 +115,20 @@ func (v *view) virtioStorage(f *finding) {
 // initramfsLacks are the kernels that start, have some drivers as modules, and none
 // of them in their initramfs: they find no root.
 func (v *view) initramfsLacks(f *finding, names ...string) {
+	if v.sys.Type != inspect.TypeLinux {
+		return
+	}
 	for _, k := range v.bootKernels() {
 		if k.Initramfs == nil || k.Initramfs.Modules == 0 {
 			continue // not looked at, or of a kernel without modules
 		}
-		lacks := slices.ContainsFunc(names, func(n string) bool { return k.Virtio[n] == "module" })
+		module, there := false, false
 		for _, n := range names {
-			if k.Virtio[n] == "builtin" || slices.Contains(k.Initramfs.Drivers, n) {
-				lacks = false
-			}
+			how := v.driver(k, n)
+			module = module || how == "module"
+			there = there || how == "builtin" || slices.Contains(k.Initramfs.Drivers, n)
 		}
-		if lacks {
+		if module && !there {
 			f.say(inspect.Evidence{Path: k.Initrd, Detail: k.Version}, "the initramfs of kernel %s has no %s", k.Version, strings.Join(names, " and no "))
 		}
 	}

@@ -31,9 +31,9 @@ var rows = []row{
 	{Kind{"no-virtio-storage", Critical, kvm, "No driver for disks of virtio starts at boot",
 		"Install the drivers (Windows: virtio-win; Linux: rebuild the initramfs with virtio_blk and virtio_scsi), or give the machine SATA disks."}, (*view).virtioStorage},
 	{Kind{"no-hyperv-storage", Critical, hyperV, "The kernel has no driver for disks of Hyper-V",
-		"Install a kernel with hv_storvsc and hv_vmbus, and put them into the initramfs."}, drivers("hv_storvsc", "hv_vmbus")},
+		"Install a kernel with hv_storvsc and hv_vmbus, and put them into the initramfs."}, storage("hv_storvsc", "hv_vmbus")},
 	{Kind{"no-nvme", Critical, aws, "The kernel has no driver for NVMe",
-		"Install a kernel with nvme, or choose a type of instance that is not built on Nitro."}, drivers("nvme")},
+		"Install a kernel with nvme, or choose a type of instance that is not built on Nitro."}, storage("nvme")},
 	// What fails beside.
 	{Kind{"no-virtio-network", Warning, kvm, "There is no driver for networks of virtio",
 		"Install the driver (Windows: NetKVM of virtio-win), or give the machine an e1000 adapter."}, (*view).virtioNetwork},
