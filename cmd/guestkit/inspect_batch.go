@@ -119,10 +119,9 @@ func (c *inspection) batch(args []string) error {
 		func(_ batch.Image, o outcome) error {
 			if o.err != nil {
 				count.clear()
-				code = c.sayError(o.err, code)
-			} else if code == exitDone || o.code == exitFailed {
-				code = o.code
+				o.code = c.sayError(o.err, o.code)
 			}
+			code = graver(code, o.code)
 			if c.json {
 				if _, err := c.raw.Write(o.line); err != nil {
 					return err
@@ -146,6 +145,14 @@ func (c *inspection) batch(args []string) error {
 	}
 	c.noteTime()
 	return exit(code)
+}
+
+// graver is the code of two images, whichever was done first.
+func graver(a, b int) int {
+	if a == exitFailed || b == exitFailed {
+		return exitFailed
+	}
+	return max(a, b)
 }
 
 // look inspects one image. Nothing that is in it ends the run.
@@ -260,6 +267,7 @@ func (c *inspection) former() (map[string]*runDoc, error) {
 		var line struct {
 			Schema   string            `json:"schema"`
 			Complete bool              `json:"complete"`
+			Systems  []struct{}        `json:"systems"`
 			Concerns []concern.Concern `json:"concerns"`
 			Run      *runDoc           `json:"run"`
 		}
@@ -275,9 +283,10 @@ func (c *inspection) former() (map[string]*runDoc, error) {
 		case line.Schema != schema("inspect") && line.Schema != schema("batch") || line.Run == nil:
 			return nil, pathError(c.since, errors.New("it is no output of 'guestkit inspect --json' of several images"))
 		}
-		// What --fail-on fails at fails again. A line of an image that was unchanged
-		// lists no concerns; that of a run with the same flag had none as grave.
-		if r := line.Run; r.Error == "" && (line.Complete || r.Unchanged) && !c.fails(concern.Worst(line.Concerns)) {
+		// What ended with another code than 0 does so again. A line of an image that was
+		// unchanged has no systems and concerns: it had systems, and no concern as
+		// grave, in a run with the same flags.
+		if r := line.Run; r.Error == "" && (line.Complete && len(line.Systems) > 0 || r.Unchanged) && !c.fails(concern.Worst(line.Concerns)) {
 			out[r.Path] = r
 		}
 	}

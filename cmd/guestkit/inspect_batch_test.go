@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -228,5 +229,32 @@ func TestBatchMany(t *testing.T) {
 	r := gk(t, "inspect", "--json", "--jobs", "4", dir)
 	if got := batchLines(t, r.out); r.code != exitNothing || len(got) != n {
 		t.Errorf("code %d, %d lines\n%.500s", r.code, len(got), r.err)
+	}
+}
+
+// TestBatchCodes: the exit code depends neither on which image is done first, nor on
+// whether a former run has seen them.
+func TestBatchCodes(t *testing.T) {
+	dir := t.TempDir()
+	must(t, "convert", "-q", uefi, filepath.Join(dir, "z.qcow2"))
+	must(t, "create", "-q", filepath.Join(dir, "a.qcow2"), "1M")
+	for _, jobs := range []string{"1", "2"} {
+		if r := gk(t, "inspect", "--jobs", jobs, "--fail-on", "information", dir); r.code != exitConcern {
+			t.Errorf("--jobs %s: code %d, want that of the concern", jobs, r.code)
+		}
+	}
+	r := gk(t, "inspect", "--json", dir)
+	if r.code != exitNothing {
+		t.Fatalf("code %d, want that of the empty disk", r.code)
+	}
+	// As if the files had been written a minute earlier.
+	former := filepath.Join(t.TempDir(), "former.jsonl")
+	text := regexp.MustCompile(`"started":"[^"]*"`).ReplaceAllString(r.out, time.Now().Add(time.Minute).UTC().Format(`"started":"`+time.RFC3339+`"`))
+	if err := os.WriteFile(former, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = gk(t, "inspect", "--json", "--since", former, dir)
+	if lines := batchLines(t, r.out); r.code != exitNothing || !lines["z.qcow2"].Run.Unchanged || lines["a.qcow2"].Run.Unchanged {
+		t.Errorf("after a run of the same: code %d\n%s", r.code, r.out)
 	}
 }
