@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"strconv"
@@ -48,6 +49,9 @@ end of the disk is cut there.`,
 		}
 		size := img.Size()
 		img.Close()
+		if part.Off > size {
+			a.warn([]error{pathError(from, fmt.Errorf("it has %d bytes, and the part begins at %d: the output is empty", size, part.Off))})
+		}
 		part.Off = min(part.Off, size)
 		part.Len = min(part.Len, size-part.Off)
 		if name == "" {

@@ -53,6 +53,9 @@ func TestDd(t *testing.T) {
 		}
 	}
 	must(t, "dd", "-f", "qcow2", "-O", "vmdk", "if="+image, "of="+out+".vmdk")
+	if r := gk(t, "dd", "--force", "if="+image, "of="+out, "bs=1M", "skip=100000"); r.code != exitDone || !strings.Contains(r.err, "the output is empty") {
+		t.Errorf("a part past the end: %+v", r)
+	}
 	must(t, "compare", raw, out+".vmdk")
 	for _, args := range []string{"if=x", "if=" + image + " of=" + out, "if=" + image + " of=y seek=1", "if=" + image + " of=y bs=0", "if=" + image + " of=y count=-1", "if=" + image + " of=y x"} {
 		if r := gk(t, append([]string{"dd"}, strings.Fields(args)...)...); r.code == 0 {
