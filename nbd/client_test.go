@@ -424,12 +424,8 @@ func TestReconnect(t *testing.T) {
 
 // TestSilence: a server that says nothing ends by time, and by context.
 func TestSilence(t *testing.T) {
-	client := func(context.Context, string, string) (net.Conn, error) {
-		c, s := net.Pipe()
-		go io.Copy(io.Discard, s)
-		go io.WriteString(s, strings.ReplaceAll(opened(1<<20)+identity(4096), then, "")) // and no more
-		return c, nil
-	}
+	// It answers the first request, and no more.
+	client := (&script{says: []string{opened(1<<20) + identity(4096) + strings.Repeat(then, 100)}}).dial
 	c := dial(t, "nbd://server/x", &nbd.ClientOptions{Dial: client, Timeout: 50 * time.Millisecond, Retry: retry.Policy{Attempts: 1}})
 	if _, err := c.ReadAt(make([]byte, 10), 0); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
