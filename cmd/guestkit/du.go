@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +22,7 @@ type du struct {
 	depth    int
 	seen     map[vfs.FileID]bool
 	code     int
+	buf      []byte // of a line
 }
 
 type duDoc struct {
@@ -179,7 +180,8 @@ func (d *du) line(path string, bytes int64) error {
 	case d.bytes:
 		d.a.out.Printf("%d\t%s\n", bytes, path)
 	default:
-		d.a.out.Printf("%s\t%s\n", fmt.Sprint(bytes/1024+min(bytes%1024, 1)), path)
+		d.buf = append(strconv.AppendInt(d.buf[:0], bytes/1024+min(bytes%1024, 1), 10), '\t')
+		d.a.out.Line(d.buf, terminal.Styled{Text: path})
 	}
 	return d.a.out.Err()
 }

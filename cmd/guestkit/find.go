@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/terminal"
 )
 
 // finder is one run of find.
@@ -26,8 +27,13 @@ type finder struct {
 	minDepth, maxDepth       int
 	print0, long, oneFS      bool
 	empty                    bool
-	tests                    []func(n *vfs.Node) bool
-	code                     int
+	names                    []func(c vfs.Child, path []byte) bool
+	tests                    []func(n *vfs.Node) bool // these read the inode
+
+	dir  *vfs.Node // of the last name
+	at   []byte    // its path, with a slash at the end
+	line []byte    // the path of the file that is looked at
+	code int
 }
 
 // findHabit is what find(1) writes with one dash.
@@ -121,13 +127,12 @@ func (d *finder) run(t *guestTree, paths []string) (int, error) {
 			d.code = d.a.sayError(err, d.code)
 		}
 		for _, n := range nodes {
-			base := n.Path()
-			err := vfs.Walk(d.a.ctx, n, &vfs.WalkOptions{OneFilesystem: d.oneFS}, func(n *vfs.Node, err error) error {
+			err := vfs.WalkNames(d.a.ctx, n, &vfs.WalkOptions{OneFilesystem: d.oneFS}, func(c vfs.Child, err error) error {
 				if err != nil {
-					d.code = d.a.sayError(guestError(n.Path(), err), d.code)
+					d.fail(c, err)
 					return nil
 				}
-				return d.visit(n, n.Depth()-depthOf(base, n))
+				return d.visit(c, c.Depth())
 			})
 			if err != nil {
 				return 0, err
@@ -137,23 +142,15 @@ func (d *finder) run(t *guestTree, paths []string) (int, error) {
 	return d.code, d.a.out.Err()
 }
 
-// depthOf is how deep the node of a path lies below what was found first.
-func depthOf(base string, n *vfs.Node) int {
-	for m := n; m != nil; m = m.Parent() {
-		if m.Depth() == 0 || m.Path() == base {
-			return m.Depth()
-		}
-	}
-	return 0
+// fail says an error that does not end the walk.
+func (d *finder) fail(c vfs.Child, err error) {
+	d.code = d.a.sayError(guestError(vfs.EscapeTarget(c.RawPath()), err), d.code)
 }
 
-func (d *finder) visit(n *vfs.Node, depth int) error {
-	ok := depth >= d.minDepth
-	for _, test := range d.tests {
-		ok = ok && test(n)
-	}
-	if ok {
-		if err := d.print(n); err != nil {
+// visit looks at a file, depth levels below the PATH.
+func (d *finder) visit(c vfs.Child, depth int) error {
+	if depth >= d.minDepth {
+		if err := d.look(c); err != nil {
 			return err
 		}
 	}
@@ -163,7 +160,55 @@ func (d *finder) visit(n *vfs.Node, depth int) error {
 	return nil
 }
 
-func (d *finder) print(n *vfs.Node) error {
+func (d *finder) look(c vfs.Child) error {
+	path := d.pathOf(c)
+	for _, test := range d.names {
+		if !test(c, path) {
+			return nil
+		}
+	}
+	if len(d.tests) == 0 && !d.a.json && !d.long {
+		return d.printName(path)
+	}
+	n, err := c.Node()
+	if err != nil {
+		d.fail(c, err)
+		return nil
+	}
+	for _, test := range d.tests {
+		if !test(n) {
+			return nil
+		}
+	}
+	return d.print(n, path)
+}
+
+// pathOf is the path of a file as the bytes of the guest, until the next call.
+func (d *finder) pathOf(c vfs.Child) []byte {
+	dir := c.Dir()
+	if dir == nil {
+		return append(append(d.line[:0], '/'), c.RawPath()...)
+	}
+	if dir != d.dir {
+		d.dir, d.at = dir, append(d.at[:0], '/')
+		if p := dir.RawPath(); p != "" {
+			d.at = append(append(d.at, p...), '/')
+		}
+	}
+	d.line = append(append(d.line[:0], d.at...), c.Name()...)
+	return d.line
+}
+
+func (d *finder) printName(path []byte) error {
+	if d.print0 {
+		_, err := d.a.raw.Write(append(path, 0))
+		return err
+	}
+	d.a.out.Line(nil, terminal.Styled{Text: string(path)})
+	return d.a.out.Err()
+}
+
+func (d *finder) print(n *vfs.Node, path []byte) error {
 	switch {
 	case d.a.json:
 		target := ""
@@ -174,50 +219,52 @@ func (d *finder) print(n *vfs.Node) error {
 			}
 		}
 		return d.a.line(newFileDoc(n.Path(), n.Stat(), target))
-	case d.print0:
-		_, err := fmt.Fprintf(d.a.raw, "/%s\x00", n.RawPath())
-		return err
-	case d.long:
-		st := n.Stat()
-		date := "-"
-		if !st.Mtime.IsZero() {
-			date = st.Mtime.UTC().Format("2006-01-02 15:04")
-		}
-		d.a.out.Printf("%s %3d %5d %5d %12d %s %s\n", modeString(st.Mode), st.Nlink, st.UID, st.GID, st.Size, date, "/"+n.RawPath())
-	default:
-		d.a.out.Printf("%s\n", "/"+n.RawPath())
+	case !d.long || d.print0:
+		return d.printName(path)
 	}
+	st := n.Stat()
+	var room [96]byte
+	b := appendMode(room[:0], st.Mode)
+	for _, col := range []struct {
+		n     int64
+		width int
+	}{{int64(st.Nlink), 3}, {int64(st.UID), 5}, {int64(st.GID), 5}, {st.Size, 12}} {
+		b = append(b, ' ')
+		if d := digits(uint64(col.n)); d < col.width {
+			b = append(b, blanks[:col.width-d]...)
+		}
+		b = strconv.AppendInt(b, col.n, 10)
+	}
+	b = append(appendDate(append(b, ' '), st.Mtime), ' ')
+	d.a.out.Line(b, terminal.Styled{Text: string(path)})
 	return d.a.out.Err()
 }
 
 // compile makes tests of the flags.
 func (d *finder) compile() error {
+	name := func(test func(c vfs.Child, path []byte) bool) { d.names = append(d.names, test) }
 	add := func(test func(n *vfs.Node) bool) { d.tests = append(d.tests, test) }
 	if d.types != "" {
 		letters := strings.ReplaceAll(d.types, ",", "")
 		if strings.Trim(letters, "fdlbcps") != "" {
 			return usagef("--type takes letters of f d l b c p s, not %q", d.types)
 		}
-		add(func(n *vfs.Node) bool { return strings.Contains(letters, typeLetter(n.Stat().Mode)) })
+		name(func(c vfs.Child, _ []byte) bool { return strings.Contains(letters, typeLetter(c.Type())) })
 	}
-	for _, p := range []struct {
-		pattern string
-		text    func(n *vfs.Node) string
-		fold    bool
-	}{{d.name, (*vfs.Node).Name, false}, {d.iname, (*vfs.Node).Name, true}} {
-		if p.pattern == "" {
+	for i, pattern := range []string{d.name, d.iname} {
+		if pattern == "" {
 			continue
 		}
-		pattern := p.pattern
-		if p.fold {
+		fold := i == 1
+		if fold {
 			pattern = strings.ToLower(pattern)
 		}
 		if _, err := path.Match(pattern, ""); err != nil {
-			return usagef("%s: %v", p.pattern, err)
+			return usagef("%s: %v", pattern, err)
 		}
-		add(func(n *vfs.Node) bool {
-			text := strings.ReplaceAll(p.text(n), "/", "\x01")
-			if p.fold {
+		name(func(c vfs.Child, _ []byte) bool {
+			text := strings.ReplaceAll(c.Name(), "/", "\x01")
+			if fold {
 				text = strings.ToLower(text)
 			}
 			ok, _ := path.Match(pattern, text)
@@ -229,8 +276,8 @@ func (d *finder) compile() error {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return usagef("%s: %v", d.path, err)
 		}
-		add(func(n *vfs.Node) bool {
-			ok, _ := path.Match(pattern, strings.ReplaceAll("/"+n.RawPath(), "/", "\x01"))
+		name(func(_ vfs.Child, p []byte) bool {
+			ok, _ := path.Match(pattern, strings.ReplaceAll(string(p), "/", "\x01"))
 			return ok
 		})
 	}

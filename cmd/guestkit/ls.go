@@ -7,7 +7,9 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +43,8 @@ type ls struct {
 	code      int       // of the errors so far, which did not end it
 	problems  []error
 	printed   bool
+	names     bool   // nothing but names is to be told
+	buf       []byte // of a line
 }
 
 func newLs(a *app) *cobra.Command {
@@ -115,13 +119,27 @@ func lsArgs(args []string) []string {
 	return out
 }
 
-// A row is a file and the name that it is listed by.
+// A row is a file and the name that it is listed by. Its inode is read where more
+// than its name is to be told.
 type row struct {
-	*vfs.Node
+	c    vfs.Child
+	n    *vfs.Node
 	name string // the guest's bytes
 }
 
+// isDir reports whether it is a directory.
+func (r row) isDir() bool { return r.mode().IsDir() }
+
+// mode is the mode of the file, or what of it is known: its type.
+func (r row) mode() fs.FileMode {
+	if r.n != nil {
+		return r.n.Stat().Mode
+	}
+	return r.c.Type()
+}
+
 func (l *ls) run(t *guestTree, paths []string) error {
+	l.names = !l.long && !l.byTime && !l.bySize && !l.a.json && !l.a.out.Color()
 	var files []row
 	var dirs []*vfs.Node
 	for _, arg := range paths {
@@ -131,7 +149,7 @@ func (l *ls) run(t *guestTree, paths []string) error {
 			if n.Stat().Mode.IsDir() && !l.itself {
 				dirs = append(dirs, n)
 			} else {
-				files = append(files, row{n, "/" + n.RawPath()})
+				files = append(files, row{n: n, name: "/" + n.RawPath()})
 			}
 		}
 	}
@@ -180,12 +198,14 @@ func (l *ls) dir(d *vfs.Node, titled bool) error {
 	}
 	rows := make([]row, 0, len(children))
 	for _, c := range children {
-		n, err := c.Node()
-		if err != nil {
-			l.fail(guestError(path.Join(d.Path(), vfs.Escape(c.Name())), err))
-			continue
+		r := row{c: c, name: c.Name()}
+		if !l.names || c.Type().IsDir() || c.Type() == fs.ModeIrregular {
+			if r.n, err = c.Node(); err != nil {
+				l.fail(guestError(path.Join(d.Path(), vfs.Escape(c.Name())), err))
+				continue
+			}
 		}
-		rows = append(rows, row{n, n.Name()})
+		rows = append(rows, r)
 	}
 	if titled && !l.a.json {
 		if l.printed {
@@ -200,11 +220,17 @@ func (l *ls) dir(d *vfs.Node, titled bool) error {
 	if !l.recursive {
 		return nil
 	}
+	// What is to be entered is all that is kept while that is done.
+	dirs := rows[:0]
 	for _, r := range rows {
-		if r.Stat().Mode.IsDir() {
-			if err := l.dir(r.Node, true); err != nil {
-				return err
-			}
+		if r.isDir() {
+			dirs = append(dirs, r)
+		}
+	}
+	clear(rows[len(dirs):])
+	for _, r := range slices.Clone(dirs) {
+		if err := l.dir(r.n, true); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -213,10 +239,10 @@ func (l *ls) dir(d *vfs.Node, titled bool) error {
 // sort puts rows, which are sorted by name, in the order that was asked for.
 func (l *ls) sort(rows []row) {
 	if l.byTime {
-		slices.SortStableFunc(rows, func(a, b row) int { return b.Stat().Mtime.Compare(a.Stat().Mtime) })
+		slices.SortStableFunc(rows, func(a, b row) int { return b.n.Stat().Mtime.Compare(a.n.Stat().Mtime) })
 	}
 	if l.bySize {
-		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(b.Stat().Size, a.Stat().Size) })
+		slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(b.n.Stat().Size, a.n.Stat().Size) })
 	}
 	if l.reverse {
 		slices.Reverse(rows)
@@ -230,46 +256,108 @@ func (l *ls) show(rows []row) error {
 	}
 	l.sort(rows)
 	l.printed = true
-	t := &terminal.Table{Gap: 1, Wide: true, Right: "-r--r"}
-	for _, n := range rows {
+	var w widths
+	if l.long && !l.a.json {
+		for _, r := range rows {
+			w.grow(r.n.Stat(), l.size(r.n.Stat()))
+		}
+	}
+	for _, r := range rows {
 		var target string
-		if n.Stat().Mode&fs.ModeSymlink != 0 && (l.long || l.a.json) {
+		if r.mode()&fs.ModeSymlink != 0 && (l.long || l.a.json) {
 			var err error
-			if target, err = n.ReadLink(); err != nil {
-				l.fail(guestError(n.Path(), err))
+			if target, err = r.n.ReadLink(); err != nil {
+				l.fail(guestError(r.n.Path(), err))
 			}
 		}
 		switch {
 		case l.a.json:
-			l.files = append(l.files, lsEntry{newFileDoc(n.Path(), n.Stat(), target), n.Stat().Nlink})
+			l.files = append(l.files, lsEntry{newFileDoc(r.n.Path(), r.n.Stat(), target), r.n.Stat().Nlink})
 		case l.long:
-			l.row(t, n, target)
+			l.row(r, &w, target)
 		default:
-			l.a.out.Printf("%s\n", paint(n))
+			l.a.out.Line(nil, paint(r))
 		}
 	}
-	l.a.out.Table(t)
 	return l.a.out.Err()
 }
 
-func (l *ls) row(t *terminal.Table, n row, target string) {
-	st := n.Stat()
-	size := fmt.Sprint(st.Size)
-	if l.human {
-		size = terminal.Size(st.Size)
+// widths are those of the columns that are aligned to the right, and of the owners.
+type widths struct{ links, uid, gid, size, date int }
+
+func (w *widths) grow(st *vfs.Stat, size string) {
+	w.links, w.size = max(w.links, digits(st.Nlink)), max(w.size, len(size))
+	w.uid, w.gid = max(w.uid, digits(uint64(st.UID))), max(w.gid, digits(uint64(st.GID)))
+	var date [24]byte
+	w.date = max(w.date, len(appendDate(date[:0], st.Mtime)))
+}
+
+// appendDate writes a time as its column has it.
+func appendDate(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return append(b, '-')
 	}
-	if st.Mode&fs.ModeDevice != 0 {
-		size = fmt.Sprintf("%d, %d", st.Major, st.Minor)
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.AppendFormat(b, "2006-01-02 15:04")
 	}
-	date := "-"
-	if !st.Mtime.IsZero() {
-		date = st.Mtime.UTC().Format("2006-01-02 15:04")
+	hour, minute, _ := t.Clock()
+	for i, n := range [...]int{year / 100, year % 100, int(month), day, hour, minute} {
+		if i > 1 {
+			b = append(b, "-- :"[i-2])
+		}
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
 	}
-	name := paint(n)
+	return b
+}
+
+// digits is how many a number has.
+func digits(n uint64) int {
+	count := 1
+	for ; n > 9; n /= 10 {
+		count++
+	}
+	return count
+}
+
+// size is the size of a file as its column has it.
+func (l *ls) size(st *vfs.Stat) string {
+	switch {
+	case st.Mode&fs.ModeDevice != 0:
+		return fmt.Sprintf("%d, %d", st.Major, st.Minor)
+	case l.human:
+		return terminal.Size(st.Size)
+	}
+	return strconv.FormatInt(st.Size, 10)
+}
+
+const blanks = "                        "
+
+// row prints a long line. It is written by hand: there may be one for each file of
+// a guest.
+func (l *ls) row(r row, w *widths, target string) {
+	st := r.n.Stat()
+	b := appendMode(l.buf[:0], st.Mode)
+	right := func(text string, width int) { b = append(append(append(b, ' '), blanks[:width-len(text)]...), text...) }
+	left := func(n uint32, width int) {
+		b = strconv.AppendUint(append(b, ' '), uint64(n), 10)
+		b = append(b, blanks[:width-digits(uint64(n))]...)
+	}
+	right(strconv.FormatUint(st.Nlink, 10), w.links)
+	left(st.UID, w.uid)
+	left(st.GID, w.gid)
+	right(l.size(st), w.size)
+	b = append(b, ' ')
+	at := len(b)
+	b = appendDate(b, st.Mtime)
+	b = append(b, blanks[:w.date-(len(b)-at)]...)
+	name := paint(r)
 	if st.Mode&fs.ModeSymlink != 0 {
 		name.Text += " -> " + target
 	}
-	t.Row(modeString(st.Mode), st.Nlink, st.UID, st.GID, size, date, name)
+	l.buf = append(b, ' ')
+	l.a.out.Line(l.buf, name)
 }
 
 // fail notes an error that does not end the listing, and says it.
@@ -283,23 +371,26 @@ func (l *ls) fail(err error) {
 
 // paint colours a name by its type, as people know it from ls.
 func paint(n row) terminal.Styled {
-	m := n.Stat().Mode
+	m := n.mode()
 	switch {
 	case m.IsDir():
-		return terminal.Blue.In(n.name)
+		return terminal.Styled{Text: n.name, Style: terminal.Blue}
 	case m&fs.ModeSymlink != 0:
-		return terminal.Cyan.In(n.name)
+		return terminal.Styled{Text: n.name, Style: terminal.Cyan}
 	case !m.IsRegular():
-		return terminal.Yellow.In(n.name)
+		return terminal.Styled{Text: n.name, Style: terminal.Yellow}
 	case m&0o111 != 0:
-		return terminal.Green.In(n.name)
+		return terminal.Styled{Text: n.name, Style: terminal.Green}
 	}
-	return terminal.Plain.In(n.name)
+	return terminal.Styled{Text: n.name, Style: terminal.Plain}
 }
 
 // modeString is the mode as ls writes it: "drwxr-xr-t".
-func modeString(m fs.FileMode) string {
-	s := []byte(typeLetter(m) + "rwxrwxrwx")
+func modeString(m fs.FileMode) string { return string(appendMode(nil, m)) }
+
+func appendMode(to []byte, m fs.FileMode) []byte {
+	to = append(append(to, typeLetter(m)...), "rwxrwxrwx"...)
+	s := to[len(to)-10:]
 	if s[0] == 'f' {
 		s[0] = '-'
 	}
@@ -322,5 +413,5 @@ func modeString(m fs.FileMode) string {
 			s[b.at] = b.with - 'a' + 'A'
 		}
 	}
-	return string(s)
+	return to
 }

@@ -136,7 +136,8 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if e.Ino > uint64(n.fs.sb.inodesCount) {
 		return nil, n.corrupt("an entry names inode %d of %d", e.Ino, n.fs.sb.inodesCount)
 	}
-	c, err := n.child(uint32(e.Ino))
+	// A walk asks for a file once, and for a directory again, to list it.
+	c, err := n.child(uint32(e.Ino), !e.HasType || e.Type.IsDir())
 	if err != nil {
 		return nil, err
 	}
@@ -149,16 +150,20 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	return c, nil
 }
 
-// child returns an inode that an entry of n names.
+// child returns an inode that an entry of n names, and remembers it if keep is true.
 //
 // A directory has one parent, which its own ".." names. Holding every
 // directory to that keeps all walks finite: a directory that is reached by two
 // ways, and so any circle, has a parent that it does not name.
-func (n *inode) child(ino uint32) (*inode, error) {
+func (n *inode) child(ino uint32, keep bool) (*inode, error) {
 	if ino < n.fs.sb.firstIno && ino != rootIno {
 		return nil, n.corrupt("an entry names the reserved inode %d", ino)
 	}
-	c, err := n.fs.inode(ino)
+	load := n.fs.inode
+	if !keep {
+		load = n.fs.loadInode
+	}
+	c, err := load(ino)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +261,7 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.child(ino)
+	return n.child(ino, true)
 }
 
 // find returns the inode that a name stands for: by the index where there is

@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -105,6 +106,8 @@ type filesystem struct {
 	zones    zones
 	fast     *fastChanges
 	external block.Reader // Options.Journal
+
+	lastGroup atomic.Pointer[numberedGroup]
 }
 
 func newFilesystem(dev block.Device, sb *superblock, o Options) *filesystem {

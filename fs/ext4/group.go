@@ -46,8 +46,26 @@ func (s *superblock) descBlock(i uint32) uint64 {
 	return n
 }
 
-// group reads the descriptor of a group.
+// A numberedGroup is a descriptor that was read.
+type numberedGroup struct {
+	group uint32
+	desc  groupDesc
+}
+
+// group reads the descriptor of a group. The last one is remembered decoded:
+// neighbours in a directory are mostly inodes of one group.
 func (f *filesystem) group(group uint32) (groupDesc, error) {
+	if last := f.lastGroup.Load(); last != nil && last.group == group {
+		return last.desc, nil
+	}
+	g, err := f.readGroup(group)
+	if err == nil {
+		f.lastGroup.Store(&numberedGroup{group, g})
+	}
+	return g, err
+}
+
+func (f *filesystem) readGroup(group uint32) (groupDesc, error) {
 	i := group / f.sb.descPerBlk
 	n := f.sb.descBlock(i)
 	b, err := f.readBlock(n, 0, kindRaw, nil)

@@ -248,7 +248,7 @@ func (s *Sealer) Inode(t testing.TB, path string) (ino uint32, off int64) {
 			break
 		}
 		if ino, err = n.find(name); err == nil {
-			n, err = n.child(ino)
+			n, err = n.child(ino, true)
 		}
 	}
 	if err != nil {

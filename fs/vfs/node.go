@@ -211,15 +211,43 @@ func (n *Node) Xattrs() ([]Xattr, error) {
 type Child struct {
 	dir *Node
 	e   Entry
+	n   *Node // where it is known: the start of a walk has no dir
 }
 
 // Name is the name as the bytes of the guest.
-func (c Child) Name() string { return c.e.Name }
+func (c Child) Name() string {
+	if c.n != nil {
+		return c.n.name
+	}
+	return c.e.Name
+}
+
+// Dir is the node of the directory that the name is in, nil for where a walk began.
+func (c Child) Dir() *Node { return c.dir }
+
+// Depth is how many elements the file lies below the node that Find returned.
+func (c Child) Depth() int {
+	if c.dir == nil {
+		return c.n.depth
+	}
+	return c.dir.depth + 1
+}
+
+// RawPath is the path as the bytes of the guest; see [Node.RawPath].
+func (c Child) RawPath() string {
+	if c.dir == nil {
+		return c.n.RawPath()
+	}
+	if dir := c.dir.RawPath(); dir != "" {
+		return dir + "/" + c.e.Name
+	}
+	return c.e.Name
+}
 
 // Type is the type of the file, fs.ModeIrregular if that cannot be told.
 func (c Child) Type() fs.FileMode {
-	if c.e.HasType && (len(c.dir.mounts) == 0 || c.dir.mounts[Escape(c.e.Name)].root == nil) {
-		return c.e.Type.Type()
+	if t, ok := c.typed(); ok {
+		return t
 	}
 	n, err := c.Node()
 	if err != nil {
@@ -228,38 +256,70 @@ func (c Child) Type() fs.FileMode {
 	return n.Stat().Mode.Type()
 }
 
+// typed returns the type of the file where no inode need be read for that.
+func (c Child) typed() (fs.FileMode, bool) {
+	if c.n != nil {
+		return c.n.Stat().Mode.Type(), true
+	}
+	if c.e.HasType && (len(c.dir.mounts) == 0 || c.dir.mounts[Escape(c.e.Name)].root == nil) {
+		return c.e.Type.Type(), true
+	}
+	return 0, false
+}
+
 // Node reads the inode.
 func (c Child) Node() (*Node, error) {
+	if c.n != nil {
+		return c.n, nil
+	}
+	n := new(Node)
+	if err := c.read(n); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// read makes n the node of the file.
+func (c Child) read(n *Node) error {
 	d := c.dir
-	n := &Node{t: d.t, fsys: d.fsys, parent: d, name: c.e.Name, start: d.start, depth: d.depth + 1}
+	*n = Node{t: d.t, fsys: d.fsys, parent: d, name: c.e.Name, start: d.start, depth: d.depth + 1}
 	if len(d.mounts) > 0 {
 		name := Escape(c.e.Name)
 		n.mounts = below(d.mounts, name)
 		if m, ok := d.mounts[name]; ok {
 			n.ino, n.fsys = m.root, m.at
-			return n, nil
+			return nil
 		}
 	}
 	var err error
 	if n.ino, err = d.ino.Child(c.e); err != nil {
-		return nil, n.fail("lstat", err)
+		return n.fail("lstat", err)
 	}
-	return n, nil
+	return nil
 }
 
 // Children lists a directory, sorted by the guest's bytes of the names. What
 // could be read comes with the error that stopped it.
 func (n *Node) Children() ([]Child, error) {
+	es, err := n.entries()
+	out := make([]Child, len(es))
+	for i, e := range es {
+		out[i] = Child{dir: n, e: e}
+	}
+	return out, err
+}
+
+// entries are those of a directory, sorted.
+func (n *Node) entries() ([]Entry, error) {
 	if !n.ino.Stat().Mode.IsDir() {
 		return nil, n.fail("readdir", errNotDir)
 	}
 	es, err := n.ino.ReadDir()
-	slices.SortFunc(es, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	out := make([]Child, len(es))
-	for i, e := range es {
-		out[i] = Child{n, e}
+	byName := func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }
+	if !slices.IsSortedFunc(es, byName) {
+		slices.SortFunc(es, byName)
 	}
-	return out, n.fail("readdir", err)
+	return es, n.fail("readdir", err)
 }
 
 // WriteTo writes the rest of the file to w, holes as zeros.

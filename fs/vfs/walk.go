@@ -33,11 +33,37 @@ type Visit func(n *Node, err error) error
 // followed. A directory that was met before (a loop, or a tree that unfolds
 // without end) is an error for fn and not entered.
 func Walk(ctx context.Context, start *Node, o *WalkOptions, fn Visit) error {
-	w := walk{ctx: ctx, fn: fn}
+	w := newWalk(ctx, o)
+	w.fn = fn
+	return w.start(start)
+}
+
+// A VisitName is what WalkNames calls for each file. With err, c is the directory
+// that could not be read or entered, or of which a child could not; the errors that it
+// returns mean what they mean to [Visit].
+type VisitName func(c Child, err error) error
+
+// WalkNames is Walk for those who ask for names and types: it goes where Walk goes,
+// in the same order, and reads the inodes of directories alone, where the directory
+// that names a file says its type. That an inode is damaged is found by who asks
+// for it, by [Child.Node].
+func WalkNames(ctx context.Context, start *Node, o *WalkOptions, fn VisitName) error {
+	w := newWalk(ctx, o)
+	w.name = fn
+	w.fn = func(n *Node, err error) error { return fn(Child{dir: n.parent, e: Entry{Name: n.name}, n: n}, err) }
+	return w.start(start)
+}
+
+func newWalk(ctx context.Context, o *WalkOptions) *walk {
+	w := &walk{ctx: ctx}
 	if o != nil {
 		w.one, w.visited.MaxDepth = o.OneFilesystem, o.MaxDepth
 	}
-	err := w.visit(start)
+	return w
+}
+
+func (w *walk) start(n *Node) error {
+	err := w.visit(n)
 	if err == fs.SkipAll || err == fs.SkipDir {
 		return nil
 	}
@@ -47,9 +73,14 @@ func Walk(ctx context.Context, start *Node, o *WalkOptions, fn Visit) error {
 type walk struct {
 	ctx     context.Context
 	fn      Visit
+	name    VisitName // for what is no directory, nil if fn is to have all
 	visited Visited
 	one     bool
+	nodes   []Node // to be used next
 }
+
+// slab is how many nodes are made at once: one that somebody keeps keeps the others.
+const slab = 32
 
 // dirID tells directories apart.
 type dirID struct {
@@ -76,29 +107,41 @@ func (w *walk) visit(n *Node) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	children, err := n.Children()
+	entries, err := n.entries()
 	if err != nil {
 		if err := w.fn(n, err); err != nil {
 			return skipped(err)
 		}
 	}
-	for i, c := range children {
+	for i, e := range entries {
 		if i&0xFF == 0xFF {
 			if err := w.ctx.Err(); err != nil {
 				return err
 			}
 		}
-		child, err := c.Node()
-		if err != nil {
-			err = w.fn(n, err)
-		} else {
-			err = w.visit(child)
-		}
-		if err != nil && err != fs.SkipDir {
+		if err := w.child(n, Child{dir: n, e: e}); err != nil && err != fs.SkipDir {
 			return err
 		}
 	}
 	return nil
+}
+
+// child visits one entry of a directory.
+func (w *walk) child(dir *Node, c Child) error {
+	if w.name != nil {
+		if t, ok := c.typed(); ok && !t.IsDir() {
+			return w.name(c, nil)
+		}
+	}
+	if len(w.nodes) == 0 {
+		w.nodes = make([]Node, slab)
+	}
+	n := &w.nodes[0]
+	if err := c.read(n); err != nil {
+		return w.fn(dir, err)
+	}
+	w.nodes = w.nodes[1:]
+	return w.visit(n)
 }
 
 // skipped takes fs.SkipDir for what it means of a directory that is not entered.

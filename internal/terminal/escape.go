@@ -22,6 +22,9 @@ const vfsEscape = 0xEF00
 // stays as it is, so what was escaped cannot be told for sure from what only
 // looks so.
 func Escape(s string) string {
+	if plain(s) {
+		return s
+	}
 	clean := true
 	for i, r := range s {
 		if dangerous(r) || r == utf8.RuneError && invalidAt(s[i:]) {
@@ -52,6 +55,16 @@ func Escape(s string) string {
 		i += n
 	}
 	return b.String()
+}
+
+// plain reports whether s is ASCII without control characters, as most text is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i]-0x20 > 0x7E-0x20 {
+			return false
+		}
+	}
+	return true
 }
 
 func invalidAt(s string) bool {

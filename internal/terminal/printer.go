@@ -15,6 +15,7 @@ type Printer struct {
 	width func() int // nil if it is not known
 	mu    sync.Mutex
 	err   error
+	line  []byte // the last that Line printed
 }
 
 // NewPrinter makes a Printer; color says whether styles have an effect.
@@ -23,6 +24,9 @@ func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color:
 // SetWidth tells how many columns the terminal has; it is asked for each table,
 // since a terminal may be resized.
 func (p *Printer) SetWidth(width func() int) { p.width = width }
+
+// Color reports whether styles have an effect.
+func (p *Printer) Color() bool { return p.color }
 
 // Width is how many columns the terminal has, 0 if nobody knows.
 func (p *Printer) Width() int {
@@ -76,6 +80,18 @@ func (p *Printer) Printf(format string, args ...any) {
 		}
 	}
 	p.write(fmt.Sprintf(format, safe...))
+}
+
+// Line prints a line: what comes first is trusted, the text is escaped. It is for
+// commands that print one for each file of a guest.
+func (p *Printer) Line(first []byte, text Styled) {
+	safe := p.paint(text.Style, Escape(text.Text))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line = append(append(append(p.line[:0], first...), safe...), '\n')
+	if p.err == nil {
+		_, p.err = p.w.Write(p.line)
+	}
 }
 
 // text is the escaped and coloured form of any value.
