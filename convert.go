@@ -405,7 +405,24 @@ func cutStream(s *format.Stream, off, n int64) (convert.Stream, error) {
 	if size >= 0 {
 		n = min(n, size)
 	}
-	return &streamPart{io.LimitReader(s, n), s, n}, nil
+	return &streamPart{&whole{io.LimitReader(s, n), s}, s, n}, nil
+}
+
+// whole reads a compressed file on to its end, where its checksum lies, when the
+// part that is wanted has ended.
+type whole struct {
+	part io.Reader
+	s    *format.Stream
+}
+
+func (w *whole) Read(p []byte) (int, error) {
+	n, err := w.part.Read(p)
+	if err == io.EOF && w.s.Info().Wrapper != "" {
+		if _, err := io.Copy(io.Discard, w.s); err != nil {
+			return n, err
+		}
+	}
+	return n, err
 }
 
 // A streamPart is a part of a stream that still knows whether its file has
@@ -441,6 +458,14 @@ func (r part) Overlap(ctx context.Context) error {
 	return nil
 }
 
+// Sound tells whether the checksums of what the image is packed in are right.
+func (r part) Sound(ctx context.Context) error {
+	if s, ok := r.img.(interface{ Sound(context.Context) error }); ok {
+		return s.Sound(ctx)
+	}
+	return nil
+}
+
 // A concat is several disks, one behind the other.
 type concat struct {
 	block.Device
@@ -460,6 +485,16 @@ func (c concat) Changed() error {
 func (c concat) Overlap(ctx context.Context) error {
 	for _, img := range c.images {
 		if err := (part{img: img}).Overlap(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sound tells whether the checksums of what the images are packed in are right.
+func (c concat) Sound(ctx context.Context) error {
+	for _, img := range c.images {
+		if err := (part{img: img}).Sound(ctx); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,21 @@ type Difference struct {
 
 // Compare reads two disks and returns where they differ first, nil if they hold
 // the same bytes. A disk is as good as a longer one whose rest is zeros, unless
-// strict.
+// strict. Disks whose package has a checksum that is wrong are an error: see Run.
 func Compare(ctx context.Context, a, b block.Device, strict bool, progress func(Progress)) (*Difference, error) {
+	d, err := compare(ctx, a, b, strict, progress)
+	for _, x := range []block.Device{a, b} {
+		if err == nil {
+			err = sound(ctx, x)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func compare(ctx context.Context, a, b block.Device, strict bool, progress func(Progress)) (*Difference, error) {
 	d := &Difference{SizeA: a.Size(), SizeB: b.Size()}
 	short, long := min(d.SizeA, d.SizeB), max(d.SizeA, d.SizeB)
 	if strict && short != long {

@@ -95,6 +95,7 @@ func ToOVA(ctx context.Context, disks []block.Device, out *Output, opts *Options
 		sum.Data += res.Data
 		sum.Zero += res.Zero
 		sum.Lost = append(sum.Lost, res.Lost...)
+		sum.Overlap, sum.Unsound = errors.Join(sum.Overlap, res.Overlap), errors.Join(sum.Unsound, res.Unsound)
 		err = errors.Join(err, t.Close())
 		if err != nil {
 			return sum, fmt.Errorf("disk %d: %w", i+1, err)

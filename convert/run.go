@@ -66,6 +66,9 @@ type Result struct {
 	// Overlap says that blocks of the source lie over each other in its file, so
 	// that the data of some is not theirs (Salvage).
 	Overlap error
+	// Unsound says that what the source is packed in has a checksum that is wrong
+	// (Salvage).
+	Unsound error
 }
 
 // How much of the disk is worked on at once. What is copied as it is goes in
@@ -80,7 +83,9 @@ const (
 // committed; the caller closes t in any case. It stops within a few MiB when ctx
 // is done. If src has Changed() error, it is asked before the commit; if it has
 // Overlap(context.Context) error, as images of package format, it is asked first
-// whether its blocks lie over each other.
+// whether its blocks lie over each other; if it has Sound(context.Context) error,
+// as they have, it is asked before the commit whether the checksums of what it is
+// packed in are right.
 func Run(ctx context.Context, src block.Device, t Target, opts *Options) (Result, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -96,12 +101,25 @@ func Run(ctx context.Context, src block.Device, t Target, opts *Options) (Result
 	if err := r.copy(ctx); err != nil {
 		return r.result(), err
 	}
+	if err := sound(ctx, src); err != nil && (!opts.Salvage || !errors.Is(err, block.ErrCorrupt)) {
+		return r.result(), err
+	} else if err != nil {
+		r.res.Unsound = err
+	}
 	if c, ok := src.(interface{ Changed() error }); ok {
 		if err := c.Changed(); err != nil {
 			return r.result(), err
 		}
 	}
 	return r.result(), t.Commit()
+}
+
+// sound asks a disk whether the checksums of what it is packed in are right.
+func sound(ctx context.Context, d block.Device) error {
+	if s, ok := d.(interface{ Sound(context.Context) error }); ok {
+		return s.Sound(ctx)
+	}
+	return nil
 }
 
 // A run is one copy.

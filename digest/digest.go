@@ -91,6 +91,11 @@ func Sum(ctx context.Context, d block.Device, workers int, progress func(done, t
 			progress(off, s.size)
 		}
 	}
+	if p, ok := d.(interface{ Sound(context.Context) error }); ok {
+		if err := p.Sound(ctx); err != nil {
+			return [sha256.Size]byte{}, err
+		}
+	}
 	root := sha256.New()
 	for _, h := range s.streams {
 		root.Write(h.Sum(nil))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -111,6 +112,7 @@ type image struct {
 	opened
 	info    *Info
 	src     Source
+	packed  *around      // nil if its file is not compressed
 	behind  []Image      // those that an Opener of ours gave to it
 	odd     []error      // about how it was opened
 	release func() error // gives the Source back, nil if that stays open
@@ -151,7 +153,8 @@ func (im *image) Changed() error {
 	}
 	for _, b := range im.behind {
 		if c, ok := b.(interface{ Changed() error }); ok {
-			if err := c.Changed(); err != nil {
+			// The manifest of a descriptor was read, and closed.
+			if err := c.Changed(); err != nil && !errors.Is(err, os.ErrClosed) {
 				return err
 			}
 		}
@@ -179,6 +182,35 @@ func (im *image) Overlap(ctx context.Context) error {
 }
 
 type overlapper interface{ Overlap(context.Context) error }
+
+// Sound returns an error that wraps block.ErrCorrupt if what the image is packed
+// in, or one behind it, has checksums, and one is wrong: of a compressed file, of
+// a member of a zip archive, or of the manifest of an OVA. It reads of the image what
+// has met no checksum so far, which may be all of it.
+func (im *image) Sound(ctx context.Context) error {
+	if im.packed != nil {
+		if err := im.packed.held.Sound(ctx); err != nil {
+			return err
+		}
+	}
+	for _, x := range []any{im.opened, im.src} {
+		if s, ok := x.(sounder); ok {
+			if err := s.Sound(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for _, b := range im.behind {
+		if s, ok := b.(sounder); ok {
+			if err := s.Sound(ctx); err != nil {
+				return fmt.Errorf("%s: %w", b.Info().Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+type sounder interface{ Sound(context.Context) error }
 
 func (im *image) Close() error {
 	err := im.opened.Close()
@@ -253,7 +285,7 @@ func openEach(r block.Reader, o *Options, name string, all bool, take func(*imag
 			fill(info, format, r, o, name)
 		}
 		packed.fill(info)
-		take(&image{opened: im, info: info})
+		take(&image{opened: im, info: info, packed: packed})
 	}
 	if all && d.openAll != nil && o.Disk == "" {
 		return d.openAll(r, o, done)

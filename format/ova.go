@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -135,7 +136,7 @@ func openPacked(p *ova.Package, d *ova.Disk, o *Options) (*packed, error) {
 type member struct {
 	block.Device
 	p    *ova.Package
-	name string
+	file *ova.File
 }
 
 func openMember(p *ova.Package, f *ova.File) (*member, error) {
@@ -143,19 +144,22 @@ func openMember(p *ova.Package, f *ova.File) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &member{d, p, f.Href}, nil
+	return &member{d, p, f}, nil
 }
 
 func (m *member) SectorSize() int  { return block.SectorSize(m.Device) }
 func (m *member) Close() error     { return block.Close(m.Device) }
-func (m *member) Name() string     { return m.name }
+func (m *member) Name() string     { return m.file.Href }
 func (m *member) Folder() Folder   { return packageFolder{m.p} }
 func (m *member) Changed() error   { return nil } // the package says it
 func (m *member) Allocated() int64 { return -1 }
 
+// Sound compares the file with the checksums that the package has of it.
+func (m *member) Sound(ctx context.Context) error { return m.p.Sound(ctx, m.file) }
+
 func (m *member) Same(other Source) bool {
 	o, ok := other.(*member)
-	return ok && o.p == m.p && o.name == m.name
+	return ok && o.p == m.p && o.file.Href == m.file.Href
 }
 
 // A packageFolder has the files of a package.

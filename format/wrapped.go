@@ -48,6 +48,7 @@ func KnownWrapped(name string) bool {
 type around struct {
 	wrapper string
 	file    block.Reader
+	held    *wrapped.File // what it holds
 }
 
 // fill says of an image what its file is.
@@ -84,5 +85,5 @@ func unwrap(r block.Reader, o *Options) (block.Reader, *Options, *around, error)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return f, &inner, &around{wrapper, r}, nil
+	return f, &inner, &around{wrapper, r, f}, nil
 }

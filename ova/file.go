@@ -1,6 +1,7 @@
 package ova
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -179,6 +180,18 @@ func unescape(s string) string {
 type chunks struct {
 	block.Device
 	parts []block.Device
+}
+
+// Sound tells whether the checksums that an archive has of the pieces are right.
+func (c *chunks) Sound(ctx context.Context) error {
+	for _, d := range c.parts {
+		if s, ok := d.(interface{ Sound(context.Context) error }); ok {
+			if err := s.Sound(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (c *chunks) Close() error {

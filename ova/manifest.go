@@ -156,25 +156,18 @@ func (p *Package) Verify(ctx context.Context) ([]error, error) {
 			continue
 		}
 		named[sum.File] = true
-		f, err := p.named(sum.File, "file of the manifest")
-		switch {
+		var odd *block.Error
+		switch err := p.compare(ctx, sum); {
 		case errors.Is(err, errAbsent) || errors.Is(err, block.ErrParent):
 			fault(sum.File, "the manifest names it, and it is not there")
 			continue
 		case errors.Is(err, block.ErrRefused):
 			fault(sum.File, "the manifest names it, and it is no file of the package: %v", err)
 			continue
+		case errors.As(err, &odd) && errors.Is(err, block.ErrCorrupt) && odd.What == "file "+quote(sum.File):
+			faults = append(faults, err)
 		case err != nil:
 			return faults, err
-		}
-		h := newHash(sum.Algorithm)
-		err = digest(ctx, h, f)
-		block.Close(f)
-		if err != nil {
-			return faults, err
-		}
-		if got := h.Sum(nil); string(got) != string(sum.Sum) {
-			fault(sum.File, "its %s is %x, and the manifest says %x", sum.Algorithm, got, sum.Sum)
 		}
 	}
 	for _, name := range p.contents() {
@@ -183,6 +176,59 @@ func (p *Package) Verify(ctx context.Context) ([]error, error) {
 		}
 	}
 	return faults, nil
+}
+
+// Sound reads a file of the package and returns an error that wraps
+// block.ErrCorrupt if it is not what the manifest says, or the archive that has
+// checksums of its own. What neither has a checksum of is taken as it is.
+func (p *Package) Sound(ctx context.Context, f *File) error {
+	names := map[string]bool{}
+	for _, name := range []string{f.Href, unescape(f.Href)} {
+		name = strings.TrimPrefix(name, "./")
+		names[name], names[p.folder()+name] = true, true
+	}
+	for _, sum := range p.sums {
+		name := sum.File
+		if n := len(name) - len("."+"000000000"); f.Chunked && n > 0 && name[n] == '.' {
+			name = name[:n]
+		}
+		if !names[name] {
+			continue
+		}
+		if err := p.compare(ctx, sum); err != nil {
+			return err
+		}
+	}
+	d, err := p.stored(f)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if p.archive == nil {
+			block.Close(d)
+		}
+	}()
+	if s, ok := d.(interface{ Sound(context.Context) error }); ok {
+		return s.Sound(ctx)
+	}
+	return nil
+}
+
+// compare compares the file of a checksum with it.
+func (p *Package) compare(ctx context.Context, sum Checksum) error {
+	f, err := p.named(sum.File, "file of the manifest")
+	if err != nil {
+		return err
+	}
+	defer block.Close(f)
+	h := newHash(sum.Algorithm)
+	if err := digest(ctx, h, f); err != nil {
+		return err
+	}
+	if got := h.Sum(nil); string(got) != string(sum.Sum) {
+		return block.Errorf(format, "file "+quote(sum.File), -1, block.ErrCorrupt, "its %s is %x, and the manifest says %x", sum.Algorithm, got, sum.Sum)
+	}
+	return nil
 }
 
 // contents are the names of the files that a manifest has to name: all members

@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/problem"
+	"github.com/guestkit/guestkit/internal/tarhead"
 	"github.com/guestkit/guestkit/internal/vma"
 	"github.com/guestkit/guestkit/internal/wrapped"
 	"github.com/guestkit/guestkit/internal/xva"
@@ -32,10 +33,10 @@ func (p *Package) kind() (string, error) {
 	return "tar", nil
 }
 
-// IsXVA reports whether a tar archive that begins with head is one of XenServer.
+// IsXVA reports whether a tar archive that begins with head is one of XenServer. Headers
+// of the pax format may come before its first member.
 func IsXVA(head []byte) bool {
-	name, _, ok := bytes.Cut(head[:min(len(head), 100)], []byte{0})
-	return ok && string(bytes.TrimPrefix(name, []byte("./"))) == xva.Descriptor
+	return tarhead.First(head) == xva.Descriptor
 }
 
 // readZip reads the directory of a zip archive. A member that cannot be read is a

@@ -11,11 +11,13 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
@@ -181,6 +183,54 @@ func TestXVA(t *testing.T) {
 		if _, err := Open(bytes.NewReader(image[:n/512*512]), bare); !errors.Is(err, block.ErrTruncated) {
 			t.Errorf("cut %s: %v", name, err)
 		}
+	}
+}
+
+// TestXVAPax reads an archive that tools wrote anew in the pax format, with records
+// before each member and before all.
+func TestXVAPax(t *testing.T) {
+	dir := t.TempDir()
+	image := filepath.Join(dir, "two.xva")
+	if err := os.WriteFile(image, unpacked(t, "two.xva"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := peers.Run(t, "tar", "-tf", image)
+	list := filepath.Join(dir, "list")
+	peers.Run(t, "tar", "-C", dir, "-xf", image)
+	if err := os.WriteFile(list, []byte(names), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const python = `
+import sys, tarfile
+src = tarfile.open(sys.argv[1])
+with tarfile.open(sys.argv[2], "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "all"}) as out:
+    for m in src:
+        m.pax_headers = {"mtime": "1700000000.25", "comment": m.name}
+        out.addfile(m, src.extractfile(m))
+`
+	for name, make := range map[string]func(to string){
+		"GNU tar": func(to string) {
+			peers.Run(t, "tar", "-C", dir, "--format=pax", "--no-recursion", "-cf", to, "-T", list)
+		},
+		"Python": func(to string) { peers.Run(t, "python3", "-c", python, image, to) },
+	} {
+		path := filepath.Join(dir, "pax.xva")
+		make(path)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(b[:512], []byte("PaxHeader")) && !bytes.Contains(b[:512], []byte("pax_global_header")) && b[156] != 'g' && b[156] != 'x' {
+			t.Fatalf("%s: it begins without a pax header: %q", name, b[:160])
+		}
+		p, err := Open(bytes.NewReader(b), bare)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if odd := p.Problems(); len(odd) > 0 || p.Kind != "xva" {
+			t.Error(name, p.Kind, odd)
+		}
+		disksAre(t, p, map[string][]byte{"Ref:12": diskOne, "Ref:7": diskTwo}, "Ref:12", "Ref:7")
 	}
 }
 

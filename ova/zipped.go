@@ -14,6 +14,19 @@ type zipped struct {
 	crc uint32
 }
 
+// Sound returns an error if the checksum is wrong. What is inflated knows that for
+// what it has read.
+func (z *zipped) Sound(ctx context.Context) error {
+	if f, ok := z.Device.(*inflated); ok {
+		return f.Sound(ctx)
+	}
+	var wrong error
+	if err := z.Verify(ctx, func(err error) { wrong = err }); err != nil {
+		return err
+	}
+	return wrong
+}
+
 // Verify reads it all and compares its checksum.
 func (z *zipped) Verify(ctx context.Context, fault func(error)) error {
 	h := crc32.NewIEEE()

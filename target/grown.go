@@ -54,3 +54,11 @@ func (g *grown) Overlap(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Sound tells whether the checksums of what the image is packed in are right.
+func (g *grown) Sound(ctx context.Context) error {
+	if s, ok := g.Device.(interface{ Sound(context.Context) error }); ok {
+		return s.Sound(ctx)
+	}
+	return nil
+}

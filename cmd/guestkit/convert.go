@@ -34,6 +34,7 @@ type convertDoc struct {
 	Kept         []keptDoc `json:"kept,omitempty"`         // volumes whose free blocks were copied all the same
 	Lost         []lostDoc `json:"lost"`                   // unreadable, zeros in the output (--salvage)
 	Overlap      string    `json:"overlap,omitempty"`      // blocks of the source that lie over each other (--salvage)
+	Unsound      string    `json:"unsound,omitempty"`      // a checksum of what the source is packed in that is wrong (--salvage)
 }
 
 type lostDoc struct {
@@ -374,6 +375,10 @@ func (a *app) converted(c *convertFlags, x *guestkit.Conversion) error {
 		doc.Overlap = x.Overlap.Error()
 		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), x.Overlap)
 	}
+	if x.Unsound != nil {
+		doc.Unsound = x.Unsound.Error()
+		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), x.Unsound)
+	}
 	switch {
 	case a.json:
 		if err := a.documentBeside(x.Stream, doc); err != nil {
@@ -382,7 +387,7 @@ func (a *app) converted(c *convertFlags, x *guestkit.Conversion) error {
 	case !a.quiet && !x.Stream:
 		a.out.Printf("%s: %s, %s of data in %s\n", c.output, x.Output.Format, terminal.Size(x.Data), time.Since(a.start).Round(time.Millisecond))
 	}
-	if len(x.Lost) > 0 || x.Overlap != nil {
+	if len(x.Lost) > 0 || x.Overlap != nil || x.Unsound != nil {
 		return exit(exitFailed)
 	}
 	return nil

@@ -128,43 +128,119 @@ type keptLine struct {
 	text []byte
 }
 
-// text prints the lines of files, one behind the other.
+// text prints the lines of files, one behind the other. Where the last ones are
+// wanted it begins with the newest file, and reads no more of them than it needs.
 func (l *logRun) text(t *guestTree, names []string) error {
-	var kept []keptLine
-	size := 0
+	if l.lines > 0 {
+		return l.lastText(t, names)
+	}
 	for _, name := range names {
 		err := l.textFile(t, name, func(line []byte) error {
-			if l.filter.Message != nil && !l.filter.Message.Match(line) {
+			if !l.wanted(line) {
 				return nil
 			}
-			if l.lines == 0 {
-				return l.textLine(name, line)
-			}
-			kept = append(kept, keptLine{name, bytes.Clone(line)})
-			size += len(line)
-			for len(kept) > l.lines || size > maxKept {
-				if len(kept) <= l.lines {
-					l.errs.Add(pathError(shownPath(name), fmt.Errorf("%w: the last %d lines have more than %d bytes; the first of them are left out", block.ErrLimit, l.lines, maxKept)))
-				}
-				size -= len(kept[0].text)
-				kept = kept[1:]
-			}
-			return nil
+			return l.textLine(name, line)
 		})
-		var out *outputError
-		switch {
-		case errors.As(err, &out) || l.a.ctx.Err() != nil:
-			return err
-		case err != nil:
-			l.errs.Add(guestError(name, err))
-		}
-	}
-	for _, k := range kept {
-		if err := l.textLine(k.path, k.text); err != nil {
+		if err := l.textFault(name, err); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wanted reports whether a line is one that is asked for.
+func (l *logRun) wanted(line []byte) bool {
+	return l.filter.Message == nil || l.filter.Message.Match(line)
+}
+
+// textFault keeps an error of a file. It returns one that ends the command.
+func (l *logRun) textFault(name string, err error) error {
+	var out *outputError
+	switch {
+	case errors.As(err, &out) || l.a.ctx.Err() != nil:
+		return err
+	case err != nil:
+		l.errs.Add(guestError(name, err))
+	}
+	return nil
+}
+
+// lastText prints the last lines of files.
+func (l *logRun) lastText(t *guestTree, names []string) error {
+	var files [][]keptLine // the newest first
+	left, room := l.lines, maxKept
+	for _, name := range slices.Backward(names) {
+		var last lastLines
+		err := l.textFile(t, name, func(line []byte) error {
+			if l.wanted(line) {
+				last.add(keptLine{name, bytes.Clone(line)}, left, room)
+			}
+			return nil
+		})
+		if err := l.textFault(name, err); err != nil {
+			return err
+		}
+		if last.cut {
+			l.errs.Add(pathError(shownPath(name), fmt.Errorf("%w: the last %d lines have more than %d bytes; the first of them are left out", block.ErrLimit, l.lines, maxKept)))
+		}
+		files = append(files, last.lines())
+		left, room = left-last.n, room-last.size
+		if left == 0 || last.cut {
+			break
+		}
+	}
+	for _, kept := range slices.Backward(files) {
+		for _, k := range kept {
+			if err := l.textLine(k.path, k.text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lastLines keeps the last lines that are added.
+type lastLines struct {
+	ring    []keptLine // that grows up to the number of lines
+	first   int        // the oldest one
+	n, size int
+	cut     bool // there is no room for as many as are wanted
+}
+
+// add keeps a line, of at most that many lines and bytes.
+func (r *lastLines) add(k keptLine, most, room int) {
+	if r.n == len(r.ring) && r.n < most {
+		grown := make([]keptLine, min(max(2*r.n, 64), most))
+		copy(grown, r.lines())
+		r.ring, r.first = grown, 0
+	}
+	if r.n == most {
+		r.drop()
+	}
+	r.ring[(r.first+r.n)%len(r.ring)] = k
+	r.n++
+	r.size += len(k.text)
+	for r.size > room && r.n > 0 {
+		r.cut = r.drop()
+	}
+}
+
+// drop forgets the oldest line.
+func (r *lastLines) drop() bool {
+	r.size -= len(r.ring[r.first].text)
+	r.ring[r.first] = keptLine{}
+	r.first = (r.first + 1) % len(r.ring)
+	r.n--
+	return true
+}
+
+// lines are those that are kept, the oldest first.
+func (r *lastLines) lines() []keptLine {
+	var out []keptLine
+	for i := range r.n {
+		out = append(out, r.ring[(r.first+i)%len(r.ring)])
+	}
+	return out
 }
 
 // textFile calls each for the lines of a file, which may be compressed.

@@ -120,6 +120,29 @@ func small(id int) int {
 	return id
 }
 
+// First is the name of the first file of an archive that begins with head, without a
+// leading "./": behind folders and the headers of pax and GNU that tell about it; "" if
+// head ends before.
+func First(head []byte) string {
+	for off := int64(0); off+BlockSize <= int64(len(head)); {
+		h := head[off : off+BlockSize]
+		name, _, _ := strings.Cut(string(h[:100]), "\x00")
+		switch h[156] {
+		case tar.TypeXHeader, tar.TypeXGlobalHeader, 'K', 'L':
+			size, err := strconv.ParseInt(strings.Trim(string(h[124:136]), " \x00"), 8, 64)
+			if err != nil || size < 0 || size > int64(len(head)) {
+				return ""
+			}
+			off += BlockSize + Padded(size)
+		case tar.TypeDir:
+			off += BlockSize
+		default:
+			return strings.TrimPrefix(name, "./")
+		}
+	}
+	return ""
+}
+
 // IsSparse reports whether a member is stored without its holes.
 func IsSparse(h *tar.Header) bool {
 	if h.Typeflag == tar.TypeGNUSparse {

@@ -37,6 +37,7 @@ type File struct {
 	mu      sync.Mutex // held while decoding: readers have a state
 	readers []*Reader  // the one that was used last comes first
 	budget  int64
+	sound   []bool // of each point: all from there to the next one was decoded, and its checksums are right
 }
 
 // Open opens a compressed file of one of Formats. Unless the file says how much
@@ -52,6 +53,7 @@ func Open(format string, r block.Reader, l Limits) (*File, error) {
 		if size, err = f.decodeAll(); err != nil {
 			return nil, err
 		}
+		f.sound = slices.Repeat([]bool{true}, len(f.points))
 	}
 	if size > f.l.Size {
 		return nil, block.Errorf(format, "file", -1, block.ErrLimit, "it unpacks to %d bytes, at most %d are allowed", size, f.l.Size)
@@ -234,6 +236,7 @@ func (f *File) decode(i int64) ([]byte, error) {
 			}
 			return nil, err
 		}
+		f.passed(z)
 		if z.out == f.size {
 			if err := f.atEnd(z); err != nil {
 				return nil, err
@@ -292,6 +295,7 @@ func (f *File) atEnd(z *Reader) error {
 	case err != io.EOF:
 		return err
 	}
+	f.passed(z)
 	return nil
 }
 

@@ -122,7 +122,8 @@ func Open(r block.Reader) (*Archive, error) {
 		if err != nil {
 			return nil, block.Locate(format, "tar header", start, err)
 		}
-		if h.Typeflag == tar.TypeDir {
+		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader {
+			n--
 			continue
 		}
 		off := at.offset()
