@@ -66,7 +66,7 @@ func TestOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, sector := range []int{16, 512, 528, 4096} {
+		for _, sector := range []int{16, 48, 512, 528, 4096, 8192 + 16} {
 			plain := make([]byte, 5*sector)
 			for i := range plain {
 				plain[i] = byte(i * i >> 3)
