@@ -33,7 +33,7 @@ func (l *luksImage) SectorSize() int   { return block.SectorSize(l.Device) }
 func (l *luksImage) Problems() []error { return l.problems }
 
 func openLUKS(r block.Reader, o *Options) (opened, *Info, error) {
-	v, err := luks.Open(block.Plain(r), nil)
+	v, err := luks.Open(block.Plain(r), &luks.Options{Limits: o.KeyCost})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/guestkit/guestkit/internal/wrapped"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/volume/luks"
 )
 
 // Options says how to open an image. The zero value suits hostile input: the
@@ -65,6 +66,10 @@ type Options struct {
 	// Unlock gives the keys of encrypted images: of qcow2, and of raw disks whose
 	// Format is stated as "luks". Nil refuses them with block.ErrEncrypted.
 	Unlock block.Unlock
+	// KeyCost bounds what may be spent on keys of such raw disks that are made of
+	// passphrases; Qcow2.KeyWork is for qcow2. The zero value stands for the defaults
+	// of package volume/luks.
+	KeyCost luks.Limits
 	// Qcow2 bounds what qcow2 images may ask for.
 	Qcow2 qcow2.Limits
 	// CacheBytes bounds the memory for tables and inflated data of all images of

@@ -187,7 +187,7 @@ func (d packageFolder) Names() ([]string, error) {
 // one. Where the content tells none, the descriptor must say raw, or nothing that
 // is known.
 func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (inner *Options, odd, err error) {
-	inner = &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, VHDSize: o.VHDSize, BackingFormat: o.BackingFormat, Unlock: o.Unlock, FollowOwnDir: true}
+	inner = &Options{Format: d.Format, Snapshot: o.Snapshot, Qcow2: o.Qcow2, CacheBytes: o.CacheBytes, VHDSize: o.VHDSize, BackingFormat: o.BackingFormat, Unlock: o.Unlock, KeyCost: o.KeyCost, FollowOwnDir: true}
 	if o.DiskFormat != "" {
 		inner.Format = o.DiskFormat
 		return inner, nil, nil

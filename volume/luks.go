@@ -4,22 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/volume/keys"
 	"github.com/guestkit/guestkit/volume/luks"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // openLUKS opens each member by the first key that fits.
 func openLUKS(ctx context.Context, members []*Volume, o *Options) (made []*Volume, problems []error) {
 	for _, m := range members {
-		v, err := luks.Open(m.Device, &luks.Options{Limits: o.KeyCost})
+		head := o.luksHeader(m)
+		v, err := luks.Open(m.Device, &luks.Options{Limits: o.KeyCost, Header: head})
 		if err != nil {
 			m.Err = err
 			continue
 		}
 		m.Problems = append(m.Problems, v.Problems()...)
 		m.Facts = append(m.Facts, luksFacts(v.Info())...)
+		if head != nil {
+			m.Facts = append(m.Facts, Fact{"header", "detached"})
+		}
 		info, s := v.Info(), v.Session()
 		need := block.KeyNeed{Format: "luks", Name: m.Name, UUID: info.UUID, Label: info.Label, Hint: "passphrase, or the content of a key file" + cost(info)}
 		var dev *luks.Device
@@ -33,6 +40,46 @@ func openLUKS(ctx context.Context, members []*Volume, o *Options) (made []*Volum
 		}
 	}
 	return made, nil
+}
+
+// luksHeader is the detached header of a volume, nil if none is stated. What was
+// decrypted has the names of what it lies in, and is not meant.
+func (o *Options) luksHeader(v *Volume) block.Reader {
+	if v.Kind == Decrypted {
+		return nil
+	}
+	for _, h := range o.LUKSHeaders {
+		if keys.Matches(h.Volume, block.KeyNeed{Name: v.Name}) {
+			return h.Header
+		}
+	}
+	return nil
+}
+
+// probeHeader says what a volume holds that a detached header is stated for, nil
+// for no volume else.
+func (o *Options) probeHeader(v *Volume) (found *probe.Found, err error) {
+	head := o.luksHeader(v)
+	if head == nil {
+		return nil, nil
+	}
+	f, err := probe.Volume(block.Plain(head))
+	if err == nil && f.Type != "crypto_LUKS" {
+		err = block.Errorf("luks", "detached header", 0, block.ErrOption, "what is stated for %s is no header of LUKS", v.Name)
+	}
+	return &f, err
+}
+
+// unusedHeaders are problems for the headers that are no volume's.
+func (t *Tree) unusedHeaders(o *Options) (problems []error) {
+	for _, h := range o.LUKSHeaders {
+		if !slices.ContainsFunc(t.Volumes, func(v *Volume) bool {
+			return v.Kind != Decrypted && keys.Matches(h.Volume, block.KeyNeed{Name: v.Name})
+		}) {
+			problems = append(problems, block.Errorf("luks", "detached header", -1, block.ErrOption, "it is stated for %q, and there is no such volume", h.Volume))
+		}
+	}
+	return problems
 }
 
 // decrypted makes the volume with the content of m.

@@ -90,6 +90,7 @@ func (s *scanner) run(ctx context.Context) error {
 	for i := range s.rows {
 		s.tree.Problems = append(s.tree.Problems, s.rows[i].problems...)
 	}
+	s.tree.Problems = append(s.tree.Problems, s.tree.unusedHeaders(s.o)...)
 	return nil
 }
 
@@ -111,6 +112,11 @@ func (s *scanner) probe(ctx context.Context) error {
 		v := s.tree.Volumes[s.probed]
 		if !v.Leaf() {
 			continue
+		}
+		if found, err := s.o.probeHeader(v); found != nil {
+			if v.Found, v.Err = *found, err; err != nil {
+				continue
+			}
 		}
 		if v.Found.Type == "" { // nothing that its table knows
 			var err error

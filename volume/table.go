@@ -23,6 +23,9 @@ func (s *scanner) disk(index int, d block.Device) {
 	}
 	v := &Volume{Name: name, Kind: Disk, DiskIndex: index, Device: d, Size: d.Size()}
 	s.add(v)
+	if s.o.luksHeader(v) != nil { // encrypted bytes may look like a table
+		return
+	}
 	table, err := partition.Read(d, &partition.Options{SectorSize: s.o.SectorSize})
 	switch {
 	case errors.Is(err, block.ErrFormat):

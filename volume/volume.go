@@ -33,9 +33,18 @@ type Options struct {
 	// KeyCost bounds what may be spent on keys that are made of passphrases; the
 	// zero value stands for the defaults of package volume/luks.
 	KeyCost luks.Limits
+	// LUKSHeaders are the headers of volumes that lie elsewhere than they do. A
+	// volume that one is stated for is taken to be encrypted, whatever it looks like.
+	LUKSHeaders []LUKSHeader
 	// Layers are asked before those of this package: formats that it does not
 	// know, or a reader of one that is to be used instead.
 	Layers []Layer
+}
+
+// A LUKSHeader is a header of LUKS that is detached from what it belongs to.
+type LUKSHeader struct {
+	Volume string // a name of this package, "gpt3", or a guest's, "/dev/sda3", but not "all"
+	Header block.Reader
 }
 
 // A Volume is a run of bytes that may hold a filesystem or other volumes.

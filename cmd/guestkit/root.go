@@ -52,6 +52,7 @@ type app struct {
 	// its command did not come to it.
 	mu     sync.Mutex
 	guests []*guestkit.Guest
+	opened []io.Closer // and other files
 
 	// tidies is set by a command that must clean up after a signal; the
 	// others end at once.
@@ -140,11 +141,14 @@ func (a *app) disown(g *guestkit.Guest) {
 
 func (a *app) closeGuests() {
 	a.mu.Lock()
-	guests := a.guests
-	a.guests = nil
+	guests, opened := a.guests, a.opened
+	a.guests, a.opened = nil, nil
 	a.mu.Unlock()
 	for _, g := range guests {
 		g.Close()
+	}
+	for _, f := range opened {
+		f.Close()
 	}
 }
 

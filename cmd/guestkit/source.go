@@ -17,6 +17,8 @@ import (
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/stdin"
 	"github.com/guestkit/guestkit/internal/terminal"
+	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/volume/luks"
 )
 
 // one takes the disks of one guest from the arguments, and returns the rest of
@@ -136,7 +138,7 @@ func (s *source) options() *format.Options {
 		backing = ""
 	}
 	return &format.Options{Format: s.format, FollowOwnDir: true, AllowDirs: s.allow, Disk: s.disk, Snapshot: s.snapshot, DiskFormat: s.diskFormat, BackingFormat: backing, VHDSize: vhdSizes[s.vhdSize],
-		Remote: s.openAddress, Unlock: s.unlock, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
+		Remote: s.openAddress, Unlock: s.unlock, KeyCost: luks.Limits(s.keys.cost), Qcow2: qcow2.Limits{KeyWork: s.keys.cost.Work}, Unwrap: true, Wrapped: format.WrappedLimits{Size: int64(s.max), Ratio: int64(s.ratio)}}
 }
 
 // stored are the rules for an image that is looked at as a file.
@@ -155,7 +157,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	}
 	all := s.options()
 	single := append(make([]*format.Options, max(0, len(disks)-len(s.disks))), s.added.options(all)...)
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: all, Disks: single, Inspect: o, Unlock: s.unlock})
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: all, Disks: single, Inspect: s.keys.volumeOptions(o), Unlock: s.unlock})
 	if err != nil {
 		return nil, err
 	}
