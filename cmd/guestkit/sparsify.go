@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -199,18 +198,4 @@ func (a *app) showVacant(doc *sparsifyDoc) {
 		return
 	}
 	a.out.Printf("%s: takes %s, it was %s\n", doc.Path, terminal.Size(doc.After), terminal.Size(doc.Before))
-}
-
-// barWidth is how long the bar of a volume is.
-const barWidth = 24
-
-// bar draws how much of a volume is kept, saved, and took no room.
-func bar(size, free, held int64) string {
-	if size <= 0 {
-		return ""
-	}
-	at := func(n int64) int { return int(min(max(float64(n)/float64(size)*barWidth+0.5, 0), barWidth)) }
-	kept := at(size - free)
-	there := max(at(size-free+held), kept)
-	return strings.Repeat("#", kept) + strings.Repeat("-", there-kept) + strings.Repeat(".", barWidth-there)
 }

@@ -53,7 +53,9 @@ func newVolumes(a *app) *cobra.Command {
 		Use:   "volumes [flags] IMAGE…",
 		Short: "Print the tree of partitions and what each holds",
 		Long: `Prints the tree of the volumes of a disk, and what each holds. Their names are
-what --volume takes in 'ls', 'cat' and 'manifest'.
+what --volume takes in 'ls', 'cat' and 'manifest'. The bar of a disk shows where
+its partitions lie and, with dots, what is in none; the smallest are drawn wider
+than they are.
 
 'info' describes the image file, 'inspect' the systems on the volumes.`,
 		Example: `  guestkit volumes disk.qcow2
@@ -112,6 +114,7 @@ func (a *app) listVolumes(g *guestkit.Guest, rep *inspect.Report, features bool)
 	}
 	a.showImages(g)
 	a.out.Printf("\n")
+	a.showBars(rep)
 	a.showVolumes(rep, features)
 	a.showProblems(problems(g, rep))
 	return nil
