@@ -74,7 +74,7 @@ func (rep *Report) mount(sys *System, e linux.Entry, names diskNames, o *system.
 	for i, d := range e.Devices {
 		v, reason := rep.resolve(d, names, m.Type)
 		if v != nil {
-			m.Volume, m.By, m.Guess, m.Reason = v.Name, d.By, d.By == "device name", reason
+			m.Volume, m.By, m.Guess, m.Reason = v.Name, d.By, d.By == "device name" || d.By == "array number", reason
 			break
 		}
 		if i == 0 || m.Reason == "" {
@@ -112,6 +112,8 @@ func (rep *Report) resolve(d system.Device, names diskNames, typ string) (*Volum
 		return names.home, ""
 	case d.By == "device name":
 		return rep.byDisk(d, names, typ)
+	case d.By == "array number" && !rep.oneArray():
+		return nil, "the numbers of arrays are given when they are started"
 	}
 	v, reason := rep.choose(d, names.home, func(v *Volume) bool { return v.is(d) })
 	if v == nil && d.By == "volume name" && names.home != nil {
@@ -122,7 +124,39 @@ func (rep *Report) resolve(d system.Device, names diskNames, typ string) (*Volum
 			}
 		}
 	}
+	if v != nil && d.Partition > 0 {
+		array := v
+		if v = rep.partition(array, d.Partition); v == nil {
+			return nil, fmt.Sprintf("%s has no partition %d", array.Name, d.Partition)
+		}
+	}
+	if d.By == "array number" && v != nil {
+		reason = "the numbers of arrays are given when they are started; there is one only"
+	}
 	return rep.within(v, d), reason
+}
+
+// oneArray reports whether there is one array of Linux, and no more.
+func (rep *Report) oneArray() bool {
+	n := 0
+	for _, v := range rep.Volumes {
+		if v.isArray() {
+			n++
+		}
+	}
+	return n == 1
+}
+
+func (v *Volume) isArray() bool { return strings.HasPrefix(v.Name, "md:") && v.Partition == nil }
+
+// partition returns the partition of that number on a volume.
+func (rep *Report) partition(of *Volume, n int) *Volume {
+	for _, v := range rep.Volumes {
+		if v.Parent == of.Name && v.Partition != nil && v.Partition.Number == n {
+			return v
+		}
+	}
+	return nil
 }
 
 // within returns what was unlocked in a volume, where that is meant and was done.
@@ -221,7 +255,7 @@ func sameType(typ, content string) bool {
 
 // is reports whether the volume is what a device names.
 func (v *Volume) is(d system.Device) bool {
-	if v.Status == StatusContainer && !d.Unlocked {
+	if v.Status == StatusContainer && !d.Unlocked && d.Partition == 0 {
 		return false
 	}
 	switch d.By {
@@ -239,8 +273,11 @@ func (v *Volume) is(d system.Device) bool {
 		return v.Partition != nil && v.Offset == d.Offset && strings.HasPrefix(v.Partition.UUID, d.Value+"-")
 	case "lvm uuid":
 		return v.vol != nil && v.vol.UUID != "" && strings.ReplaceAll(v.vol.UUID, "-", "") == d.Value
-	case "array uuid":
-		return v.vol != nil && v.vol.UUID != "" && strings.EqualFold(strings.ReplaceAll(v.vol.UUID, "-", ":"), d.Value)
+	case "array uuid": // which mdadm divides by colons, and otherwise
+		plain := strings.NewReplacer("-", "", ":", "", ".", "")
+		return v.isArray() && v.vol != nil && v.vol.UUID != "" && strings.EqualFold(plain.Replace(v.vol.UUID), plain.Replace(d.Value))
+	case "array number":
+		return v.isArray()
 	}
 	return false
 }

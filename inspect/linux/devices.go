@@ -6,13 +6,19 @@ import (
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
+// names are what the guest calls its devices besides.
+type names struct {
+	crypt  map[string]string          // what crypttab unlocks under which name
+	arrays map[string][]system.Device // of mdadm.conf
+}
+
 // none is a device that is certainly no volume of these disks.
 func none(reason string) []system.Device { return []system.Device{{Reason: reason}} }
 
 // devices reads the first field of an fstab entry: what it may name, the most
 // likely first. A name such as /dev/fdata/srv is a volume of LVM if there is one
 // of that name, whatever it looks like.
-func devices(e fstabEntry, crypt map[string]string) []system.Device {
+func devices(e fstabEntry, n names) []system.Device {
 	spec := e.spec
 	if tag, val, ok := strings.Cut(spec, "="); ok {
 		if len(val) >= 2 && (val[0] == '"' || val[0] == '\'') && val[len(val)-1] == val[0] {
@@ -22,7 +28,7 @@ func devices(e fstabEntry, crypt map[string]string) []system.Device {
 		case "UUID", "LABEL", "PARTUUID", "PARTLABEL":
 			return []system.Device{{By: strings.ToLower(tag), Value: val}}
 		case "ID":
-			return byID(val, crypt)
+			return byID(val, n)
 		}
 	}
 	if hasOption(e.options, "bind") || hasOption(e.options, "rbind") {
@@ -38,30 +44,28 @@ func devices(e fstabEntry, crypt map[string]string) []system.Device {
 	case !ok:
 		return none("it is not a disk")
 	}
-	return named(strings.TrimLeft(name, "/"), crypt)
+	return named(strings.TrimLeft(name, "/"), n)
 }
 
 // named reads the name of a device below /dev.
-func named(name string, crypt map[string]string) []system.Device {
+func named(name string, n names) []system.Device {
 	if name == "root" {
 		return []system.Device{{By: "root"}}
 	}
 	if rest, ok := strings.CutPrefix(name, "disk/by-"); ok {
 		if kind, val, ok := strings.Cut(rest, "/"); ok {
-			return byLink(kind, val, crypt)
+			return byLink(kind, val, n)
 		}
 	}
 	if rest, ok := strings.CutPrefix(name, "mapper/"); ok {
-		return mapped(rest, crypt)
+		return mapped(rest, n)
 	}
 	var out []system.Device
 	if vg, lv, ok := strings.Cut(name, "/"); ok && vg != "" && lv != "" && !strings.Contains(lv, "/") {
 		out = append(out, system.Device{By: "volume name", Value: "lvm:" + vg + "/" + lv})
 	}
-	if array, ok := strings.CutPrefix(name, "md/"); ok {
-		out = append(out, system.Device{By: "volume name", Value: "md:" + array})
-	} else if array, ok := strings.CutPrefix(name, "md"); ok && array != "" && !strings.Contains(array, "/") {
-		out = append(out, system.Device{By: "volume name", Value: "md:" + array})
+	if array, ok := arrayName(name); ok {
+		out = append(out, n.array(array)...)
 	}
 	switch disk, index, part, ok := kernelName(name); {
 	case ok:
@@ -80,18 +84,18 @@ func named(name string, crypt map[string]string) []system.Device {
 }
 
 // byLink reads what is below /dev/disk/by-KIND.
-func byLink(kind, val string, crypt map[string]string) []system.Device {
+func byLink(kind, val string, n names) []system.Device {
 	switch kind {
 	case "uuid", "label", "partuuid", "partlabel":
 		return []system.Device{{By: kind, Value: unhex(val)}}
 	case "id":
-		return byID(unhex(val), crypt)
+		return byID(unhex(val), n)
 	case "path", "diskseq":
 		// Since version 257, udev puts "HARDWARE-part/by-uuid/…" there as well.
 		if hardware, rest, ok := strings.Cut(val, "-part/by-"); ok {
 			if kind, val, ok := strings.Cut(rest, "/"); ok {
 				if kind != "partnum" {
-					return byLink(kind, val, crypt)
+					return byLink(kind, val, n)
 				}
 				return hardwareName("disk/by-" + kind + "/" + hardware + "-part" + val)
 			}
@@ -102,7 +106,7 @@ func byLink(kind, val string, crypt map[string]string) []system.Device {
 
 // byID reads what is below /dev/disk/by-id: names of hardware, and of what lies
 // above it.
-func byID(val string, crypt map[string]string) []system.Device {
+func byID(val string, n names) []system.Device {
 	if ids, ok := strings.CutPrefix(val, "dm-uuid-LVM-"); ok {
 		if len(ids) == 64 {
 			return []system.Device{{By: "lvm uuid", Value: ids}}
@@ -122,18 +126,26 @@ func byID(val string, crypt map[string]string) []system.Device {
 		}
 	}
 	if name, ok := strings.CutPrefix(val, "dm-name-"); ok {
-		return mapped(name, crypt)
+		return mapped(name, n)
 	}
 	if name, ok := strings.CutPrefix(val, "md-name-"); ok {
-		if _, array, ok := strings.Cut(name, ":"); ok {
-			name = array // without the host that made it
-		}
-		return append([]system.Device{{By: "volume name", Value: "md:" + name}}, hardwareName("disk/by-id/"+val)...)
+		return append(partOf(withoutHost(name), "volume name", "md:"), hardwareName("disk/by-id/"+val)...)
 	}
 	if id, ok := strings.CutPrefix(val, "md-uuid-"); ok {
-		return append([]system.Device{{By: "array uuid", Value: id}}, hardwareName("disk/by-id/"+val)...)
+		return append(partOf(id, "array uuid", ""), hardwareName("disk/by-id/"+val)...)
 	}
 	return hardwareName("disk/by-id/" + val)
+}
+
+// partOf is an array that is called so by udev, or a partition of one.
+func partOf(name, by, scheme string) []system.Device {
+	d := system.Device{By: by, Value: scheme + name}
+	if i := strings.LastIndex(name, "-part"); i > 0 {
+		if n, rest, ok := leadingNumber(name[i+len("-part"):]); ok && rest == "" && n > 0 {
+			d.Value, d.Partition = scheme+name[:i], n
+		}
+	}
+	return []system.Device{d}
 }
 
 // hardwareName reads a name that is of the hardware and not of what is on it:
@@ -150,10 +162,10 @@ func hardwareName(name string) []system.Device {
 
 // mapped reads a name that device-mapper has: of a logical volume, of what
 // crypttab unlocks, or of a disk with several paths to it.
-func mapped(name string, crypt map[string]string) []system.Device {
+func mapped(name string, n names) []system.Device {
 	var out []system.Device
-	if source, ok := crypt[name]; ok {
-		for _, d := range devices(fstabEntry{spec: source}, nil) {
+	if source, ok := n.crypt[name]; ok {
+		for _, d := range devices(fstabEntry{spec: source}, names{arrays: n.arrays}) {
 			if d.By != "" {
 				d.Unlocked = true
 				out = append(out, d)

@@ -32,14 +32,14 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 			continue
 		}
 		r.Because("mounts", name, 0, "")
-		crypt := r.crypttab()
+		known := names{r.crypttab(), r.arrays()}
 		var out []Entry
 		for i, e := range parseFstab(b) {
 			if i >= maxMounts {
 				r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d entries", maxMounts))
 				break
 			}
-			m := Entry{Devices: devices(e, crypt), File: name}
+			m := Entry{Devices: devices(e, known), File: name}
 			m.Spec, m.Type, m.Options, m.Line = r.Value(e.spec, name, e.line), r.Value(e.typ, name, e.line), r.Value(e.options, name, e.line), e.line
 			if e.typ != "swap" && strings.HasPrefix(e.path, "/") && len(e.path) <= guest.MaxValue {
 				m.Path = guest.Shown(guest.Name(e.path))

@@ -4,8 +4,8 @@ package system
 // fstab, or where Windows keeps its letters.
 type Device struct {
 	// By is what Value is: "uuid", "label", "partuuid", "partlabel", "device
-	// name", "volume name", "lvm uuid", "array uuid", "disk signature" or "root"
-	// (the root itself). It is empty if the name is that of no volume.
+	// name", "volume name", "lvm uuid", "array uuid", "array number", "disk
+	// signature" or "root" (the root itself). It is empty if the name is that of no volume.
 	By    string
 	Value string
 	// Reason says why no volume of these disks is meant, where By is empty or
@@ -13,7 +13,7 @@ type Device struct {
 	Reason string
 	// DiskName, Disk and Partition are the parts of a device name, the numbers
 	// from 0 and from 1. A disk of -1 is one whose name tells no order, a
-	// partition of 0 the whole disk.
+	// partition of 0 the whole disk. Partition is that of an array, too.
 	DiskName        string
 	Disk, Partition int
 	// Unlocked says that not the device is meant but what is in it once its key

@@ -247,7 +247,7 @@ type Mount struct {
 	Volume  string `json:"volume,omitempty"` // the volume that it is, empty if that is not known
 	// By is how the volume was found: "uuid", "label", "partuuid",
 	// "partlabel", "device name", "volume name", "lvm uuid", "array uuid",
-	// "partition type", "content", "root".
+	// "array number", "partition type", "content", "root".
 	By string `json:"by,omitempty"`
 	// Guess says that the name is one which the guest's kernel gave by the
 	// order of disks or by the hardware: it may mean another volume elsewhere,

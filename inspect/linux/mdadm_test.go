@@ -1,0 +1,41 @@
+package linux
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// TestArrayLines reads a configuration of all forms that mdadm.conf(5) has.
+func TestArrayLines(t *testing.T) {
+	uuid := func(s string) system.Device { return system.Device{By: "array uuid", Value: s} }
+	named := func(s string) system.Device { return system.Device{By: "volume name", Value: "md:" + s} }
+	want := map[string][]system.Device{
+		"0": {uuid("a:b:c:d"), named("boot")}, "1": {uuid("e:f:0:1")}, "home": {uuid("2:3:4:5"), named("home")}, "x": {uuid("6:7:8:9")}, "_d0": {named("3")},
+	}
+	got := map[string][]system.Device{}
+	for _, words := range mdadmLines([]byte(`# ARRAY /dev/md9 UUID=0:0:0:0
+DEVICE partitions
+HOMEHOST <system>
+ARRAY /dev/md0 metadata=1.2 name=host:boot UUID=a:b:c:d
+ARRAY /dev/md/1 level=raid1 num-devices=2
+	UUID=e:f:0:1
+   devices=/dev/sda1,/dev/sdb1 # UUID=no:no:no:no
+array "/dev/md/home" uuid="2:3:4:5" name=home
+ARR x uuid=6:7:8:9
+ARRAY <ignore> UUID=1:1:1:1
+ARRAY UUID=1:1:1:1 metadata=1.2
+ARRAY /dev/md_d0 name=3 level=raid0
+ARRAY /dev/md7 metadata=imsm
+MAILADDR root
+AUTO +imsm +1.x -all
+`)) {
+		if dev, is := arrayLine(words); is != nil {
+			got[dev] = is
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
