@@ -8,7 +8,7 @@ BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildi
 
 PREFIX  ?= /usr/local
 
-.PHONY: build install test check release wheel fixtures clean
+.PHONY: build install test check release wheel wheels fixtures clean
 
 build: ## one static binary, ./guestkit
 	$(BUILD) -o $(OUT) ./cmd/guestkit
@@ -30,8 +30,11 @@ check: ## all that CI does; installs the peer tools (Debian, root)
 release: ## dist/: six binaries, the vendored source, SHA256SUMS
 	bash .ci/release dist
 
-wheel: ## dist/: the Python package for this machine; needs a C compiler and Python
+wheel: ## dist/: the Python package for this machine (manylinux_2_17 on Linux); needs Go and Python
 	bash python/build.sh dist
+
+wheels: ## dist/: the Python package for all platforms, and its source
+	bash python/build.sh dist all
 
 fixtures: ## makes the images under testdata again; needs the peer tools
 	bash testdata/make.sh

@@ -26,6 +26,10 @@ type FileOptions struct {
 	NoSpaceCheck bool
 	// NoSync leaves it to the system when the bytes reach the disk.
 	NoSync bool
+	// Placing, if it is not nil, is told of each file that is complete, before any
+	// file of the output gets its name: the path, and what the file is. An error
+	// ends it all without an output.
+	Placing func(path string, file fs.FileInfo) error
 	// Removed, if it is not nil, is told what was removed or put back that an
 	// earlier run, which was killed, had left.
 	Removed func(Leftover)
@@ -227,7 +231,14 @@ func (f *File) ready() error {
 	if err := f.File.Chmod(0o666 &^ umask()); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	return nil
+	if f.o.Placing == nil {
+		return nil
+	}
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return f.o.Placing(f.path, fi)
 }
 
 // Commit gives the file its name. After an error that comes from making the

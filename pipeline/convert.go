@@ -137,6 +137,7 @@ func (c *Convert) Do(ctx context.Context, t *Task) (any, error) {
 	}
 	out.File.Replace = c.Replace || t.Again
 	out.File.Sources = t.Keep
+	out.File.Placing = t.placing
 	if err := os.MkdirAll(filepath.Dir(t.Output), 0o777); err != nil {
 		return nil, err
 	}

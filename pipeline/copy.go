@@ -185,6 +185,9 @@ func (c *Copy) files(ctx context.Context, t *Task) (any, error) {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return nil, err
 	}
+	if err := t.Placing(t.Output, tmp); err != nil {
+		return nil, err
+	}
 	if t.Again { // a run of ours made it, and did not come to say so
 		if err := os.RemoveAll(t.Output); err != nil {
 			return nil, err

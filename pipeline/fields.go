@@ -198,6 +198,7 @@ func planFields(p *Plan) []field {
 		text("$schema", "The schema of this file, for editors.", new(string)),
 		text("name", "What the plan is called in reports.", &p.Name),
 		text("results", "A folder for the journal, by which a run goes on that was killed, the report and its rows.", &p.Results),
+		text("publish", "An address, as s3://bucket/out, to which the report and its rows are put as well when the run ends.", &p.Publish),
 		number("parallel", "How many images are worked on at once.", 1, maxParallel, &p.Parallel),
 		required(field{name: "images", help: "The images: paths and addresses.", schema: object{"type": "array", "minItems": 1,
 			"items": object{"oneOf": []any{object{"type": "string"}, shape(imageFields(&Image{}))}}}, take: func(d *decoder, n *yaml.Node, where string) {

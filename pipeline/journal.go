@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 )
 
 // A journal is a file of JSON lines that says what was done. A line is on the disk
-// before what it says counts: a stage is begun when its line is there, and done
-// when the next one is. What a run that was killed leaves at the end of the last
+// before what it says counts: a stage is begun when its line is there, its output gets
+// its name when the next one is there, and it is done when the last one is. What a run that was killed leaves at the end of the last
 // line is dropped.
 type journal struct {
 	mu   sync.Mutex
@@ -28,10 +29,11 @@ type entry struct {
 	Stage string `json:"stage"`
 	// Key is a checksum of all that the stage was asked to do.
 	Key string `json:"key"`
-	// Begin says that the stage was begun, and Fresh that its output was not
-	// there then.
+	// Begin says that the stage was begun.
 	Begin bool `json:"begin,omitempty"`
-	Fresh bool `json:"fresh,omitempty"`
+	// Placed are files that were about to get their names; of an entry in memory
+	// all that were so since the stage was last done.
+	Placed []Print `json:"placed,omitempty"`
 	// Failed says that it ended so, and left no output.
 	Failed  bool            `json:"failed,omitempty"`
 	Output  string          `json:"output,omitempty"`
@@ -129,9 +131,9 @@ func readLine(b *bufio.Reader) ([]byte, error) {
 
 func (j *journal) take(e *entry) {
 	id := e.id()
-	if e.Begin {
+	if e.Begin || len(e.Placed) > 0 {
 		if old := j.left[id]; old != nil && old.Output == e.Output {
-			e.Fresh = e.Fresh || old.Fresh
+			e.Placed = slices.Concat(old.Placed, e.Placed)
 		}
 		j.left[id] = e
 		return

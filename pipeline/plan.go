@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ type Plan struct {
 	// Results is a folder for the journal, by which a run goes on that was killed,
 	// and for the report and its rows. "" keeps nothing: each run begins anew.
 	Results string
+	// Publish is an address, as s3://bucket/out, to which Options.Put puts the report
+	// and the rows of a run when it ends; "" keeps them here.
+	Publish string
 	// Parallel is how many images are worked on at once; 0 means 1, since a
 	// conversion uses all processors already.
 	Parallel int
@@ -107,13 +111,41 @@ type Task struct {
 	Image, Source Image
 	// Output is where to write, "" if Work.Output is.
 	Output string
-	// Again says that a run which was killed may have left the output.
+	// Again says that the output is there, and that an earlier run wrote it: it may
+	// be replaced.
 	Again bool
 	// Keep are files that must not be written to: all images of the plan.
 	Keep []string
 
-	o   *Options
-	ctx context.Context // of the try
+	o      *Options
+	ctx    context.Context // of the try
+	left   bool            // a run that was killed had begun it
+	placed func(Print) error
+}
+
+// Placing notes in the journal that what is complete now is about to get the name
+// path: a file, or a folder with all that is in it, as it is called until then. Works
+// call it last of all before the rename, so that the run after a kill takes for its
+// own what has that name then, and nothing else.
+func (t *Task) Placing(path, now string) error {
+	p, err := stamp(now, t.o.open(t.ctx))
+	if err != nil {
+		return err
+	}
+	p.Path = path
+	return t.place(p)
+}
+
+// placing is Placing of a file that has no name.
+func (t *Task) placing(path string, fi fs.FileInfo) error {
+	return t.place(Print{Path: path, Size: fi.Size(), Modified: moment(fi.ModTime())})
+}
+
+func (t *Task) place(p Print) error {
+	if t.placed == nil {
+		return nil
+	}
+	return t.placed(p)
 }
 
 // Open are the options by which to open an image of the task.
@@ -187,6 +219,12 @@ func (p *Plan) Check() []*Problem {
 	}
 	if p.Parallel < 0 || p.Parallel > maxParallel {
 		add("parallel", "it is a number from 1 to %d, not %d", maxParallel, p.Parallel)
+	}
+	if format.IsAddress(p.Results) {
+		add("results", "it is a folder, for a journal is there; publish takes an address")
+	}
+	if p.Publish != "" && (!format.IsAddress(p.Publish) || strings.ContainsAny(p.Publish, "?#")) {
+		add("publish", "it is an address, as s3://bucket/out, not %q", p.Publish)
 	}
 	for i := range p.Images {
 		out = append(out, p.Images[i].check(fmt.Sprintf("images[%d]", i))...)

@@ -18,7 +18,7 @@ func (t *Task) begin(replace bool) error {
 	if _, err := os.Lstat(t.Output); err == nil && !replace && !t.Again {
 		return &fs.PathError{Op: "write", Path: t.Output, Err: fs.ErrExist}
 	}
-	if t.Again { // nobody else writes this output: the journal is ours
+	if t.Again || t.left { // nobody else writes this output: the journal is ours
 		return removeParts(t.Output)
 	}
 	return nil
@@ -36,6 +36,9 @@ func (t *Task) publish(replace bool, write func(io.Writer) error) error {
 	defer os.Remove(tmp.Name()) // it is gone under that name where all went well
 	err = write(tmp)
 	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := t.Placing(t.Output, tmp.Name()); err != nil {
 		return err
 	}
 	if replace || t.Again {

@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
@@ -120,8 +122,11 @@ var ourFiles = regexp.MustCompile(`^(journal|report|stages)-[0-9]+-of-[0-9]+\.(j
 
 func ourFile(name string) bool { return ourFiles.MatchString(name) }
 
-// save writes the report and its rows.
-func (r *Report) save(folder string, o *Options) error {
+// keep writes the report and its rows to where the plan has them.
+func (r *Report) keep(ctx context.Context, p *Plan, o *Options) error {
+	if p.Results == "" && p.Publish == "" {
+		return nil
+	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -134,9 +139,21 @@ func (r *Report) save(folder string, o *Options) error {
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	return errors.Join(
-		writeWhole(filepath.Join(folder, resultName("report", o, "json")), append(b, '\n')),
-		writeWhole(filepath.Join(folder, resultName("stages", o, "jsonl")), lines))
+	var errs []error
+	for _, f := range []struct {
+		name, mediaType string
+		content         []byte
+	}{{resultName("report", o, "json"), "application/json", append(b, '\n')}, {resultName("stages", o, "jsonl"), "application/jsonl", lines}} {
+		if p.Results != "" {
+			errs = append(errs, writeWhole(filepath.Join(p.local(p.Results), f.name), f.content))
+		}
+		if p.Publish != "" && ctx.Err() == nil { // a run that was stopped goes on, and puts it then
+			if err := o.Put(ctx, strings.TrimSuffix(p.Publish, "/")+"/"+f.name, f.content, f.mediaType); err != nil {
+				errs = append(errs, fmt.Errorf("the results are not published: %w", err))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // writeWhole replaces a file by one that is whole.

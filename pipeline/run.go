@@ -33,6 +33,9 @@ type Options struct {
 	// Notify is told when a stage begins, is tried again, and ends. It is not
 	// called twice at once.
 	Notify func(Event)
+	// Put writes an object at an address below Plan.Publish, in place of one that
+	// is there.
+	Put func(ctx context.Context, address string, content []byte, mediaType string) error
 }
 
 // An Event is a moment of a run.
@@ -86,6 +89,9 @@ func Run(ctx context.Context, p *Plan, o *Options) (*Report, error) {
 	}
 	if err := p.wrong(p.Check()); err != nil {
 		return nil, err
+	}
+	if p.Publish != "" && o.Put == nil {
+		return nil, p.wrong([]*Problem{problemf("publish", "nothing here writes to %s", p.Publish)})
 	}
 	jobs, bad := p.jobs()
 	if err := p.wrong(bad); err != nil {
@@ -143,8 +149,8 @@ func Run(ctx context.Context, p *Plan, o *Options) (*Report, error) {
 		}
 	}
 	rep.Elapsed = time.Since(start).Seconds()
-	if p.Results != "" && !o.DryRun {
-		if err := rep.save(p.local(p.Results), o); err != nil {
+	if !o.DryRun {
+		if err := rep.keep(ctx, p, o); err != nil {
 			return rep, err
 		}
 	}
@@ -409,16 +415,14 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 	c.notify(Event{Image: c.job.Name, Stage: x.ID})
 
 	begin := &entry{Image: c.job.Name, Stage: x.ID, Key: c.keys[i], Begin: true, Output: x.Output, Started: x.Started}
-	again := false
-	if x.Output != "" {
-		_, err := os.Lstat(x.Output)
-		begin.Fresh = errors.Is(err, os.ErrNotExist)
-		again = !begin.Fresh && (left != nil && left.Fresh && left.Output == x.Output || done != nil && done.Output == x.Output && c.ours(ctx, done))
-		begin.Fresh = begin.Fresh || again
-	}
+	began := left != nil && x.Output != "" && left.Output == x.Output
+	again := began && c.placed(ctx, left) || x.Output != "" && done != nil && done.Output == x.Output && c.ours(ctx, done)
 	if err := c.journal.write(begin); err != nil {
 		x.fail(err)
 		return
+	}
+	placed := func(p Print) error {
+		return c.journal.write(&entry{Image: c.job.Name, Stage: x.ID, Key: c.keys[i], Output: x.Output, Placed: []Print{p}})
 	}
 	var inputs []Print
 	result, err := c.tries(ctx, s, x, func(ctx context.Context) (any, error) {
@@ -428,7 +432,7 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 				return nil, err
 			}
 		}
-		return s.Work.Do(ctx, &Task{Image: image, Source: c.job.Image, Output: x.Output, Again: again, Keep: c.keep, o: c.o, ctx: ctx})
+		return s.Work.Do(ctx, &Task{Image: image, Source: c.job.Image, Output: x.Output, Again: again, Keep: c.keep, o: c.o, ctx: ctx, left: began, placed: placed})
 	})
 	end := &entry{Image: c.job.Name, Stage: x.ID, Key: c.keys[i], Output: x.Output, Tries: x.Tries, Started: x.Started, Inputs: inputs}
 	if result != nil {
@@ -452,9 +456,7 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 	if err != nil {
 		x.fail(err)
 		end.Failed, end.Result = true, nil
-		// What came into the way meanwhile is somebody else's.
-		taken := !again && errors.Is(err, os.ErrExist)
-		if _, err := os.Lstat(x.Output); x.Output != "" && err == nil && begin.Fresh && !taken {
+		if _, now := c.journal.find(c.job.Name, x.ID); x.Output != "" && now != nil && c.placed(ctx, now) {
 			return // it is ours all the same, for the next run
 		}
 	} else {
@@ -473,6 +475,25 @@ func (c *course) ours(ctx context.Context, e *entry) bool {
 		}
 	}
 	return len(e.Outputs) > 0
+}
+
+// placed reports whether what is there in place of the output of a stage is what a run
+// that was killed gave those names: of several files none may be another.
+func (c *course) placed(ctx context.Context, e *entry) bool {
+	ours := map[string]bool{}
+	for _, p := range e.Placed {
+		now, err := stamp(p.Path, c.o.open(ctx))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		ours[p.Path] = ours[p.Path] || err == nil && p.Modified != "" && p.Size == now.Size && p.Modified == now.Modified
+	}
+	for _, is := range ours {
+		if !is {
+			return false
+		}
+	}
+	return len(ours) > 0
 }
 
 // written takes the prints of what a stage wrote.

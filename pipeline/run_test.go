@@ -146,7 +146,13 @@ func TestKilled(t *testing.T) {
 			if there := err == nil; there != task.Again {
 				return nil, fmt.Errorf("the output is there: %t, and again is %t", there, task.Again)
 			}
-			if err := os.WriteFile(task.Output, []byte("whole"), 0o600); err != nil {
+			if err := os.WriteFile(task.Output+".part", []byte("whole"), 0o600); err != nil {
+				return nil, err
+			}
+			if err := task.Placing(task.Output, task.Output+".part"); err != nil {
+				return nil, err
+			}
+			if err := os.Rename(task.Output+".part", task.Output); err != nil {
 				return nil, err
 			}
 			if !written {
@@ -189,6 +195,99 @@ func TestKilled(t *testing.T) {
 	mustRun(t, p, nil, "a=done make=done* inner=done")
 }
 
+// TestPublish: the report and the rows are put where the plan says, and a run that
+// cannot do so fails when all is done.
+func TestPublish(t *testing.T) {
+	dir := t.TempDir()
+	disk(t, filepath.Join(dir, "a.raw"))
+	p := &pipeline.Plan{Folder: dir, Results: "r", Publish: "s3://bucket/out/", Images: []pipeline.Image{{Path: "a.raw"}}, Stages: []pipeline.Stage{{Work: &pipeline.Check{}}}}
+	if _, err := pipeline.Run(t.Context(), p, nil); err == nil || !strings.Contains(err.Error(), "nothing here writes to s3://bucket/out/") {
+		t.Error(err)
+	}
+	put := map[string]string{}
+	var refuses error
+	o := &pipeline.Options{Index: 0, Of: 2, Put: func(_ context.Context, address string, content []byte, _ string) error {
+		put[address] = string(content)
+		return refuses
+	}}
+	mustRun(t, p, o, "a=done check=done")
+	for _, name := range []string{"report-0-of-2.json", "stages-0-of-2.jsonl"} {
+		b, err := os.ReadFile(filepath.Join(dir, "r", name))
+		if err != nil || len(b) == 0 || put["s3://bucket/out/"+name] != string(b) {
+			t.Errorf("%s: %v, %d bytes, and %q was put", name, err, len(b), put)
+		}
+	}
+	refuses = fs.ErrPermission
+	if r, err := pipeline.Run(t.Context(), p, o); !errors.Is(err, fs.ErrPermission) || r == nil || r.Done != 1 {
+		t.Errorf("%v, %+v", err, r)
+	}
+	put = map[string]string{}
+	o.DryRun = true
+	mustRun(t, p, o, "a=planned check=done*")
+	if len(put) > 0 {
+		t.Error("a dry run publishes")
+	}
+	for _, bad := range []*pipeline.Plan{{Publish: "out"}, {Publish: "https://example.org/?signature"}, {Results: "s3://bucket/out"}} {
+		bad.Images, bad.Stages = p.Images, p.Stages
+		if problems := bad.Check(); len(problems) != 1 {
+			t.Errorf("%+v: %v", bad, problems)
+		}
+	}
+}
+
+// TestNotOurs: what a user puts where a run that was killed had not come to write, or
+// in place of what it wrote, is left alone.
+func TestNotOurs(t *testing.T) {
+	for _, work := range []pipeline.Work{&pipeline.Convert{To: "out.qcow2"}, &pipeline.Convert{To: "out", Format: "raw", Options: map[string]string{"split_size": "128M"}},
+		&pipeline.Copy{To: "out.raw"}, &pipeline.SBOM{To: "out.json"}, &pipeline.Copy{To: "out", Paths: []string{"/etc"}}} {
+		dir := t.TempDir()
+		image, err := os.ReadFile(uefi)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "a.qcow2"), image, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := &pipeline.Plan{Folder: dir, Results: "r", Images: []pipeline.Image{{Path: "a.qcow2"}}, Stages: []pipeline.Stage{{ID: "make", Work: work}}}
+		out, journal := filepath.Join(dir, work.Output()), filepath.Join(dir, "r", "journal-0-of-1.jsonl")
+		if c, ok := work.(*pipeline.Convert); ok && c.Format == "raw" {
+			out += ".001"
+		}
+		mine := func() string {
+			b, _ := os.ReadFile(out)
+			return string(b)
+		}
+		// Killed before anything was there.
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, err := pipeline.Run(ctx, p, &pipeline.Options{Notify: func(pipeline.Event) { cancel() }}); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		os.WriteFile(out, []byte("mine"), 0o600)
+		mustRun(t, p, nil, "a=failed make=failed")
+		if mine() != "mine" {
+			t.Errorf("%T: a file of the user's was replaced", work)
+		}
+		os.Remove(out)
+		// Killed when it was there, and nothing said yet that it was done.
+		kill := func() {
+			b, _ := os.ReadFile(journal)
+			lines := bytes.SplitAfter(b, []byte("\n"))
+			os.WriteFile(journal, bytes.Join(lines[:len(lines)-2], nil), 0o600)
+		}
+		mustRun(t, p, nil, "a=done make=done")
+		kill()
+		mustRun(t, p, nil, "a=done make=done")
+		// The same, and it is another's now.
+		kill()
+		os.RemoveAll(out)
+		os.WriteFile(out, []byte("mine"), 0o600)
+		mustRun(t, p, nil, "a=failed make=failed")
+		if mine() != "mine" {
+			t.Errorf("%T: the user's file in place of the output was replaced", work)
+		}
+	}
+}
+
 // TestOurs: when a source has changed, what was made of it before is replaced, and
 // nothing else is.
 func TestOurs(t *testing.T) {
@@ -218,11 +317,14 @@ func TestForeign(t *testing.T) {
 	for _, c := range []struct {
 		fails error
 		again bool
-	}{{fs.ErrExist, false}, {io.ErrUnexpectedEOF, true}} {
+	}{{fs.ErrExist, false}, {io.ErrUnexpectedEOF, false}, {io.ErrNoProgress, true}} {
 		again := false
 		p := &pipeline.Plan{Folder: dir, Results: "r" + c.fails.Error(), Images: []pipeline.Image{{Path: "a.raw"}}, Stages: []pipeline.Stage{{Work: &work{Name: "make", To: "out" + c.fails.Error(), do: func(_ context.Context, task *pipeline.Task) (any, error) {
 			again = task.Again
 			os.WriteFile(task.Output, []byte("x"), 0o600)
+			if c.fails == io.ErrNoProgress {
+				task.Placing(task.Output, task.Output)
+			}
 			return nil, &fs.PathError{Op: "write", Path: task.Output, Err: c.fails}
 		}}}}}
 		for range 2 {

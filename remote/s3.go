@@ -127,29 +127,40 @@ func isS3(address string) bool { return strings.HasPrefix(strings.ToLower(addres
 
 // openS3 opens an object by its address over HTTP.
 func (o *Options) openS3(address string) (format.Source, error) {
-	wrong := func(text string) error {
-		return &block.Error{What: "s3 address", Off: -1, Err: fmt.Errorf("%w: %s", block.ErrOption, text)}
+	u, s, err := o.s3Object(address)
+	if err != nil {
+		return nil, err
+	}
+	c := *o
+	c.signed = s
+	return Open(u.String(), &c)
+}
+
+// s3Object is where an object is over HTTP, and what signs requests for it.
+func (o *Options) s3Object(address string) (*url.URL, *S3, error) {
+	wrong := func(text string) (*url.URL, *S3, error) {
+		return nil, nil, &block.Error{What: "s3 address", Off: -1, Err: fmt.Errorf("%w: %s", block.ErrOption, text)}
 	}
 	if o == nil || o.S3 == nil {
-		return nil, wrong("nothing says how S3 is reached")
+		return wrong("nothing says how S3 is reached")
 	}
 	bucket, key, _ := strings.Cut(address[len("s3://"):], "/")
 	if bucket == "" || key == "" || strings.ContainsAny(bucket, "?#@:") {
-		return nil, wrong("it is s3://bucket/key")
+		return wrong("it is s3://bucket/key")
 	}
 	s := *o.S3
 	if s.Region == "" {
 		s.Region = "us-east-1"
 	}
 	if strings.ContainsFunc(s.Region, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
-		return nil, wrong("the region is no name")
+		return wrong("the region is no name")
 	}
 	var u *url.URL
 	switch {
 	case s.Endpoint != "":
 		var err error
 		if u, err = url.Parse(s.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
-			return nil, wrong("the endpoint is no address of http or https")
+			return wrong("the endpoint is no address of http or https")
 		}
 		u = u.JoinPath() // a copy
 		u.Path = strings.TrimSuffix(u.Path, "/") + "/" + bucket + "/" + key
@@ -159,9 +170,7 @@ func (o *Options) openS3(address string) (format.Source, error) {
 		u = &url.URL{Scheme: "https", Host: bucket + ".s3." + s.Region + ".amazonaws.com", Path: "/" + key}
 	}
 	u.RawPath = awsEscape(u.Path, true)
-	c := *o
-	c.signed = &s
-	return Open(u.String(), &c)
+	return u, &s, nil
 }
 
 // A signer signs what goes to one host.
@@ -180,19 +189,19 @@ func (s *signer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s.s3.now != nil {
 		now = s.s3.now
 	}
-	s.s3.sign(req, now().UTC())
+	s.s3.sign(req, now().UTC(), emptySum)
 	return s.RoundTripper.RoundTrip(req)
 }
 
-// emptySum is the checksum of a body of nothing, which all requests have.
+// emptySum is the checksum of a body of nothing.
 const emptySum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 // sign adds the headers of a signature ("Signature Version 4" in the reference of the
-// API of Amazon S3).
-func (s *S3) sign(req *http.Request, at time.Time) {
+// API of Amazon S3); sum is that of the body.
+func (s *S3) sign(req *http.Request, at time.Time, sum string) {
 	date := at.Format("20060102T150405Z")
 	req.Header.Set("X-Amz-Date", date)
-	req.Header.Set("X-Amz-Content-Sha256", emptySum)
+	req.Header.Set("X-Amz-Content-Sha256", sum)
 	if s.Token != "" {
 		req.Header.Set("X-Amz-Security-Token", s.Token)
 	}
@@ -202,7 +211,7 @@ func (s *S3) sign(req *http.Request, at time.Time) {
 	}
 	headers := map[string]string{"host": host}
 	for name, values := range req.Header {
-		if name = strings.ToLower(name); name == "range" || strings.HasPrefix(name, "x-amz-") {
+		if name = strings.ToLower(name); name == "range" || name == "date" || strings.HasPrefix(name, "x-amz-") {
 			headers[name] = strings.TrimSpace(strings.Join(values, ","))
 		}
 	}
@@ -217,14 +226,14 @@ func (s *S3) sign(req *http.Request, at time.Time) {
 		fmt.Fprintf(&canonical, "%s:%s\n", name, headers[name])
 	}
 	signed := strings.Join(names, ";")
-	fmt.Fprintf(&canonical, "\n%s\n%s", signed, emptySum)
-	sum := sha256.Sum256([]byte(canonical.String()))
+	fmt.Fprintf(&canonical, "\n%s\n%s", signed, sum)
+	request := sha256.Sum256([]byte(canonical.String()))
 	scope := date[:8] + "/" + s.Region + "/s3/aws4_request"
 	key := []byte("AWS4" + s.Secret)
 	for _, part := range []string{date[:8], s.Region, "s3", "aws4_request"} {
 		key = hmacOf(key, part)
 	}
-	signature := hmacOf(key, "AWS4-HMAC-SHA256\n"+date+"\n"+scope+"\n"+hex.EncodeToString(sum[:]))
+	signature := hmacOf(key, "AWS4-HMAC-SHA256\n"+date+"\n"+scope+"\n"+hex.EncodeToString(request[:]))
 	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=%s,Signature=%x", s.KeyID, scope, signed, signature))
 }
 

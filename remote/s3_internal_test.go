@@ -1,6 +1,11 @@
 package remote
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +15,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/retry"
 )
 
 // TestSignature signs the request that the reference of the API of Amazon S3 signs
@@ -21,16 +27,71 @@ func TestSignature(t *testing.T) {
 	}
 	req.Header.Set("Range", "bytes=0-9")
 	s := &S3{Region: "us-east-1", KeyID: "AKIAIOSFODNN7EXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
-	s.sign(req, time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC))
+	s.sign(req, time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC), emptySum)
 	const want = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
 	if got := req.Header.Get("Authorization"); got != want {
 		t.Errorf("%s\nis not\n%s", got, want)
 	}
 	// The example GET Bucket Lifecycle, which has a query.
 	req, _ = http.NewRequest("GET", "https://examplebucket.s3.amazonaws.com/?lifecycle", nil)
-	s.sign(req, time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC))
+	s.sign(req, time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC), emptySum)
 	if got := req.Header.Get("Authorization"); !strings.HasSuffix(got, "Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543") {
 		t.Error(got)
+	}
+}
+
+// TestPutSignature signs the example PUT Object of the same reference.
+func TestPutSignature(t *testing.T) {
+	req, err := http.NewRequest("PUT", "https://examplebucket.s3.amazonaws.com/test%24file.text", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Date", "Fri, 24 May 2013 00:00:00 GMT")
+	req.Header.Set("X-Amz-Storage-Class", "REDUCED_REDUNDANCY")
+	s := &S3{Region: "us-east-1", KeyID: "AKIAIOSFODNN7EXAMPLE", Secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
+	s.sign(req, time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC), "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072")
+	if got := req.Header.Get("Authorization"); !strings.HasSuffix(got, "Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd") {
+		t.Error(got)
+	}
+}
+
+// TestPut writes an object, through failures that pass and some that do not.
+func TestPut(t *testing.T) {
+	var body []byte
+	var code, seen int
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen++
+		if code != 0 && (seen == 1 || code < 500) {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(code)
+			return
+		}
+		body, _ = io.ReadAll(r.Body)
+		sum := sha256.Sum256(body)
+		if r.Method != "PUT" || r.URL.Path != "/bucket/out/rows.jsonl" || r.Header.Get("X-Amz-Content-Sha256") != hex.EncodeToString(sum[:]) || r.ContentLength != int64(len(body)) {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+	}))
+	defer srv.Close()
+	for _, c := range []struct {
+		code int
+		err  error
+		seen int
+	}{{0, nil, 1}, {500, nil, 2}, {503, nil, 2}, {403, fs.ErrPermission, 1}, {404, fs.ErrNotExist, 1}, {307, errServer, 1}, {400, errServer, 1}} {
+		code, seen, body = c.code, 0, nil
+		o := &Options{S3: &S3{Endpoint: srv.URL, KeyID: "id", Secret: "secret"}, Retry: retry.Policy{Attempts: 3, First: time.Microsecond, Longest: time.Microsecond}}
+		err := o.Put(t.Context(), "s3://bucket/out/rows.jsonl", []byte("{}\n"), "application/jsonl")
+		if !errors.Is(err, c.err) || c.err == nil && string(body) != "{}\n" || seen != c.seen {
+			t.Errorf("%d: %v, %d requests, %q", c.code, err, seen, body)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"https://example.org/x", "s3://bucket", "out"} {
+		if err := (&Options{S3: &S3{}}).Put(t.Context(), bad, nil, ""); !errors.Is(err, block.ErrOption) {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }
 

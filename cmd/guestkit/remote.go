@@ -70,9 +70,8 @@ func (s *source) openAddressIn(ctx context.Context, address string) (format.Sour
 		o.Login = login
 	}
 	if strings.EqualFold(scheme, "s3") {
-		home, _ := os.UserHomeDir() // without one there are no files in it
 		var err error
-		if o.S3, err = remote.S3FromEnvironment(os.Getenv, home); err != nil {
+		if o.S3, err = s3(); err != nil {
 			return nil, err
 		}
 	}
@@ -81,6 +80,23 @@ func (s *source) openAddressIn(ctx context.Context, address string) (format.Sour
 		s.a.note("opened %s", src.Name())
 	}
 	return src, err
+}
+
+// s3 is how S3 is reached, by what the programs of Amazon take.
+func s3() (*remote.S3, error) {
+	home, _ := os.UserHomeDir() // without one there are no files in it
+	return remote.S3FromEnvironment(os.Getenv, home)
+}
+
+// putAddress writes an object at an address.
+func (s *source) putAddress(ctx context.Context, address string, content []byte, mediaType string) error {
+	access, err := s3()
+	if err != nil {
+		return err
+	}
+	o := &remote.Options{S3: access, Count: &s.remote.count}
+	o.Retry = retry.Policy{Notify: func(err error, pause time.Duration) { s.a.note("%v; again in %s", err, pause.Round(time.Millisecond)) }}
+	return o.Put(ctx, address, content, mediaType)
 }
 
 // addHeaders reads the values of --header.

@@ -22,6 +22,7 @@ type runFlags struct {
 	a         *app
 	src       *source
 	results   string
+	publish   string
 	index, of int
 	parallel  int
 	dry       bool
@@ -55,6 +56,7 @@ The exit code is 1 if an image failed, 2 if the plan is wrong.`,
 	r := &runFlags{a: a, src: a.runSource(cmd)}
 	f := cmd.Flags()
 	f.StringVar(&r.results, "results", "", "keep the journal, the report and its rows in `DIR`")
+	f.StringVar(&r.publish, "publish", "", "put the report and its rows to `ADDRESS` (s3://BUCKET/PREFIX) as well when the run ends")
 	f.IntVar(&r.index, "index", 0, "take share `I` of the images, from 0")
 	f.IntVar(&r.of, "of", 0, "of `N` shares")
 	f.IntVar(&r.parallel, "parallel", 0, "work on `N` images at once")
@@ -120,13 +122,16 @@ func (r *runFlags) run(path string) error {
 			return err
 		}
 	}
+	if r.publish != "" {
+		p.Publish = r.publish
+	}
 	if r.parallel > 0 {
 		p.Parallel = r.parallel
 	}
 	o := &pipeline.Options{Index: r.index, Of: r.of, DryRun: r.dry, Recheck: r.recheck, Format: r.src.options(), Notify: r.say,
 		Remote: func(ctx context.Context, address string) (format.Source, error) {
 			return r.src.openAddressIn(ctx, address)
-		}}
+		}, Put: r.src.putAddress}
 	a.tidies.Store(true) // what is half written goes, and the report is kept
 	rep, err := pipeline.Run(a.ctx, p, o)
 	if rep == nil {

@@ -16,7 +16,6 @@ import (
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect"
-	"github.com/guestkit/guestkit/remote"
 )
 
 // methods are what GuestkitCall knows.
@@ -55,10 +54,15 @@ type opening struct {
 	Format    string   `json:"format"`
 	AllowDirs []string `json:"allow_dirs"`
 	Keys      []string `json:"keys"` // passphrases, each tried on each volume
+	// Objects are what the caller reads for us, by what they are called in Paths.
+	Objects map[string]object `json:"objects"`
+	// Environment is how the caller reaches S3: its own, which may have changed since
+	// this library was loaded.
+	Environment map[string]string `json:"environment"`
 }
 
 func (o *opening) format() *format.Options {
-	return &format.Options{Format: o.Format, FollowOwnDir: true, AllowDirs: o.AllowDirs, Unwrap: true, Remote: new(remote.Options).Open}
+	return &format.Options{Format: o.Format, FollowOwnDir: true, AllowDirs: o.AllowDirs, Unwrap: true, Remote: o.openAddress}
 }
 
 func open(o opening) (any, error) {
@@ -69,7 +73,7 @@ func open(o opening) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return put(&guest{g}), nil
+	return put(&guest{Guest: g}), nil
 }
 
 type handle struct {
@@ -130,7 +134,7 @@ func inspectGuest(l look) (any, error) {
 	}
 	ctx, _, end := begin(l.Op)
 	defer end()
-	rep, err := g.Inspect(ctx)
+	rep, err := g.inspected(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +171,7 @@ func openFS(c choice) (any, error) {
 	}
 	ctx, _, end := begin(c.Op)
 	defer end()
-	rep, err := g.Inspect(ctx)
+	rep, err := g.inspected(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -132,6 +132,21 @@ type openFile struct {
 	err error
 }
 
+// GuestkitSetReader sets the function that reads objects of the caller's, which threads
+// of this library call; nil takes it away, when no call of it is under way any more:
+//
+//	long long read(long long object, void *p, long long n, long long off, char *text, long long size)
+//
+// reads n bytes at off into p, and returns how many there were, or -1 with what is
+// wrong in text, of size bytes.
+//
+//export GuestkitSetReader
+func GuestkitSetReader(f unsafe.Pointer) {
+	reader.Lock()
+	defer reader.Unlock()
+	reader.f = f
+}
+
 type reply struct {
 	Result any     `json:"result,omitempty"`
 	Error  *failed `json:"error,omitempty"`
@@ -140,6 +155,7 @@ type reply struct {
 type failed struct {
 	Class   string `json:"class"`
 	Message string `json:"message"`
+	Object  int64  `json:"object,omitempty"` // whose failure it was
 }
 
 // classes are the errors that have a class of their own in Python.
@@ -147,7 +163,7 @@ var classes = []struct {
 	err  error
 	name string
 }{
-	{context.Canceled, "Cancelled"}, {fs.ErrNotExist, "NotFound"}, {fs.ErrPermission, "PermissionDenied"}, {fs.ErrClosed, "Closed"},
+	{context.Canceled, "Cancelled"}, {errObject, "ReadFailed"}, {fs.ErrNotExist, "NotFound"}, {fs.ErrPermission, "PermissionDenied"}, {fs.ErrClosed, "Closed"},
 	{block.ErrOption, "BadOption"}, {block.ErrEncrypted, "Encrypted"}, {block.ErrKey, "Encrypted"}, {block.ErrUnsupported, "Unsupported"}, {block.ErrTruncated, "Truncated"},
 	{block.ErrLimit, "LimitExceeded"}, {block.ErrRefused, "Refused"}, {block.ErrParent, "ParentNeeded"}, {block.ErrMissing, "Missing"},
 	{block.ErrLoop, "Corrupt"}, {block.ErrChanged, "Changed"}, {block.ErrAmbiguous, "Ambiguous"}, {block.ErrCorrupt, "Corrupt"}, {block.ErrFormat, "UnknownFormat"},
@@ -156,18 +172,21 @@ var classes = []struct {
 func answer(method, request string) (r reply) {
 	defer func() {
 		if x := recover(); x != nil { // a fault of ours must not end the host
-			r = reply{Error: &failed{"Error", fmt.Sprintf("internal error: %v", x)}}
+			r = reply{Error: &failed{Class: "Error", Message: fmt.Sprintf("internal error: %v", x)}}
 		}
 	}()
 	m, ok := methods[method]
 	if !ok {
-		return reply{Error: &failed{"BadOption", fmt.Sprintf("unknown method %q", method)}}
+		return reply{Error: &failed{Class: "BadOption", Message: fmt.Sprintf("unknown method %q", method)}}
 	}
 	result, err := m([]byte(request))
 	if err == nil {
 		return reply{Result: result}
 	}
-	f := &failed{"Error", err.Error()}
+	f := &failed{Class: "Error", Message: err.Error()}
+	if x := (*objectError)(nil); errors.As(err, &x) {
+		f.Object = x.id
+	}
 	for _, c := range classes {
 		if errors.Is(err, c.err) {
 			f.Class = c.name
@@ -178,4 +197,22 @@ func answer(method, request string) (r reply) {
 }
 
 // guest is what open makes.
-type guest struct{ *guestkit.Guest }
+type guest struct {
+	*guestkit.Guest
+	mu  sync.Mutex
+	rep *guestkit.Report // when it is inspected
+}
+
+// inspected inspects a guest once.
+func (g *guest) inspected(ctx context.Context) (*guestkit.Report, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.rep != nil {
+		return g.rep, nil
+	}
+	rep, err := g.Inspect(ctx)
+	if err == nil && len(rep.Problems()) == 0 { // what failed may go well another time
+		g.rep = rep
+	}
+	return rep, err
+}

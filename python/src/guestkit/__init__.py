@@ -10,7 +10,7 @@
 from ._native import available
 from .errors import (
     Ambiguous, BadOption, Cancelled, Changed, Closed, Corrupt, Encrypted, Error, LimitExceeded, Missing, NotFound, ParentNeeded,
-    PermissionDenied, Refused, Truncated, UnknownFormat, Unsupported,
+    PermissionDenied, ReadFailed, Refused, Truncated, UnknownFormat, Unsupported,
 )
 from .guest import Guest, GuestFile, Tree, convert, detect, info, open  # noqa: A004
 from .results import Conversion, Info, Report, Stat, System, Volume
@@ -18,6 +18,6 @@ from .wrapper import GuestkitWrapper
 
 __all__ = [
     "Ambiguous", "BadOption", "Cancelled", "Changed", "Closed", "Conversion", "Corrupt", "Encrypted", "Error", "Guest", "GuestFile",
-    "GuestkitWrapper", "Info", "LimitExceeded", "Missing", "NotFound", "ParentNeeded", "PermissionDenied", "Refused", "Report", "Stat",
-    "System", "Tree", "Truncated", "UnknownFormat", "Unsupported", "Volume", "available", "convert", "detect", "info", "open",
+    "GuestkitWrapper", "Info", "LimitExceeded", "Missing", "NotFound", "ParentNeeded", "PermissionDenied", "ReadFailed", "Refused", "Report",
+    "Stat", "System", "Tree", "Truncated", "UnknownFormat", "Unsupported", "Volume", "available", "convert", "detect", "info", "open",
 ]

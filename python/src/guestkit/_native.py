@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import itertools
 import json
@@ -11,7 +12,7 @@ import sys
 import threading
 from typing import Any, Callable, Optional
 
-from . import errors
+from . import _objects, errors
 
 _NAMES = {"win32": "guestkit.dll", "darwin": "libguestkit.dylib"}
 
@@ -31,10 +32,31 @@ def available() -> bool:
 _lock = threading.Lock()
 _library: Optional[ctypes.CDLL] = None
 _numbers = itertools.count(1)
+_forked = False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _library is not None
+
+
+def forked() -> bool:
+    """Whether this process was forked off one that had used the library."""
+    return _forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _load() -> ctypes.CDLL:
     global _library
+    if _library is not None and not _forked:
+        return _library
+    if _forked:  # threads do not survive that, and the library has some
+        raise errors.Unsupported(
+            "this process was forked after guestkit was used; start it anew (multiprocessing: spawn or forkserver)"
+        )
     with _lock:
         if _library is None:
             if not available():
@@ -48,8 +70,18 @@ def _load() -> ctypes.CDLL:
             lib.GuestkitFree.restype = None
             lib.GuestkitRead.argtypes = [ctypes.c_longlong, ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
             lib.GuestkitRead.restype = ctypes.c_longlong
+            lib.GuestkitSetReader.argtypes = [ctypes.c_void_p]
+            lib.GuestkitSetReader.restype = None
+            lib.GuestkitSetReader(ctypes.cast(_objects.reader, ctypes.c_void_p))
+            atexit.register(_end)
             _library = lib
         return _library
+
+
+def _end() -> None:
+    """Call no more into an interpreter that ends."""
+    if _library is not None and not _forked:
+        _library.GuestkitSetReader(None)
 
 
 def call(method: str, **request: Any) -> Any:
@@ -61,8 +93,18 @@ def call(method: str, **request: Any) -> Any:
     finally:
         lib.GuestkitFree(answer)
     if d.get("error"):
-        raise errors.make(d["error"]["class"], d["error"]["message"])
+        raise _error(d["error"])
     return d.get("result")
+
+
+def _error(d: Any) -> BaseException:
+    """Make the error of an answer; one of a file object has that as its cause."""
+    e = errors.make(d["class"], d["message"])
+    cause = _objects.take_error(int(d.get("object", 0)))
+    if cause is not None and not isinstance(cause, Exception):
+        return cause  # KeyboardInterrupt and SystemExit
+    e.__cause__ = cause
+    return e
 
 
 def long_call(method: str, progress: Optional[Callable[[int, int], None]] = None, **request: Any) -> Any:

@@ -67,6 +67,10 @@ class Closed(Error, ValueError):
     """The object was closed."""
 
 
+class ReadFailed(Error, OSError):
+    """A file object of the caller's failed; what it raised is the ``__cause__``."""
+
+
 class Cancelled(Error):
     """The call was cancelled."""
 
@@ -75,7 +79,7 @@ _classes: dict[str, type[Error]] = {
     c.__name__: c
     for c in (
         Error, UnknownFormat, Unsupported, Corrupt, Truncated, Encrypted, ParentNeeded, Missing, Refused,
-        LimitExceeded, Changed, Ambiguous, BadOption, NotFound, PermissionDenied, Closed, Cancelled,
+        LimitExceeded, Changed, Ambiguous, BadOption, NotFound, PermissionDenied, Closed, ReadFailed, Cancelled,
     )
 }
 

@@ -9,12 +9,23 @@ Chained, the image is what stands behind: ``guestkit://data.parquet::file://disk
 
 from __future__ import annotations
 
+import datetime
+import errno
 from typing import Any, Optional
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
 from . import guest as _guest
 from .results import Stat
+
+
+def _time(text: str) -> Optional[datetime.datetime]:
+    """A time of RFC 3339 in UTC; Python before 3.11 reads neither its Z nor nanoseconds."""
+    if not text:
+        return None
+    seconds, _, fraction = text.rstrip("Z").partition(".")
+    at = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    return at + datetime.timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
 
 
 class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -46,7 +57,15 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
     @staticmethod
     def _entry(path: str, s: Stat) -> dict[str, Any]:
         kind = s.type if s.type in ("file", "directory") else "other"
-        return {"name": path, "size": s.size, "type": kind, "islink": s.type == "link", "mode": s.mode, "uid": s.uid, "gid": s.gid, "mtime": s.mtime}
+        time = _time(s.mtime)
+        return {
+            "name": path, "size": s.size, "type": kind, "islink": s.type == "link", "mode": s.mode, "uid": s.uid, "gid": s.gid,
+            "mtime": time.timestamp() if time else None,
+        }
+
+    def modified(self, path: str) -> Optional[datetime.datetime]:
+        """When a file was last written to, to the microsecond; None where nothing tells."""
+        return _time(self.tree.stat(self._strip_protocol(path)).mtime)
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
@@ -67,8 +86,14 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def _open(self, path: str, mode: str = "rb", block_size: Any = None, **kwargs: Any) -> Any:
         if mode != "rb":
-            raise ValueError("guests are read only")
+            self._refuse(path)
         return _File(self, self._strip_protocol(path), mode, block_size or "default", **kwargs)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse; the base class would say nothing to some of these."""
+        raise OSError(errno.EROFS, "guests are read only", str(args[0]) if args else None)
+
+    mkdir = makedirs = rmdir = rm = rm_file = _rm = touch = pipe_file = cp_file = mv = put_file = _refuse
 
     def cat_file(self, path: str, start: Optional[int] = None, end: Optional[int] = None, **kwargs: Any) -> bytes:
         with self.tree.open(self._strip_protocol(path)) as f:

@@ -7,24 +7,82 @@ import os
 import posixpath
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterator, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence, Type, Union
 
-from . import _native
+from . import _native, _objects
 from .results import Conversion, Info, Report, Stat, System, Volume
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Readable(Protocol):
+        """A file object in binary mode that can seek."""
+
+        def read(self, n: int, /) -> bytes: ...
+
+        def seek(self, offset: int, whence: int = ..., /) -> Any: ...
+
 Path = Union[str, "os.PathLike[str]"]
+Image = Union[Path, "Readable"]
 
 
-def _drop(handle: int) -> None:
-    _native.call("close", handle=handle)
+def _drop(handle: int, numbers: Sequence[int] = ()) -> None:
+    try:
+        if not _native.forked():  # it is the parent's
+            _native.call("close", handle=handle)
+    finally:  # nothing reads them any more
+        for n in numbers:
+            _objects.release(n)
+
+
+class _Images:
+    """What a call reads: paths, and file objects under names of their own."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.paths: list[str] = []
+        self.objects: dict[str, dict[str, int]] = {}
+        self.numbers: list[int] = []
+        self.environment: dict[str, str] = {}
+        try:
+            for image in images:
+                if isinstance(image, (str, os.PathLike)):
+                    self.paths.append(os.fspath(image))
+                    if self.paths[-1][:5].lower() == "s3://":
+                        self.environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+                        self.environment["HOME"] = os.path.expanduser("~")
+                    continue
+                if not _objects.is_file(image):
+                    raise TypeError(f"an image is a path, an address or a file object that reads and seeks, not {type(image).__name__}")
+                x = _objects.register(image)
+                self.numbers.append(x.number)
+                self.objects[x.name] = {"id": x.number, "length": x.size}
+                self.paths.append(x.name)
+        except BaseException:
+            self.release()
+            raise
+
+    def request(self) -> dict[str, Any]:
+        """What the methods of the library take of it."""
+        return {"paths": self.paths, "objects": self.objects, "environment": self.environment}
+
+    def release(self) -> None:
+        for n in self.numbers:
+            _objects.release(n)
+
+    def __enter__(self) -> "_Images":
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.release()
 
 
 class GuestFile(io.RawIOBase):
     """An open file of a guest: seekable, read only, safe to read from many threads with ``pread``."""
 
-    def __init__(self, handle: int, size: int, name: str) -> None:
+    def __init__(self, handle: int, size: int, name: str, tree: Optional["Tree"] = None) -> None:
         super().__init__()
         self._handle, self._size, self._at, self.name = handle, size, 0, name
+        self._tree = tree  # it stays open with its files
         self._end = weakref.finalize(self, _drop, handle)
 
     def readable(self) -> bool:
@@ -70,6 +128,7 @@ class Tree:
 
     def __init__(self, handle: int, guest: "Guest") -> None:
         self._handle, self._guest = handle, guest  # the guest stays open with its tree
+        weakref.finalize(self, _drop, handle)
 
     def listdir(self, path: str = "/") -> list[str]:
         """The names in a directory."""
@@ -92,7 +151,7 @@ class Tree:
         if mode not in ("r", "rb"):
             raise ValueError("guests are read only")
         d = _native.call("open_file", handle=self._handle, path=path)
-        return GuestFile(d["handle"], d["size"], path)
+        return GuestFile(d["handle"], d["size"], path, self)
 
     def read_bytes(self, path: str) -> bytes:
         """The content of a file."""
@@ -117,9 +176,9 @@ class Tree:
 class Guest:
     """The open disks of one virtual machine. Use it as a context manager."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, objects: Sequence[int] = ()) -> None:
         self._handle = handle
-        self._end = weakref.finalize(self, _drop, handle)
+        self._end = weakref.finalize(self, _drop, handle, tuple(objects))
 
     def inspect(self) -> Report:
         """Find the operating systems and list all volumes."""
@@ -148,39 +207,55 @@ class Guest:
         self.close()
 
 
-def _paths(disks: Union[Path, Sequence[Path]]) -> list[str]:
-    if isinstance(disks, (str, os.PathLike)):
-        disks = [disks]
-    return [os.fspath(d) for d in disks]
+def _several(disks: Union[Image, Sequence[Image]]) -> Sequence[Image]:
+    if isinstance(disks, (str, os.PathLike)) or _objects.is_file(disks):
+        return [disks]  # type: ignore[list-item]
+    return list(disks)  # type: ignore[arg-type]
 
 
 def open(  # noqa: A001 - as gzip.open and others
-    disks: Union[Path, Sequence[Path]], *, keys: Sequence[str] = (), format: str = "", allow_dirs: Sequence[Path] = ()  # noqa: A002
+    disks: Union[Image, Sequence[Image]], *, keys: Sequence[str] = (), format: str = "", allow_dirs: Sequence[Path] = ()  # noqa: A002
 ) -> Guest:
-    """Open a guest: the path or address of its disk, or several of them in order."""
-    return Guest(int(_native.call("open", paths=_paths(disks), keys=list(keys), format=format, allow_dirs=_paths(allow_dirs) if allow_dirs else [])))
+    """Open a guest: its disk, or several of them in order.
+
+    A disk is a path, an address (``https://…``) or a file object that reads and seeks: a file in
+    binary mode, io.BytesIO, a member of a zipfile, a file of fsspec or of another guest. A file
+    object is the caller's, who closes it after the guest; its position moves.
+    """
+    images = _Images(_several(disks))
+    try:
+        handle = _native.call(
+            "open", keys=list(keys), format=format, allow_dirs=[os.fspath(a) for a in allow_dirs], **images.request()
+        )
+    except BaseException:
+        images.release()
+        raise
+    return Guest(int(handle), images.numbers)
 
 
-def detect(path: Path) -> str:
+def detect(image: Image) -> str:
     """The format of an image, by its content."""
-    return str(_native.call("detect", paths=[os.fspath(path)]))
+    with _Images([image]) as i:
+        return str(_native.call("detect", **i.request()))
 
 
-def info(path: Path) -> Info:
+def info(image: Image) -> Info:
     """What an image says about itself."""
-    return Info.of(os.fspath(path), _native.call("info", paths=[os.fspath(path)]))
+    with _Images([image]) as i:
+        return Info.of(i.paths[0], _native.call("info", **i.request()))
 
 
 def convert(
-    src: Path, dst: Path, *, format: str = "", compress: bool = False, force: bool = False,  # noqa: A002
+    src: Image, dst: Path, *, format: str = "", compress: bool = False, force: bool = False,  # noqa: A002
     progress: Optional[Callable[[int, int], None]] = None, allow_dirs: Sequence[Path] = (),
 ) -> Conversion:
     """Copy the disk of an image into a new one, verified; it appears whole or not at all.
 
     ``progress`` is called with the bytes done and in all. Ctrl-C stops the copy.
     """
-    d = _native.long_call(
-        "convert", progress, paths=[os.fspath(src)], output=os.fspath(dst), to=format, compress=compress, force=force,
-        allow_dirs=[os.fspath(a) for a in allow_dirs],
-    )
+    with _Images([src]) as i:
+        d = _native.long_call(
+            "convert", progress, output=os.fspath(dst), to=format, compress=compress, force=force,
+            allow_dirs=[os.fspath(a) for a in allow_dirs], **i.request(),
+        )
     return Conversion(d["output"], d.get("source_format", ""), d["output_format"], d.get("virtual_size", 0), d["seconds"])

@@ -58,7 +58,7 @@ class System:
         """The packages, each with name, version, arch and more."""
         found = self.raw.get("packages")
         if isinstance(found, Mapping):
-            found = found.get("packages") or found.get("list")
+            found = found.get("items")
         return list(found or [])
 
 
