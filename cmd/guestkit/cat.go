@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -22,6 +24,7 @@ are, and which guest or volume a PATH means.`,
 	}
 	src := a.sourceFlags(cmd)
 	volume := src.volumeFlag(cmd)
+	number := cmd.Flags().BoolP("number", "n", false, "number the lines")
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		disks, paths, err := src.one(args)
@@ -41,6 +44,9 @@ are, and which guest or volume a PATH means.`,
 			text := terminal.NewTextWriter(a.raw)
 			defer text.Close()
 			w = text
+		}
+		if *number {
+			w = &numbered{w: w}
 		}
 		code := exitDone
 		for _, arg := range paths {
@@ -101,3 +107,33 @@ func (a *app) copyFile(w io.Writer, t *guestTree, p string) error {
 type outputError struct{ error }
 
 func (e *outputError) Unwrap() error { return e.error }
+
+// numbered writes lines with their numbers, as cat -n does: on from one file to the
+// next.
+type numbered struct {
+	w      io.Writer
+	n      int64
+	inside bool // a line
+	buf    []byte
+}
+
+func (l *numbered) Write(p []byte) (int, error) {
+	l.buf = l.buf[:0]
+	for rest := p; len(rest) > 0; {
+		if !l.inside {
+			l.n++
+			l.buf = fmt.Appendf(l.buf, "%6d\t", l.n)
+		}
+		line := rest
+		if i := bytes.IndexByte(rest, '\n'); i >= 0 {
+			line = rest[:i+1]
+		}
+		l.buf = append(l.buf, line...)
+		l.inside = line[len(line)-1] != '\n'
+		rest = rest[len(line):]
+	}
+	if _, err := l.w.Write(l.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

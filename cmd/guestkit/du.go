@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,8 @@ func newDu(a *app) *cobra.Command {
 allocated, or the sizes of files with --apparent-size. A file of several names
 counts once.`,
 		Example: `  guestkit du -sh disk.qcow2 /var /home
-  guestkit du -h -d 1 disk.qcow2 /`,
+  guestkit du -h -d 1 disk.qcow2 /
+  guestkit du -ah disk.qcow2 /etc`,
 	}
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
@@ -55,6 +57,9 @@ counts once.`,
 	f.IntVarP(&d.depth, "max-depth", "d", 0, "print directories down to `N` levels below PATH")
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *summary && d.all {
+			return usagef("one line for each PATH (-s) and one for each file (--all) exclude each other")
+		}
 		if !cmd.Flags().Changed("max-depth") && !*summary {
 			d.depth = -1
 		}
@@ -163,7 +168,7 @@ func (d *du) size(n *vfs.Node) int64 {
 		d.seen[id] = true
 	}
 	if d.apparent || d.bytes || st.Allocated < 0 {
-		if st.Mode.IsDir() || st.Mode.IsRegular() || st.Mode.Type() == 0 {
+		if st.Mode.IsDir() || st.Mode.IsRegular() || st.Mode&fs.ModeSymlink != 0 {
 			return st.Size
 		}
 		return 0

@@ -30,6 +30,21 @@ prints qemu-img's JSON, ` + "`--json`" + ` guestkit's own ([json.md](json.md)).
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", l.theirs, ours)
 	}
+	b.WriteString(`
+## Programs of coreutils
+
+The last lines are habits: ` + "`ls`, `du`, `grep`, `cat`, `stat`, `find`, `tar`" + ` take the flags that
+people type, and the image comes before the paths. What is different:
+
+- ` + "`-a DISK`" + ` and ` + "`-f FORMAT`" + ` are the image's, so that ` + "`-a`" + ` means all only behind the dash of other
+  letters (` + "`ls -la`, `du -ah`" + `), as ` + "`-f`" + ` means the archive in ` + "`tar -cf`" + `. No name is hidden.
+- ` + "`grep`" + ` has expressions of RE2; ` + "`-E`" + ` takes those of ` + "`grep -E`" + `, without references to groups (` + "`\\1`" + `),
+  equivalence classes and collating elements, which are refused.
+- ` + "`stat -c`" + ` refuses what an image has no answer to (` + "`%d`, `%m`, `%o`" + `); owners are named as the guest
+  names them. ` + "`stat --format`" + ` states the format of the image.
+- ` + "`grep -v`" + ` inverts; ` + "`-v`" + ` is ` + "`--verbose`" + ` in all other commands. Control characters in names
+  are escaped.
+`)
 	for _, from := range []struct{ name, title string }{{"libguestfs", "Programs of libguestfs"}, {"qemu", "Programs of QEMU"}, {"qemu-img", "Verbs of qemu-img"}, {"guestfish", "Verbs of guestfish"}} {
 		fmt.Fprintf(&b, "\n## %s\n\n| There | Here | |\n|---|---|---|\n", from.title)
 		for _, f := range foreigns() {

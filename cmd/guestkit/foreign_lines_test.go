@@ -124,5 +124,13 @@ func foreignLines() []foreignLine {
 		{"virt-builder debian-12", ""},
 		{"hivexget SOFTWARE 'Microsoft\\Windows NT\\CurrentVersion' ProductName", "guestkit registry SOFTWARE 'Microsoft\\Windows NT\\CurrentVersion' ProductName"},
 		{"hivexregedit --export SOFTWARE 'Microsoft'", "guestkit registry --reg SOFTWARE Microsoft"},
+		{"ls -laiF /etc", "guestkit ls -laiF disk.img /etc"},
+		{"du -ah /var/log", "guestkit du -ah disk.img /var/log"},
+		{"du -sh /var /home", "guestkit du -sh disk.img /var /home"},
+		{"grep -rniE 'warn(ing)?' /var/log", "guestkit grep -rniE 'warn(ing)?' disk.img /var/log"},
+		{"grep -vwF root /etc/passwd", "guestkit grep -vwF root disk.img /etc/passwd"},
+		{"cat -n /etc/fstab", "guestkit cat -n disk.img /etc/fstab"},
+		{"stat -c '%a %U %n' /etc/shadow", "guestkit stat -c '%a %U %n' disk.img /etc/shadow"},
+		{"tar -czf etc.tar.gz /etc", "guestkit tar -czf etc.tar.gz disk.img /etc"},
 	}
 }

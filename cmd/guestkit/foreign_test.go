@@ -33,7 +33,7 @@ func parses(t *testing.T, line string) {
 	}
 	var buf bytes.Buffer
 	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf})
-	cmd, rest, err := root.Find(words[1:])
+	cmd, rest, err := root.Find(habitArgs(words[1:]))
 	if err == nil && cmd == root && !strings.HasPrefix(words[1], "-") && words[1] != "help" && words[1] != "COMMAND" {
 		err = fmt.Errorf("no such command")
 	}

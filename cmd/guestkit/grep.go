@@ -18,7 +18,9 @@ type grep struct {
 	a                           *app
 	recursive, fold, list       bool
 	numbers, fixed, word, count bool
-	invert, noNames             bool
+	invert, noNames, names      bool
+	extended, whole, only       bool
+	most                        int64 // lines of a file; 0 is no bound
 	text                        *regexp.Regexp
 	found                       bool
 	code                        int
@@ -39,8 +41,10 @@ func newGrep(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "grep [flags] PATTERN IMAGE PATH…",
 		Short: "Search the text of files of the guest",
-		Long: `Prints the lines of files of the guest that match a regular expression (RE2, as in
-Go), or a fixed text with -F. Of files that are not text only their name is told.
+		Long: `Prints the lines of files of the guest that match a regular expression: one of RE2, as
+in Go; with -E one of POSIX and GNU, but for references to groups (\1); with -F a
+fixed text. Of files that are not text only their name is told. -v inverts, as it does
+for grep; --verbose has no letter here.
 Links below a PATH are not followed. The exit code is 1 if nothing matches, as that
 of grep(1), and 2 after errors.`,
 		Example: `  guestkit grep -rn PermitRoot disk.qcow2 /etc/ssh
@@ -58,25 +62,20 @@ of grep(1), and 2 after errors.`,
 	f.BoolVarP(&g.fixed, "fixed-strings", "F", false, "take PATTERN as it is, not as an expression")
 	f.BoolVarP(&g.word, "word-regexp", "w", false, "match whole words only")
 	f.BoolVarP(&g.count, "count", "c", false, "print how many lines match")
-	f.BoolVar(&g.invert, "invert-match", false, "print the lines that do not match")
+	f.BoolVarP(&g.extended, "extended-regexp", "E", false, "take PATTERN as grep -E does, but without references to groups (\\1)")
+	f.BoolVarP(&g.whole, "line-regexp", "x", false, "match whole lines only")
+	f.BoolVarP(&g.invert, "invert-match", "v", false, "print the lines that do not match")
+	f.BoolVarP(&g.only, "only-matching", "o", false, "print what matches, each on a line, and not the rest of lines")
+	f.BoolVarP(&g.names, "with-filename", "H", false, "print the names of files, also of one")
 	f.BoolVar(&g.noNames, "no-filename", false, "do not print the names of files")
+	f.Int64VarP(&g.most, "max-count", "m", 0, "end each file after `N` lines")
+	verboseFlag(cmd, a)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("no PATTERN is given")
 		}
-		pattern := args[0]
-		if g.fixed {
-			pattern = regexp.QuoteMeta(pattern)
-		}
-		if g.word {
-			pattern = `\b(?:` + pattern + `)\b`
-		}
-		if g.fold {
-			pattern = "(?i)" + pattern
-		}
-		var err error
-		if g.text, err = regexp.Compile(pattern); err != nil {
-			return usagef("%v", err)
+		if err := g.compile(args[0]); err != nil {
+			return err
 		}
 		return src.onTree(splitImage(args[1:]), *volume, g.run)
 	}
@@ -90,7 +89,7 @@ func (g *grep) run(t *guestTree, paths []string) (int, error) {
 		}
 		paths = []string{"/"}
 	}
-	named := len(paths) > 1 || g.recursive
+	named := len(paths) > 1 || g.recursive || g.names
 	for _, arg := range paths {
 		nodes, err := t.glob(g.a.ctx, arg)
 		if err != nil {
@@ -161,19 +160,26 @@ func (g *grep) file(n *vfs.Node, named bool) error {
 		}
 		number++
 		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
-		if g.text.Match(line) != g.invert {
+		if binary && g.count { // a NUL ends a line there
+			for part := range bytes.SplitSeq(line, []byte{0}) {
+				if g.text.Match(part) != g.invert && (g.most == 0 || count < g.most) {
+					count++
+					g.found = true
+				}
+			}
+		} else if g.text.Match(line) != g.invert {
 			count++
 			g.found = true
 			if g.list || binary {
 				break
 			}
 			if !g.count {
-				if err := g.line(n, named, number, line); err != nil {
+				if err := g.matched(n, named, number, line); err != nil {
 					return err
 				}
 			}
 		}
-		if err != nil {
+		if err != nil || g.most > 0 && count == g.most {
 			break
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +37,10 @@ type ls struct {
 	byTime    bool
 	bySize    bool
 	reverse   bool
-	itself    bool      // directories as such
+	itself    bool // directories as such
+	classify  bool
+	inodes    bool
+	tree      *guestTree
 	files     []lsEntry // for JSON
 	code      int       // of the errors so far, which did not end it
 	problems  []error
@@ -74,6 +76,8 @@ PATH may have a drive letter and backslashes: 'C:\Users'.
 	f.BoolVarP(&l.bySize, "size", "S", false, "largest first")
 	f.BoolVarP(&l.reverse, "reverse", "r", false, "the other way round")
 	f.BoolVarP(&l.itself, "directory", "d", false, "list directories themselves, not what is in them")
+	f.BoolVarP(&l.classify, "classify", "F", false, "mark names by their type: / @ | = *")
+	f.BoolVarP(&l.inodes, "inode", "i", false, "print the number of each inode")
 	// Names come one a line, and none is hidden, without these too.
 	f.Bool("all", false, "")
 	f.BoolP("one", "1", false, "one name a line, as always")
@@ -101,24 +105,6 @@ PATH may have a drive letter and backslashes: 'C:\Users'.
 	return cmd
 }
 
-// lsCluster is letters of ls behind one dash, -a among them.
-var lsCluster = regexp.MustCompile(`^-[ltSrR1dhA]*a[ltSrR1dhA]*$`)
-
-// lsArgs takes "ls -la IMAGE" as ls does: nothing is hidden here, so that the
-// letter a can go. Alone it stays: -a DISK adds a disk.
-func lsArgs(args []string) []string {
-	if i := slices.Index(args, "ls"); i < 0 || i > 3 {
-		return args
-	}
-	out := slices.Clone(args)
-	for i, arg := range out {
-		if len(arg) > 2 && lsCluster.MatchString(arg) {
-			out[i] = strings.Replace(arg, "a", "", 1)
-		}
-	}
-	return out
-}
-
 // A row is a file and the name that it is listed by. Its inode is read where more
 // than its name is to be told.
 type row struct {
@@ -139,7 +125,8 @@ func (r row) mode() fs.FileMode {
 }
 
 func (l *ls) run(t *guestTree, paths []string) error {
-	l.names = !l.long && !l.byTime && !l.bySize && !l.a.json && !l.a.out.Color()
+	l.tree = t
+	l.names = !l.long && !l.byTime && !l.bySize && !l.classify && !l.inodes && !l.a.json && !l.a.out.Color()
 	var files []row
 	var dirs []*vfs.Node
 	for _, arg := range paths {
@@ -175,7 +162,7 @@ func (l *ls) find(t *guestTree, arg string) ([]*vfs.Node, error) {
 	if len(nodes) != 1 || nodes[0].Stat().Mode&fs.ModeSymlink == 0 || l.itself {
 		return nodes, err
 	}
-	if !l.long || strings.HasSuffix(arg, "/") || t.windows() && strings.HasSuffix(arg, `\`) {
+	if !l.long && !l.classify || strings.HasSuffix(arg, "/") || t.windows() && strings.HasSuffix(arg, `\`) {
 		if to, err := t.node(nodes[0].Path(), true); err == nil && to.Stat().Mode.IsDir() {
 			return []*vfs.Node{to}, nil
 		}
@@ -257,6 +244,11 @@ func (l *ls) show(rows []row) error {
 	l.sort(rows)
 	l.printed = true
 	var w widths
+	if l.inodes && !l.a.json {
+		for _, r := range rows {
+			w.ino = max(w.ino, digits(r.n.Stat().Ino))
+		}
+	}
 	if l.long && !l.a.json {
 		for _, r := range rows {
 			w.grow(r.n.Stat(), l.size(r.n.Stat()))
@@ -276,14 +268,19 @@ func (l *ls) show(rows []row) error {
 		case l.long:
 			l.row(r, &w, target)
 		default:
-			l.a.out.Line(nil, paint(r))
+			l.buf = l.inode(l.buf[:0], r, &w)
+			name := paint(r)
+			if l.classify {
+				name.Text += mark(r.mode())
+			}
+			l.a.out.Line(l.buf, name)
 		}
 	}
 	return l.a.out.Err()
 }
 
 // widths are those of the columns that are aligned to the right, and of the owners.
-type widths struct{ links, uid, gid, size, date int }
+type widths struct{ links, uid, gid, size, date, ino int }
 
 func (w *widths) grow(st *vfs.Stat, size string) {
 	w.links, w.size = max(w.links, digits(st.Nlink)), max(w.size, len(size))
@@ -338,7 +335,7 @@ const blanks = "                        "
 // a guest.
 func (l *ls) row(r row, w *widths, target string) {
 	st := r.n.Stat()
-	b := appendMode(l.buf[:0], st.Mode)
+	b := appendMode(l.inode(l.buf[:0], r, w), st.Mode)
 	right := func(text string, width int) { b = append(append(append(b, ' '), blanks[:width-len(text)]...), text...) }
 	left := func(n uint32, width int) {
 		b = strconv.AppendUint(append(b, ' '), uint64(n), 10)
@@ -353,11 +350,46 @@ func (l *ls) row(r row, w *widths, target string) {
 	b = appendDate(b, st.Mtime)
 	b = append(b, blanks[:w.date-(len(b)-at)]...)
 	name := paint(r)
-	if st.Mode&fs.ModeSymlink != 0 {
+	switch {
+	case st.Mode&fs.ModeSymlink != 0:
 		name.Text += " -> " + target
+		if l.classify {
+			if to, err := l.tree.node(r.n.Path(), true); err == nil {
+				name.Text += mark(to.Stat().Mode)
+			}
+		}
+	case l.classify:
+		name.Text += mark(st.Mode)
 	}
 	l.buf = append(b, ' ')
 	l.a.out.Line(l.buf, name)
+}
+
+// inode writes the number of the inode, if it is asked for, as a column.
+func (l *ls) inode(b []byte, r row, w *widths) []byte {
+	if !l.inodes {
+		return b
+	}
+	ino := r.n.Stat().Ino
+	b = append(b, blanks[:w.ino-digits(ino)]...)
+	return append(strconv.AppendUint(b, ino, 10), ' ')
+}
+
+// mark is what -F puts behind a name.
+func mark(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "/"
+	case m&fs.ModeSymlink != 0:
+		return "@"
+	case m&fs.ModeNamedPipe != 0:
+		return "|"
+	case m&fs.ModeSocket != 0:
+		return "="
+	case m.IsRegular() && m&0o111 != 0:
+		return "*"
+	}
+	return ""
 }
 
 // fail notes an error that does not end the listing, and says it.

@@ -86,7 +86,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 				return a.report(err, root.CommandPath())
 			}
 			strictHelpers(root)
-			root.SetArgs(logArgs(lsArgs(findArgs(resizeArgs(args)))))
+			root.SetArgs(logArgs(habitArgs(findArgs(resizeArgs(args)))))
 			cmd, err := root.ExecuteC()
 			if werr := a.finish(); err == nil {
 				err = werr

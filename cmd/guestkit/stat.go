@@ -36,9 +36,21 @@ owner, mode, four times in UTC, extended attributes. Links are not followed unle
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	volume := src.volumeFlag(cmd)
-	follow := cmd.Flags().BoolP("dereference", "L", false, "follow links")
+	f := cmd.Flags()
+	follow := f.BoolP("dereference", "L", false, "follow links")
+	var text string
+	var escapes string
+	f.StringVarP(&text, "print", "c", "", "print what `FORMAT` asks for, in the words of stat: '%a %U %n'")
+	f.StringVar(&escapes, "printf", "", `print a `+"`FORMAT`"+` with \n and the like, and no newline of its own`)
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		form, err := statForm(f.Changed("print"), text, f.Changed("printf"), escapes)
+		if err != nil {
+			return err
+		}
+		if form != nil && a.json {
+			return usagef("--json and -c exclude each other")
+		}
 		return src.onTree(splitImage(args), *volume, func(t *guestTree, paths []string) (int, error) {
 			if len(paths) == 0 {
 				return 0, usagef("no PATH in the guest is given")
@@ -54,6 +66,12 @@ owner, mode, four times in UTC, extended attributes. Links are not followed unle
 					continue
 				}
 				for j, n := range nodes {
+					if form != nil {
+						if err := form.print(a, t, n); err != nil {
+							code = a.sayError(guestError(n.Path(), err), code)
+						}
+						continue
+					}
 					if (i > 0 || j > 0) && !a.json {
 						a.out.Printf("\n")
 					}

@@ -17,6 +17,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/terminal"
 )
 
 // otherArchives are endings of names that promise what tar does not write.
@@ -36,6 +37,7 @@ appears when it is whole. What cannot be read is said and left out, and makes th
 exit code 1.`,
 		Example: `  guestkit tar disk.qcow2 -o root.tar.zst
   guestkit tar disk.qcow2 /etc -o - | tar -tv
+  guestkit tar -czf etc.tar.gz disk.qcow2 /etc
   guestkit tar disk.qcow2 --exclude 'var/cache/**' -o - | docker import - guest`,
 	}
 	src := a.sourceFlags(cmd)
@@ -43,13 +45,16 @@ exit code 1.`,
 	var o vfs.TarOptions
 	var out string
 	var exclude []string
-	var force bool
+	var force, list bool
+	var compress string
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "", "write to `FILE`, or to standard output with -")
 	f.StringArrayVar(&exclude, "exclude", nil, "leave out what `PATTERN` matches, and what is below; repeatable")
 	f.BoolVar(&o.OneFilesystem, "one-file-system", false, "leave out what other filesystems hold")
 	f.BoolVar(&o.NoXattrs, "no-xattrs", false, "leave out extended attributes and ACLs")
 	f.BoolVar(&force, "force", false, "replace FILE if it exists")
+	f.BoolVar(&list, "list", false, "print the names of what is archived")
+	f.StringVar(&compress, "compress", "", "compress by this `METHOD`, gz, xz or zst, whatever the name of FILE")
 	cmd.ValidArgsFunction = src.completePaths(volume)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if out == "" {
@@ -63,14 +68,29 @@ exit code 1.`,
 			return err
 		}
 		o.Exclude = skip
+		named := out
+		switch compress {
+		case "":
+		case "gz", "xz", "zst":
+			named = "." + compress
+		default:
+			return usagef("--compress is gz, xz or zst, not %q", compress)
+		}
+		if list {
+			to := a.out
+			if out == "-" {
+				to = a.err
+			}
+			o.Exclude = listed(to, skip)
+		}
 		return src.onTree(splitImage(args), *volume, func(t *guestTree, rest []string) (int, error) {
-			return a.tar(t, rest, out, force, &o)
+			return a.tar(t, rest, out, named, force, &o)
 		})
 	}
 	return cmd
 }
 
-func (a *app) tar(t *guestTree, args []string, out string, force bool, o *vfs.TarOptions) (int, error) {
+func (a *app) tar(t *guestTree, args []string, out, named string, force bool, o *vfs.TarOptions) (int, error) {
 	if len(args) > 1 {
 		return 0, usagef("one PATH at most; got %d", len(args))
 	}
@@ -82,7 +102,7 @@ func (a *app) tar(t *guestTree, args []string, out string, force bool, o *vfs.Ta
 	o.OnError = func(p string, err error) { code = a.sayError(guestError(p, err), code) }
 	o.Count = new(vfs.TarCount)
 	write := func(w io.Writer) error {
-		return compressed(w, out, func(w io.Writer) error { return vfs.Tar(a.ctx, w, start, o) })
+		return compressed(w, named, func(w io.Writer) error { return vfs.Tar(a.ctx, w, start, o) })
 	}
 	if out == "-" {
 		if a.outTerminal {
@@ -104,6 +124,22 @@ func (a *app) tar(t *guestTree, args []string, out string, force bool, o *vfs.Ta
 		code = exitFailed
 	}
 	return code, nil
+}
+
+// listed prints the names of what is not excluded.
+func listed(to *terminal.Printer, skip func(string, *vfs.Node) bool) func(string, *vfs.Node) bool {
+	return func(below string, n *vfs.Node) bool {
+		if skip != nil && skip(below, n) {
+			return true
+		}
+		if n.Stat().Mode.IsDir() {
+			below += "/"
+		}
+		if n.Stat().Mode&fs.ModeSocket == 0 {
+			to.Printf("%s\n", below)
+		}
+		return false
+	}
 }
 
 // excluder makes a filter of patterns: one without a slash matches a name
