@@ -90,7 +90,10 @@ func setOf(t *testing.T, image []byte, path string) (*inode, int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pos, _ := d.place(c.off)
+	pos, _, err := d.Place(c.off)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c, pos
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/onetree"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 const (
@@ -92,47 +93,49 @@ func (n *inode) content() (*content, error) {
 
 // content is the bytes of a stream.
 type content struct {
-	n    *inode
-	size int64
-	runs []run
+	n      *inode
+	size   int64
+	runs   []run
+	reader runs.Reader
 }
 
 func (c *content) Size() int64 { return c.size }
 
-// place returns where the byte at off lies, and how many follow there; -1 where
-// it was not written.
-func (c *content) place(off int64) (pos, n int64) {
+// Place implements [runs.Layout]. What was not written reads as zeros.
+func (c *content) Place(off int64) (at, n int64, err error) {
 	if off >= c.n.valid {
-		return -1, c.size - off
+		return -1, c.size - off, nil
 	}
 	v := c.n.v
 	i := off / v.cluster
 	k := sort.Search(len(c.runs), func(k int) bool { return c.runs[k].index > i }) - 1
 	r := c.runs[k]
 	in := off - r.index*v.cluster
-	return v.offset(r.cluster) + in, min(r.n*v.cluster-in, c.n.valid-off, c.size-off)
+	return v.offset(r.cluster) + in, min(r.n*v.cluster-in, c.n.valid-off, c.size-off), nil
 }
 
 func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	q, end := block.Clip(p, off, c.size)
-	for done := 0; done < len(q); {
-		pos, n := c.place(off + int64(done))
-		part := q[done:min(int64(len(q)), int64(done)+n)]
-		if pos < 0 {
-			clear(part)
-		} else if err := block.ReadFull(c.n.v.dev, part, pos); err != nil {
-			return done, block.Locate(format, "cluster", pos, err)
-		}
-		done += len(part)
+	n, err := c.reader.Read(c.n.v.dev, c, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), end
+	return n, end
+}
+
+// Locate implements [runs.Layout].
+func (c *content) Locate(at int64, err error) error {
+	return block.Locate(format, "cluster", at, err)
 }
 
 func (c *content) Extent(off int64) (block.Extent, error) {
 	if off < 0 || off >= c.size {
 		return block.Extent{}, io.EOF
 	}
-	pos, n := c.place(off)
+	pos, n, err := c.Place(off)
+	if err != nil {
+		return block.Extent{}, err
+	}
 	if pos < 0 {
 		return block.Extent{Off: off, Len: n, Zero: true}, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 // Content implements vfs.Inode.
@@ -55,9 +56,10 @@ func (m memory) Extent(off int64) (block.Extent, error) {
 
 // content is the bytes of an inode that has blocks.
 type content struct {
-	n    *inode
-	size int64
-	last atomic.Pointer[run] // the run that was used last
+	n      *inode
+	size   int64
+	last   atomic.Pointer[run] // the run that was used last
+	reader runs.Reader
 }
 
 func (c *content) Size() int64 { return c.size }
@@ -81,20 +83,28 @@ func (c *content) run(off int64) (r run, skip, n int64, err error) {
 
 func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	q, eof := block.Clip(p, off, c.size)
-	for done := 0; done < len(q); {
-		r, skip, n, err := c.run(off + int64(done))
-		if err != nil {
-			return done, err
-		}
-		part := q[done:min(len(q), done+int(min(n, int64(len(q)))))]
-		if r.zero() {
-			clear(part)
-		} else if err := block.ReadFull(c.n.fs.dev, part, c.n.fs.blockOff(r.pblk)+skip); err != nil {
-			return done, block.Locate("ext4", inodeName(c.n.ino), c.n.fs.blockOff(r.pblk)+skip, err)
-		}
-		done += len(part)
+	n, err := c.reader.Read(c.n.fs.dev, c, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), eof
+	return n, eof
+}
+
+// Place implements [runs.Layout].
+func (c *content) Place(off int64) (at, n int64, err error) {
+	r, skip, n, err := c.run(off)
+	if err != nil {
+		return 0, 0, err
+	}
+	if r.zero() {
+		return -1, n, nil
+	}
+	return c.n.fs.blockOff(r.pblk) + skip, n, nil
+}
+
+// Locate implements [runs.Layout].
+func (c *content) Locate(at int64, err error) error {
+	return block.Locate("ext4", inodeName(c.n.ino), at, err)
 }
 
 // Extent implements block.Device.

@@ -4,19 +4,20 @@ import (
 	"io"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 // file is the content of a regular file.
 type file struct {
 	*chain
-	size int64
+	size   int64
+	reader runs.Reader
 }
 
 func (f *file) Size() int64 { return f.size }
 
-// place returns where on the volume the byte at off lies, and how many bytes of
-// the file follow there.
-func (f *file) place(off int64) (pos, n int64, err error) {
+// Place implements [runs.Layout].
+func (f *file) Place(off int64) (pos, n int64, err error) {
 	cluster, count, err := f.at(off / f.v.cluster)
 	if err != nil {
 		return 0, 0, err
@@ -27,25 +28,23 @@ func (f *file) place(off int64) (pos, n int64, err error) {
 
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	q, eof := block.Clip(p, off, f.size)
-	for done := 0; done < len(q); {
-		pos, n, err := f.place(off + int64(done))
-		if err != nil {
-			return done, err
-		}
-		part := q[done:min(int64(len(q)), int64(done)+n)]
-		if err := block.ReadFull(f.v.r, part, pos); err != nil {
-			return done, block.Locate(format, "cluster", pos, err)
-		}
-		done += len(part)
+	n, err := f.reader.Read(f.v.r, f, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), eof
+	return n, eof
+}
+
+// Locate implements [runs.Layout].
+func (f *file) Locate(at int64, err error) error {
+	return block.Locate(format, "cluster", at, err)
 }
 
 func (f *file) Extent(off int64) (block.Extent, error) {
 	if off < 0 || off >= f.size {
 		return block.Extent{}, io.EOF
 	}
-	pos, n, err := f.place(off)
+	pos, n, err := f.Place(off)
 	if err != nil {
 		return block.Extent{}, err
 	}

@@ -140,5 +140,5 @@ func (n *inode) Content() (block.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{c, n.stat.Size}, nil
+	return &file{chain: c, size: n.stat.Size}, nil
 }

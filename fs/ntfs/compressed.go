@@ -14,7 +14,7 @@ const maxUnit = 64 << 10
 // A unit with all of its clusters is stored as it is, one with none is a hole;
 // the clusters of any other hold its bytes in LZNT1, then come sparse ones.
 type compressed struct {
-	plain
+	*plain
 	instance uint16
 	unit     int64 // bytes
 }
@@ -26,7 +26,7 @@ type unitKey struct {
 	index    int64
 }
 
-func (v *volume) openCompressed(a *attribute, s plain) (block.Device, error) {
+func (v *volume) openCompressed(a *attribute, s *plain) (block.Device, error) {
 	if method := a.flags & attrCompressionMask; method != attrLZNT1 {
 		return nil, block.Errorf("ntfs", s.what(), v.recordOffset(s.owner), block.ErrUnsupported, "compression method %d", method)
 	}
@@ -67,8 +67,8 @@ func (s *compressed) stored(i int64) (int64, error) {
 func (s *compressed) content(i, stored int64) ([]byte, error) {
 	return s.v.units.Get(unitKey{s.owner, s.instance, i}, func() ([]byte, int64, error) {
 		in := make([]byte, stored*s.v.cluster)
-		raw := plain{s.mapping, s.clusters * s.v.cluster, s.clusters * s.v.cluster}
-		if err := block.ReadFull(&raw, in, i*s.unit); err != nil {
+		raw := &plain{mapping: s.mapping, size: s.clusters * s.v.cluster, valid: s.clusters * s.v.cluster}
+		if err := block.ReadFull(raw, in, i*s.unit); err != nil {
 			return nil, 0, err
 		}
 		out := make([]byte, s.unit)
@@ -107,7 +107,7 @@ func (s *compressed) readUnit(p []byte, i, skip int64) error {
 		clear(p)
 		return nil
 	case stored == s.unit/s.v.cluster:
-		return block.ReadFull(&s.plain, p, i*s.unit+skip)
+		return block.ReadFull(s.plain, p, i*s.unit+skip)
 	}
 	b, err := s.content(i, stored)
 	if err != nil {

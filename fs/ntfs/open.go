@@ -17,7 +17,10 @@ func (v *volume) open(a *attribute, list []listEntry, owner uint64) (block.Devic
 	if !a.nonRes {
 		return resident{bytes.NewReader(a.value)}, nil
 	}
-	s := plain{&mapping{v: v, owner: owner, clusters: a.allocated / v.cluster}, a.size, a.initialized}
+	s := &plain{
+		mapping: &mapping{v: v, owner: owner, clusters: a.allocated / v.cluster},
+		size:    a.size, valid: a.initialized,
+	}
 	if a.size > maxVCN*v.cluster || a.lowest != 0 {
 		return nil, corrupt(recordName(owner), v.recordOffset(owner), "a stream of %d bytes from cluster %d on", a.size, a.lowest)
 	}
@@ -33,7 +36,7 @@ func (v *volume) open(a *attribute, list []listEntry, owner uint64) (block.Devic
 		return nil, err
 	}
 	if !data || a.flags&attrCompressionMask == 0 {
-		return &s, nil
+		return s, nil
 	}
 	return v.openCompressed(a, s)
 }

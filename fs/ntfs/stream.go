@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 // resident is a stream whose bytes lie in its MFT record. Fixups interrupt
@@ -23,34 +24,41 @@ func (r resident) Extent(off int64) (block.Extent, error) {
 type plain struct {
 	*mapping
 	size, valid int64
+	reader      runs.Reader
 }
 
 func (s *plain) Size() int64 { return s.size }
 
 func (s *plain) ReadAt(p []byte, off int64) (int, error) {
 	q, end := block.Clip(p, off, s.size)
-	for done := 0; done < len(q); {
-		pos := off + int64(done)
-		if pos >= s.valid {
-			clear(q[done:])
-			break
-		}
-		vcn := pos / s.v.cluster
-		r, err := s.at(vcn)
-		if err != nil {
-			return done, err
-		}
-		skip := pos - vcn*s.v.cluster
-		n := min(r.n*s.v.cluster-skip, s.valid-pos, int64(len(q)-done))
-		part := q[done : done+int(n)]
-		if r.lcn == sparse {
-			clear(part)
-		} else if err := block.ReadFull(s.v.r, part, r.lcn*s.v.cluster+skip); err != nil {
-			return done, block.Locate("ntfs", s.what(), r.lcn*s.v.cluster+skip, err)
-		}
-		done += int(n)
+	n, err := s.reader.Read(s.v.r, s, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), end
+	return n, end
+}
+
+// Place implements [runs.Layout].
+func (s *plain) Place(off int64) (at, n int64, err error) {
+	if off >= s.valid {
+		return -1, s.size - off, nil
+	}
+	vcn := off / s.v.cluster
+	r, err := s.at(vcn)
+	if err != nil {
+		return 0, 0, err
+	}
+	skip := off - vcn*s.v.cluster
+	n = min(r.n*s.v.cluster-skip, s.valid-off)
+	if r.lcn == sparse {
+		return -1, n, nil
+	}
+	return r.lcn*s.v.cluster + skip, n, nil
+}
+
+// Locate implements [runs.Layout].
+func (s *plain) Locate(at int64, err error) error {
+	return block.Locate("ntfs", s.what(), at, err)
 }
 
 func (s *plain) Extent(off int64) (block.Extent, error) {

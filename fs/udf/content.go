@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 const (
@@ -127,10 +128,11 @@ func (f *filesystem) runsOf(e *entry) ([]run, error) {
 
 // content is the bytes of a file that has extents.
 type content struct {
-	f    *filesystem
-	size int64
-	runs []run
-	b    []byte // of one that is in its entry
+	f      *filesystem
+	size   int64
+	runs   []run
+	b      []byte // of one that is in its entry
+	reader runs.Reader
 }
 
 // streamOf opens the content of an entry.
@@ -160,18 +162,25 @@ func (c *content) ReadAt(p []byte, off int64) (int, error) {
 		}
 		return len(q), end
 	}
-	for done := 0; done < len(q); {
-		r := c.at(off + int64(done))
-		in := off + int64(done) - r.from
-		part := q[done:min(int64(len(q)), int64(done)+r.n-in)]
-		if r.off < 0 {
-			clear(part)
-		} else if err := block.ReadFull(c.f.dev, part, r.off+in); err != nil {
-			return done, block.Locate(format, "block", r.off+in, err)
-		}
-		done += len(part)
+	n, err := c.reader.Read(c.f.dev, c, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), end
+	return n, end
+}
+
+// Place implements [runs.Layout].
+func (c *content) Place(off int64) (at, n int64, err error) {
+	r := c.at(off)
+	if r.off < 0 {
+		return -1, r.end() - off, nil
+	}
+	return r.off + off - r.from, r.end() - off, nil
+}
+
+// Locate implements [runs.Layout].
+func (c *content) Locate(at int64, err error) error {
+	return block.Locate(format, "block", at, err)
 }
 
 func (c *content) Extent(off int64) (block.Extent, error) {

@@ -4,18 +4,21 @@ import (
 	"io"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/runs"
 )
 
 const pointerCost = 100 // of a cached block of addresses, beside its bytes
 
 // content is the bytes of a file.
-type content struct{ n *inode }
+type content struct {
+	n      *inode
+	reader runs.Reader
+}
 
 func (c *content) Size() int64 { return c.n.stat.Size }
 
-// place returns where the byte at off lies, and how many follow there; -1 in a
-// hole.
-func (c *content) place(off int64) (at, n int64, err error) {
+// Place implements [runs.Layout].
+func (c *content) Place(off int64) (at, n int64, err error) {
 	s, size := c.n.f.sb, c.n.stat.Size
 	bs := int64(s.bsize)
 	lbn, in := off/bs, off%bs
@@ -107,27 +110,23 @@ func (n *inode) pointers(at int64) ([]byte, error) {
 
 func (c *content) ReadAt(p []byte, off int64) (int, error) {
 	q, end := block.Clip(p, off, c.n.stat.Size)
-	for done := 0; done < len(q); {
-		at, n, err := c.place(off + int64(done))
-		if err != nil {
-			return done, err
-		}
-		part := q[done:min(int64(len(q)), int64(done)+n)]
-		if at < 0 {
-			clear(part)
-		} else if err := block.ReadFull(c.n.f.dev, part, at); err != nil {
-			return done, block.Locate(format, "block", at, err)
-		}
-		done += len(part)
+	n, err := c.reader.Read(c.n.f.dev, c, q, off)
+	if err != nil {
+		return n, err
 	}
-	return len(q), end
+	return n, end
+}
+
+// Locate implements [runs.Layout].
+func (c *content) Locate(at int64, err error) error {
+	return block.Locate(format, "block", at, err)
 }
 
 func (c *content) Extent(off int64) (block.Extent, error) {
 	if off < 0 || off >= c.n.stat.Size {
 		return block.Extent{}, io.EOF
 	}
-	at, n, err := c.place(off)
+	at, n, err := c.Place(off)
 	if err != nil {
 		return block.Extent{}, err
 	}
