@@ -116,9 +116,9 @@ func TestKernels(t *testing.T) {
 		"boot/grub/grub.cfg": file("if [ \"${next_entry}\" ] ; then\n set default=\"${next_entry}\"\nelse\n   set default=\"0\"\nfi\nmenuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1.0-18-amd64 root=UUID=x ro\n}\nmenuentry 'old' {\n linux /boot/vmlinuz-6.1.0-17-amd64\n}\n"),
 	}))
 	want := []Kernel{
-		{Version: "6.1.0-17-amd64", Image: "/boot/vmlinuz-6.1.0-17-amd64"},
+		{Version: "6.1.0-17-amd64", Image: "/boot/vmlinuz-6.1.0-17-amd64", Entry: "old"},
 		{Version: "6.1.0-18-amd64", Image: "/boot/vmlinuz-6.1.0-18-amd64", Initrd: "/boot/initrd.img-6.1.0-18-amd64",
-			Config: "/boot/config-6.1.0-18-amd64", Modules: "/usr/lib/modules/6.1.0-18-amd64", Default: true,
+			Config: "/boot/config-6.1.0-18-amd64", Modules: "/usr/lib/modules/6.1.0-18-amd64", Entry: "Debian", Options: "root=UUID=x ro", Default: true,
 			Virtio: map[string]string{"virtio_pci": "builtin", "virtio_blk": "module", "virtio_scsi": "absent", "virtio_net": "absent"}},
 	}
 	sameKernels(t, "debian", debian.Kernels, want)

@@ -101,7 +101,7 @@ func (s *scan) claim() {
 		switch {
 		case owner != nil && v.fsys != nil:
 			s.rep.problems.Add(v.fsys.Close()) // it was opened as a part
-			v.fsys = nil
+			v.fsys, v.Usage = nil, nil
 			fallthrough
 		case owner != nil:
 			v.setStatus(StatusContainer, "it is a part of the filesystem on "+owner.Name)
@@ -194,7 +194,7 @@ func (s *scan) open(v *Volume, stated string) bool {
 	}
 	v.fsys = fsys
 	info := fsys.Info()
-	v.Status = StatusRead
+	v.Status, v.Usage = StatusRead, usageOf(info)
 	if v.vol.Found.Type == info.Type {
 		v.Reason = v.vol.Found.Reason
 	}

@@ -17,6 +17,8 @@ type (
 	Evidence      = system.Evidence
 	Init          = system.Init
 	Kernel        = system.Kernel
+	BootLoader    = system.BootLoader
+	BootEntry     = system.BootEntry
 	Initramfs     = system.Initramfs
 	Mount         = system.Mount
 	PackageStatus = system.PackageStatus

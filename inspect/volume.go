@@ -72,6 +72,9 @@ type Volume struct {
 	// key slots and which of them opened it.
 	Facts []volume.Fact `json:"facts,omitempty"`
 
+	// Usage is how full its filesystem is, nil where there is none that was read.
+	Usage *Usage `json:"usage,omitempty"`
+
 	Status Status `json:"status"`
 	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead; with that, what else is on the volume
 	Role   Role   `json:"role"`
@@ -82,6 +85,29 @@ type Volume struct {
 	vol  *volume.Volume
 	fsys vfs.FS
 	err  error // why there is no fsys
+}
+
+// A Usage is what a filesystem says of its space, after its journal: what df prints. A
+// number that it does not keep is nil.
+type Usage struct {
+	Size       int64  `json:"size"` // in bytes
+	Used       *int64 `json:"used,omitempty"`
+	Free       *int64 `json:"free,omitempty"`
+	Inodes     *int64 `json:"inodes,omitempty"`
+	InodesFree *int64 `json:"inodes_free,omitempty"`
+}
+
+func usageOf(i vfs.Info) *Usage {
+	u := &Usage{Size: i.Size}
+	if i.Free >= 0 && i.Size >= i.Free {
+		used, free := i.Size-i.Free, i.Free
+		u.Used, u.Free = &used, &free
+	}
+	if i.Inodes > 0 {
+		inodes, free := i.Inodes, i.InodesFree
+		u.Inodes, u.InodesFree = &inodes, &free
+	}
+	return u
 }
 
 // FS returns the filesystem of a volume whose status is StatusRead. For others

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -80,6 +81,21 @@ func (x *pageSystem) tables(s *inspect.System) {
 		kernels = append(kernels, []string{k.Version, k.Image, k.Options, note})
 	}
 	x.table("Kernels", "Version|Image|Command line|", kernels)
+	var boots [][]string
+	for _, b := range s.BootLoaders {
+		at := strings.TrimSpace(b.Volume + " " + b.Path)
+		if len(b.Entries) == 0 {
+			boots = append(boots, []string{b.Name, "", "", "", b.Reason, at})
+		}
+		for _, e := range b.Entries {
+			note := ""
+			if e.Default {
+				note = "starts"
+			}
+			boots = append(boots, []string{b.Name, cmp.Or(e.Title, e.ID), e.Kernel, e.Options, note, fmt.Sprintf("%s:%d", e.Path, e.Line)})
+		}
+	}
+	x.table("Boot loaders", "Loader|Entry|Kernel|Command line||By", boots)
 	if w := s.Windows; w != nil {
 		for _, d := range w.Drives {
 			drives = append(drives, []string{d.Letter, d.Volume, d.Device, d.Reason})

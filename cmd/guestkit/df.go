@@ -11,16 +11,12 @@ import (
 
 // dfDoc is a line of df --json: a filesystem of a guest.
 type dfDoc struct {
-	Image      string   `json:"image"`
-	Volume     string   `json:"volume"`
-	Type       string   `json:"type"`
-	Label      string   `json:"label,omitempty"`
-	Mounts     []string `json:"mounts"`
-	Size       int64    `json:"size"`
-	Used       *int64   `json:"used,omitempty"` // absent where the filesystem does not tell
-	Free       *int64   `json:"free,omitempty"`
-	Inodes     *int64   `json:"inodes,omitempty"`
-	InodesFree *int64   `json:"inodes_free,omitempty"`
+	Image  string   `json:"image"`
+	Volume string   `json:"volume"`
+	Type   string   `json:"type"`
+	Label  string   `json:"label,omitempty"`
+	Mounts []string `json:"mounts"`
+	*inspect.Usage
 }
 
 func newDf(a *app) *cobra.Command {
@@ -114,23 +110,10 @@ func (s *source) df(disks []string) ([]dfDoc, error) {
 	}
 	var out []dfDoc
 	for _, v := range rep.Volumes {
-		if v.Status != inspect.StatusRead {
+		if v.Usage == nil {
 			continue
 		}
-		fsys, err := v.FS()
-		if err != nil {
-			continue
-		}
-		i := fsys.Info()
-		d := dfDoc{Image: disks[0], Volume: v.Name, Type: i.Type, Label: i.Label, Mounts: notNil(mounts[v.Name]), Size: i.Size}
-		if i.Free >= 0 && i.Size >= i.Free {
-			used, free := i.Size-i.Free, i.Free
-			d.Used, d.Free = &used, &free
-		}
-		if i.Inodes > 0 {
-			inodes, free := i.Inodes, i.InodesFree
-			d.Inodes, d.InodesFree = &inodes, &free
-		}
+		d := dfDoc{Image: disks[0], Volume: v.Name, Type: v.Content, Label: v.Label, Mounts: notNil(mounts[v.Name]), Usage: v.Usage}
 		out = append(out, d)
 	}
 	if len(out) == 0 {

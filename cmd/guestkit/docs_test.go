@@ -93,7 +93,7 @@ func documented() map[string]any {
 		"check": checkDoc{}, "Checked disk": diskCheckDoc{}, "Fault": faultDoc{}, "compare": compareDoc{}, "diff": diffDoc{}, "Package in two systems": diff.PackageChange{}, "Summary of differences": diffSumDoc{}, "map": mapDoc{}, "Extent": extentDoc{}, "measure": measureDoc{},
 		"Reason": reasonDoc{}, "Limit": limitDoc{}, "File": fileDoc{}, "Image": imageDoc{}, "Reference": refDoc{}, "Extent of a VMDK": extentFile{}, "Machine": machineDoc{}, "Network adapter": nicDoc{}, "Controller": controllerDoc{}, "Attachment": attachmentDoc{},
 		"Feature": featureDoc{}, "Snapshot": snapshotDoc{}, "Bitmap": bitmapDoc{}, "Volume": volumeDoc{}, "Partition": partitionDoc{},
-		"User": inspect.User{}, "Host key": inspect.HostKey{}, "Interface": inspect.Interface{}, "Encrypted volume": inspect.CryptEntry{},
+		"User": inspect.User{}, "Host key": inspect.HostKey{}, "Boot loader": inspect.BootLoader{}, "Boot entry": inspect.BootEntry{}, "Usage": inspect.Usage{}, "Interface": inspect.Interface{}, "Encrypted volume": inspect.CryptEntry{},
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Initramfs": inspect.Initramfs{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{}, "Kept volume": keptDoc{}, "chain": chainDoc{}, "Link": linkDoc{}, "sparsify": sparsifyDoc{}, "Vacant volume": vacantDoc{},
 		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},

@@ -340,6 +340,7 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 			t.Row("", terminal.Dim.In("initramfs: "+cmp.Or(strings.Join(x.Drivers, " "), "no driver of a hypervisor")))
 		}
 	}
+	bootRows(sys, row)
 	a.out.Table(t)
 	a.showMounts(sys)
 	a.showDrives(sys)
@@ -351,6 +352,24 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 			t.Row(p.Name, p.Version, p.Arch)
 		}
 		a.out.Table(t)
+	}
+}
+
+// bootRows adds the boot loaders, and what each starts.
+func bootRows(sys *inspect.System, row func(title string, value any, more ...any)) {
+	for i := range sys.BootLoaders {
+		b := &sys.BootLoaders[i]
+		at := b.Path
+		if b.Volume != "" {
+			at += " on " + b.Volume
+		}
+		row(first(i, "boot loader"), fmt.Sprintf("%s, %s", b.Name, at))
+		e := b.DefaultEntry()
+		if e == nil {
+			row("", terminal.Dim.In(b.Reason))
+			continue
+		}
+		row("", terminal.Dim.In(fmt.Sprintf("starts %s: %s", cmp.Or(e.Title, e.ID, "this"), strings.TrimSpace(e.Kernel+" "+e.Options))))
 	}
 }
 

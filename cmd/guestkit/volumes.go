@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,11 +127,11 @@ func (a *app) showVolumes(rep *inspect.Report, features bool) {
 	for _, v := range rep.Volumes {
 		children[v.Parent] = append(children[v.Parent], v)
 	}
-	t := &terminal.Table{Indent: 2, Right: "-r"}
-	t.Head("VOLUME", "SIZE", "HOLDS", "LABEL", "UUID", "STATUS")
+	t := &terminal.Table{Indent: 2, Right: "-rr"}
+	t.Head("VOLUME", "SIZE", "USED", "HOLDS", "LABEL", "UUID", "STATUS")
 	var walk func(v *inspect.Volume, own, below string)
 	walk = func(v *inspect.Volume, own, below string) {
-		t.Row(own+v.Name, terminal.Size(v.Size), holds(v), v.Label, v.UUID, status(v))
+		t.Row(own+v.Name, terminal.Size(v.Size), used(v), holds(v), v.Label, v.UUID, status(v))
 		for i, c := range children[v.Name] {
 			if i == len(children[v.Name])-1 {
 				walk(c, below+"└─ ", below+"   ")
@@ -146,6 +147,14 @@ func (a *app) showVolumes(rep *inspect.Report, features bool) {
 	for _, v := range rep.Volumes {
 		a.showFacts(v, features)
 	}
+}
+
+// used is how full a filesystem is.
+func used(v *inspect.Volume) string {
+	if v.Usage == nil || v.Usage.Used == nil || v.Usage.Size == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%%", (100**v.Usage.Used+v.Usage.Size-1)/v.Usage.Size)
 }
 
 // showFacts prints what else is known of a volume.

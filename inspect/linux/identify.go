@@ -60,6 +60,9 @@ func IdentifyRelease(ctx context.Context, fsys fs.FS, sys *system.System, o *sys
 func IdentifyMedium(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) {
 	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
 	r.fromMedium()
+	if sys.BootLoaders == nil {
+		r.findBootLoaders()
+	}
 	r.fromVersionID()
 	r.placeFamily(nil)
 }

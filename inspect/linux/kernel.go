@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/inspect/internal/guest"
@@ -47,10 +46,11 @@ func (r *root) findKernels() {
 	}
 	r.kernelModules()
 	r.bootEntries()
+	r.findBootLoaders()
+	r.kernelsByEntries()
 	for i := range r.Sys.Kernels {
 		r.virtio(&r.Sys.Kernels[i])
 	}
-	r.defaultKernel()
 	if r.O.Initramfs {
 		r.listInitramfs()
 	}
@@ -374,74 +374,4 @@ func virtioConfig(b []byte) map[string]string {
 		}
 	}
 	return out
-}
-
-// grubConfigs are where the configuration of GRUB may be.
-var grubConfigs = [...]string{"boot/grub/grub.cfg", "boot/grub2/grub.cfg"}
-
-// defaultKernel marks the kernel that the boot loader starts if nobody
-// chooses, where its configuration says so plainly: the saved entry of GRUB
-// on systems with boot loader entries, or the first entry of a grub.cfg whose
-// default is 0.
-func (r *root) defaultKernel() {
-	for _, env := range []string{"boot/grub2/grubenv", "boot/grub/grubenv"} {
-		if !r.IsFile(env) {
-			continue
-		}
-		b, _ := r.Text(env)
-		for line, text := range guest.Lines(b) {
-			saved, ok := strings.CutPrefix(text, "saved_entry=")
-			if !ok || saved == "" {
-				continue
-			}
-			for i := range r.Sys.Kernels {
-				if k := &r.Sys.Kernels[i]; k.Entry == saved {
-					k.Default = true
-					r.Because("kernels", env, line, "the default")
-					return
-				}
-			}
-		}
-	}
-	for _, name := range grubConfigs {
-		if !r.IsFile(name) {
-			continue
-		}
-		b, ok := r.Text(name)
-		if !ok {
-			continue
-		}
-		if image, line := firstGrubEntry(b); image != "" {
-			for i := range r.Sys.Kernels {
-				// The path counts from the volume that holds the kernel.
-				if k := &r.Sys.Kernels[i]; k.Image == image || k.Image == path.Join("/boot", image) {
-					k.Default = true
-					r.Because("kernels", name, line, "the default")
-					return
-				}
-			}
-		}
-	}
-}
-
-// firstGrubEntry returns the kernel of the first entry of a grub.cfg, if 0 is
-// the default that it sets.
-func firstGrubEntry(b []byte) (image string, at int) {
-	var defaults []string
-	for line, text := range guest.Entries(b) {
-		f := strings.Fields(text)
-		switch {
-		case f[0] == "set" && len(f) == 2 && strings.HasPrefix(f[1], "default="):
-			val := strings.Trim(strings.TrimPrefix(f[1], "default="), `"'`)
-			if !strings.HasPrefix(val, "$") { // a variable that is usually unset
-				defaults = append(defaults, val)
-			}
-		case image == "" && len(f) > 1 && slices.Contains([]string{"linux", "linux16", "linuxefi"}, f[0]):
-			image, at = path.Clean("/"+f[1]), line
-		}
-	}
-	if len(defaults) == 1 && defaults[0] == "0" {
-		return image, at
-	}
-	return "", 0
 }

@@ -119,7 +119,10 @@ type System struct {
 	Init     Init     `json:"init"`
 	Firmware Firmware `json:"firmware"` // of the guest's disks, not of this root alone
 	Kernels  []Kernel `json:"kernels"`
-	Mounts   []Mount  `json:"mounts"` // in the order of fstab, then those found by partition type
+	// BootLoaders are those whose configuration was found, with their entries and the
+	// one that starts.
+	BootLoaders []BootLoader `json:"boot_loaders,omitempty"`
+	Mounts      []Mount      `json:"mounts"` // in the order of fstab, then those found by partition type
 
 	// Missing are the mount points of local volumes without which the system
 	// is not whole (/usr, /var, /boot, /home, or below), and whose volume was not

@@ -1,0 +1,272 @@
+package linux
+
+import (
+	"context"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/inspect/system"
+)
+
+// maxBootLoaders bounds the configurations of boot loaders of one system.
+const maxBootLoaders = 16
+
+// findBootLoaders reads what the boot loaders can start.
+func (r *root) findBootLoaders() {
+	r.grub2()
+	r.grub1()
+	r.systemdBoot()
+	r.syslinux()
+	r.raspberry()
+	r.namedLoaders()
+}
+
+// BootLoaders reads the boot loaders of a volume that a system does not mount, such as
+// its EFI system partition.
+func BootLoaders(ctx context.Context, fsys fs.FS, o *system.Options) ([]system.BootLoader, []system.Evidence) {
+	sys := system.New(system.TypeLinux)
+	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r.findBootLoaders()
+	return sys.BootLoaders, sys.Evidence
+}
+
+// bootLoader adds what was found.
+func (r *root) bootLoader(b system.BootLoader) {
+	if len(r.Sys.BootLoaders) == maxBootLoaders {
+		return
+	}
+	if len(b.Entries) > 0 && b.DefaultEntry() == nil && b.Reason == "" {
+		b.Reason = "its configuration does not say which entry starts"
+	}
+	r.Sys.BootLoaders = append(r.Sys.BootLoaders, b)
+	r.Because("boot_loaders", guest.Name(b.Path), 0, b.Name)
+	if e := b.DefaultEntry(); e != nil && e.Path != b.Path {
+		r.Because("boot_loaders", guest.Name(e.Path), e.Line, "the default")
+	}
+}
+
+// glob returns the paths that fit one, of which one folder may be "*".
+func (r *root) glob(pattern string) []string {
+	before, after, ok := strings.Cut(pattern, "/*/")
+	if !ok {
+		if r.IsFile(pattern) {
+			return []string{pattern}
+		}
+		return nil
+	}
+	if !r.IsDir(before) {
+		return nil
+	}
+	var out []string
+	for _, e := range r.List(before) {
+		if name := path.Join(before, e.Name(), after); len(out) < maxBootLoaders && e.IsDir() && r.IsFile(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// bootFile is the file that a path of a boot loader stands for. It counts from the
+// volume that is mounted at dir, or from the root, where it may have the name of a
+// subvolume of Btrfs before it.
+func (r *root) bootFile(dir, name string) string {
+	p := guest.Name(strings.ReplaceAll(name, `\`, "/"))
+	for _, at := range [...]string{path.Join(dir, p), p} {
+		if r.Stat(at) != nil {
+			return at
+		}
+	}
+	if i := strings.Index("/"+p, "/boot/"); i > 0 {
+		if at := ("/" + p)[i+1:]; r.Stat(at) != nil {
+			return at
+		}
+	}
+	return p
+}
+
+// shownBoot is a path for a field.
+func (r *root) shownBoot(name string) string {
+	return guest.Shown(r.Fit(name, "the path of a boot entry"))
+}
+
+// kernelsByEntries adds to the kernels what the entries say: their command lines, and
+// which one is the default.
+func (r *root) kernelsByEntries() {
+	chosen := false
+	for _, k := range r.Sys.Kernels {
+		chosen = chosen || k.Default
+	}
+	for _, b := range r.Sys.BootLoaders {
+		for pass := range 2 { // the default counts before others of the same kernel
+			for i := range b.Entries {
+				e := &b.Entries[i]
+				if e.Kernel == "" || e.Default != (pass == 0) {
+					continue
+				}
+				for n := range r.Sys.Kernels {
+					k := &r.Sys.Kernels[n]
+					if k.Image == "" || !r.same(k.Image, e.Kernel) {
+						continue
+					}
+					id := e.ID
+					if id == "" {
+						id = e.Title
+					}
+					id = strings.TrimSuffix(id, ".conf")
+					if k.Entry == "" {
+						k.Entry, k.Options = id, e.Options
+					}
+					if e.Default && !chosen {
+						k.Default, k.Entry, k.Options, chosen = true, id, e.Options, true
+						r.Because("kernels", guest.Name(e.Path), e.Line, "the default")
+					}
+					break
+				}
+			}
+		}
+	}
+}
+
+// same reports whether two paths are one file.
+func (r *root) same(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x := r.Real(guest.Name(a))
+	return x != "" && x == r.Real(guest.Name(b))
+}
+
+// grub1Configs are where that of GRUB 1 may be.
+var grub1Configs = [...]struct{ dir, path string }{
+	{"boot", "boot/grub/menu.lst"}, {"boot", "boot/grub/grub.conf"}, {".", "grub/menu.lst"}, {".", "grub/grub.conf"}, {"boot/efi", "boot/efi/EFI/*/grub.conf"}, {".", "etc/grub.conf"},
+}
+
+// grub1 reads the menu of GRUB 1 (GRUB 0.97 manual, 3 and 13).
+func (r *root) grub1() {
+	seen := map[string]bool{}
+	for _, c := range grub1Configs {
+		for _, name := range r.glob(c.path) {
+			real := r.Real(name)
+			if seen[real] {
+				continue
+			}
+			seen[real] = true
+			b, ok := r.Text(name)
+			if !ok {
+				continue
+			}
+			l := system.BootLoader{Name: "grub-legacy", Path: guest.Shown(name)}
+			want, from := r.readGrub1(b, name, c.dir, &l)
+			if want == "saved" {
+				want = "0"
+				if saved, ok := r.textIf(path.Join(path.Dir(name), "default")); ok { // grub-set-default writes it
+					from = path.Join(path.Dir(name), "default")
+					for _, text := range guest.Entries(saved) {
+						want = strings.TrimSpace(text)
+						break
+					}
+				}
+			}
+			if n, err := strconv.Atoi(want); err == nil && n >= 0 && n < len(l.Entries) {
+				l.Entries[n].Default = true
+				r.Because("boot_loaders", from, 0, "default "+want)
+			} else if len(l.Entries) > 0 {
+				l.Reason = "its default is the entry " + r.Fit(want, "/"+name) + ", which it does not have"
+			}
+			r.bootLoader(l)
+		}
+	}
+}
+
+// readGrub1 reads the entries, and which is the default by what the file says.
+func (r *root) readGrub1(b []byte, name, dir string, l *system.BootLoader) (want, from string) {
+	want = "0"
+	var e *system.BootEntry
+	for line, text := range guest.Entries(b) {
+		i := strings.IndexAny(text, " \t=")
+		if i < 0 {
+			continue
+		}
+		arg := strings.Trim(text[i:], " \t=")
+		switch text[:i] {
+		case "default":
+			if e == nil {
+				want = arg
+			}
+		case "title":
+			if len(l.Entries) == maxBootEntries {
+				return want, name
+			}
+			l.Entries = append(l.Entries, system.BootEntry{Title: r.Value(arg, name, line), Path: guest.Shown(name), Line: line})
+			e = &l.Entries[len(l.Entries)-1]
+		case "kernel":
+			f := strings.Fields(arg)
+			for len(f) > 1 && strings.HasPrefix(f[0], "--") {
+				f = f[1:]
+			}
+			if e != nil && e.Kernel == "" && len(f) > 0 {
+				e.Kernel, e.Options = r.shownBoot(r.bootFile(dir, noDevice(f[0]))), r.Value(strings.Join(f[1:], " "), name, line)
+			}
+		case "initrd", "module":
+			if f := strings.Fields(arg); e != nil && len(f) > 0 && len(e.Initrd) < 16 {
+				e.Initrd = append(e.Initrd, r.shownBoot(r.bootFile(dir, noDevice(f[0]))))
+			}
+		}
+	}
+	return want, name
+}
+
+// noDevice is a path of GRUB without its device: "(hd0,0)/vmlinuz".
+func noDevice(name string) string {
+	if strings.HasPrefix(name, "(") {
+		_, name, _ = strings.Cut(name, ")")
+	}
+	return name
+}
+
+// raspberry reads what the firmware of the Raspberry Pi starts: the file cmdline.txt
+// beside config.txt.
+func (r *root) raspberry() {
+	for _, dir := range [...]string{"boot/firmware", "boot", "."} {
+		config, cmdline := path.Join(dir, "config.txt"), path.Join(dir, "cmdline.txt")
+		if !r.IsFile(config) || !r.IsFile(cmdline) {
+			continue
+		}
+		b, _ := r.Text(cmdline)
+		l := system.BootLoader{Name: "raspberry-pi", Path: guest.Shown(config)}
+		for line, text := range guest.Entries(b) {
+			l.Entries = []system.BootEntry{{Options: r.Value(text, cmdline, line), Path: guest.Shown(cmdline), Line: line, Default: true}}
+			break
+		}
+		if c, ok := r.Text(config); ok {
+			for line, text := range guest.Entries(c) { // the last counts
+				if k, v, ok := strings.Cut(text, "="); ok && strings.TrimSpace(k) == "kernel" && len(l.Entries) > 0 {
+					l.Entries[0].Kernel = r.shownBoot(r.bootFile(dir, r.Value(v, config, line)))
+				}
+			}
+		}
+		r.bootLoader(l)
+		return
+	}
+}
+
+// otherLoaders are known by their configuration, which is not read.
+var otherLoaders = [...]struct {
+	name  string
+	paths []string
+}{
+	{"limine", []string{"boot/limine.conf", "boot/limine/limine.conf", "limine.conf", "limine/limine.conf", "boot/limine.cfg", "limine.cfg", "boot/efi/limine.conf", "boot/EFI/limine/limine.conf", "EFI/limine/limine.conf"}},
+	{"refind", []string{"boot/efi/EFI/refind/refind.conf", "efi/EFI/refind/refind.conf", "boot/EFI/refind/refind.conf", "EFI/refind/refind.conf", "boot/refind_linux.conf"}},
+	{"lilo", []string{"etc/lilo.conf"}}, {"yaboot", []string{"etc/yaboot.conf"}}, {"zipl", []string{"etc/zipl.conf"}},
+}
+
+func (r *root) namedLoaders() {
+	for _, l := range otherLoaders {
+		if name, ok := r.FirstFile(l.paths...); ok {
+			r.bootLoader(system.BootLoader{Name: l.name, Path: guest.Shown(name), Reason: "the configuration of this loader is not read by this version"})
+		}
+	}
+}
