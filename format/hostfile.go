@@ -20,9 +20,11 @@ type HostFile struct {
 	before os.FileInfo
 	sector int
 
-	// data is the run of data that was found last. Systems walk over all of a
-	// run to find its end, and images ask for each of their blocks.
-	data atomic.Pointer[block.Extent]
+	// data are the runs of data that were found last, in turn. Systems walk over
+	// all of a run to find its end, images ask for each of their blocks, and
+	// several readers may be in several places.
+	data [8]atomic.Pointer[block.Extent]
+	next atomic.Uint32
 }
 
 // OpenHostFile opens the file or block device at path for reading. Anything
@@ -159,14 +161,16 @@ func (h *HostFile) Extent(off int64) (block.Extent, error) {
 	if off < 0 || off >= h.size {
 		return block.Extent{}, io.EOF
 	}
-	if e := h.data.Load(); e != nil && off >= e.Off && off-e.Off < e.Len {
-		return block.Extent{Off: off, Len: e.Len - (off - e.Off), Host: h, HostOff: off}, nil
+	for i := range h.data {
+		if e := h.data[i].Load(); e != nil && off >= e.Off && off-e.Off < e.Len {
+			return block.Extent{Off: off, Len: e.Len - (off - e.Off), Host: h, HostOff: off}, nil
+		}
 	}
 	if n := holeAt(h.f, off, h.size); n > 0 {
 		return block.Extent{Off: off, Len: n, Zero: true, Host: h, HostOff: off}, nil
 	}
 	e := block.Extent{Off: off, Len: dataAt(h.f, off, h.size), Host: h, HostOff: off}
-	h.data.Store(&e)
+	h.data[h.next.Add(1)%uint32(len(h.data))].Store(&e)
 	return e, nil
 }
 

@@ -17,8 +17,12 @@ type peer struct {
 	conn net.Conn
 	r    *bufio.Reader
 
-	mu sync.Mutex // of writes to w
-	w  *bufio.Writer
+	w *bufio.Writer // until transmission
+
+	mu      sync.Mutex
+	pending []byte // messages of the transmission that are not sent yet
+	failed  error  // of sending
+	slow    pace
 
 	zeroes     bool // the client wants those behind an old answer
 	secure     bool

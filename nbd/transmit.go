@@ -2,7 +2,10 @@ package nbd
 
 import (
 	"io"
+	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -14,13 +17,21 @@ type request struct {
 	off, n     uint64
 }
 
-// transmit answers requests until the client leaves. Several are answered at once,
-// in the order in which they are ready.
+// transmit answers requests until the client leaves. Where the device is slow,
+// several are answered at once, in the order in which they are ready. Where it is
+// not, as an image in the page cache, each is answered before the next is read: to
+// start a goroutine and wake a thread takes longer than to read a cluster.
 func (p *peer) transmit(e *Export) {
 	free := make(chan struct{}, maxInFlight)
 	var running sync.WaitGroup
 	defer running.Wait()
+	defer p.flush()
 	for {
+		if p.r.Buffered() < requestSize { // it may be long until one comes
+			if p.flush() != nil {
+				return
+			}
+		}
 		q, err := p.request()
 		if err != nil || q.typ == cmdDisconnect {
 			return
@@ -33,14 +44,59 @@ func (p *peer) transmit(e *Export) {
 				return
 			}
 		}
+		if q.n <= maxInline && !p.slow.now() {
+			if p.answer(e, q) != nil {
+				return
+			}
+			continue
+		}
 		free <- struct{}{}
 		running.Go(func() {
 			defer func() { <-free }()
-			if err := p.answer(e, q); err != nil {
+			if p.answer(e, q) != nil || p.flush() != nil {
 				p.conn.Close()
 			}
 		})
 	}
+}
+
+const (
+	requestSize = 28      // of the shorter kind
+	maxInline   = 1 << 20 // of what is answered before the next request is read
+)
+
+// A pace tells whether a device is slow, by how long its latest reads took. It is
+// safe for concurrent use.
+type pace struct{ score atomic.Int32 }
+
+// Some slow reads in a row are a slow device, many quick ones a quick one: a read
+// may also be late because the machine is busy.
+const (
+	paceSlow = 12 // from here on
+	paceMost = 64
+	paceStep = 4 // for a slow read; a quick one takes back one
+)
+
+func (s *pace) now() bool { return s.score.Load() >= paceSlow }
+
+// add counts a read of n bytes.
+func (s *pace) add(n int, took time.Duration) {
+	// Less than 2 GB/s is no page cache.
+	if took > 50*time.Microsecond+time.Duration(n/2) {
+		if s.score.Add(paceStep) > paceMost {
+			s.score.Store(paceMost)
+		}
+	} else if s.score.Load() > 0 {
+		s.score.Add(-1)
+	}
+}
+
+// readAt reads from the export, and counts how long that took.
+func (p *peer) readAt(e *Export, b []byte, off int64) error {
+	start := time.Now()
+	err := block.ReadFull(e.Device, b, off)
+	p.slow.add(len(b), time.Since(start))
+	return err
 }
 
 // request reads one.
@@ -137,15 +193,44 @@ func (p *peer) chunk(q request, flags, typ uint16, head, data []byte) error {
 	return p.write(append(b, head...), data)
 }
 
-// write writes a whole message.
+// maxPending is how much is collected before it is sent; what is longer is sent
+// from where it lies.
+const maxPending = 32 << 10
+
+// write adds a whole message to what is to be sent: see flush.
 func (p *peer) write(head, data []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.w.Write(head)
-	if len(data) > 0 {
-		p.w.Write(data)
+	if p.failed != nil {
+		return p.failed
 	}
-	return p.w.Flush()
+	p.pending = append(p.pending, head...)
+	if len(p.pending)+len(data) <= maxPending {
+		p.pending = append(p.pending, data...)
+		return nil
+	}
+	return p.send(data)
+}
+
+// flush sends what is pending.
+func (p *peer) flush() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed != nil || len(p.pending) == 0 {
+		return p.failed
+	}
+	return p.send(nil)
+}
+
+// send sends what is pending and data behind it, in one call where it can.
+func (p *peer) send(data []byte) error {
+	bufs := net.Buffers{p.pending}
+	if len(data) > 0 {
+		bufs = append(bufs, data)
+	}
+	_, p.failed = bufs.WriteTo(p.conn)
+	p.pending = p.pending[:0]
+	return p.failed
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1<<20); return &b }}
@@ -162,7 +247,7 @@ func (p *peer) readOut(e *Export, q request) error {
 	if p.structured && q.flags&cmdFlagDF == 0 && q.n >= 4096 {
 		return p.readChunks(e, q, b)
 	}
-	if err := block.ReadFull(e.Device, b, int64(q.off)); err != nil {
+	if err := p.readAt(e, b, int64(q.off)); err != nil {
 		return p.refuse(q, errIO)
 	}
 	if p.structured {
@@ -198,7 +283,7 @@ func (p *peer) readChunks(e *Export, q request, b []byte) error {
 			err = p.chunk(q, flags, chunkHole, be.AppendUint32(head, uint32(off-from)), nil)
 		} else {
 			part := b[from-int64(q.off) : off-int64(q.off)]
-			if block.ReadFull(e.Device, part, from) != nil {
+			if p.readAt(e, part, from) != nil {
 				return p.refuse(q, errIO)
 			}
 			err = p.chunk(q, flags, chunkData, head, part)
