@@ -3,10 +3,10 @@
 // Mutate changes one token of a file at a time (a comparison, a sign, && and ||, a
 // number) and runs the tests of its package over each change, by go test
 // -overlay: the tree stays as it is. It prints the changes that no test notices.
-// Some change nothing that could be seen; each of the others is a test that is
-// missing.
+// Some change nothing that could be seen: mutate.txt lists these, each with its
+// reason, and they are not printed. Each of the others is a test that is missing.
 //
-//	go run .ci/mutate.go [-n 40] [-seed 1] [-run REGEXP] FILE…
+//	GUESTKIT_PEERS=none go run .ci/mutate.go [-n 40] [-seed 1] [-run REGEXP] FILE…
 package main
 
 import (
@@ -50,6 +50,10 @@ func main() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(tmp)
+	equivalent, err := reasons(".ci/mutate.txt")
+	if err != nil {
+		log.Fatal(err)
+	}
 	for _, file := range flag.Args() {
 		ms, src, err := mutants(file)
 		if err != nil {
@@ -60,8 +64,14 @@ func main() {
 			ms = ms[:*n]
 		}
 		lines := strings.Split(string(src), "\n")
-		killed, survived, invalid := 0, 0, 0
+		killed, survived, listed, invalid := 0, 0, 0, 0
 		for _, m := range ms {
+			line := lines[m.pos.Line-1]
+			line = strings.TrimSpace(line[:m.pos.Column-1] + m.new + line[m.pos.Column-1+len(m.old):])
+			if equivalent[file+": "+line] {
+				listed++
+				continue
+			}
 			noticed, err := try(tmp, file, src, m, *run)
 			switch {
 			case err != nil:
@@ -70,11 +80,32 @@ func main() {
 				killed++
 			default:
 				survived++
-				fmt.Printf("%s:%d:%d: %s -> %s: %s\n", file, m.pos.Line, m.pos.Column, m.old, m.new, strings.TrimSpace(lines[m.pos.Line-1]))
+				fmt.Printf("%s:%d:%d: %s -> %s\n%s: %s\n", file, m.pos.Line, m.pos.Column, m.old, m.new, file, line)
 			}
 		}
-		fmt.Printf("%s: %d noticed, %d not, %d do not build\n", file, killed, survived, invalid)
+		fmt.Printf("%s: %d noticed, %d not, %d listed as equivalent, %d do not build\n", file, killed, survived, listed, invalid)
 	}
+}
+
+// reasons reads the mutants that cannot be noticed: a line "FILE: the line as it is
+// changed", and below it, indented, why.
+func reasons(path string) (map[string]bool, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	known, key := map[string]bool{}, ""
+	for line := range strings.Lines(string(b)) {
+		text := strings.TrimRight(line, "\n")
+		switch {
+		case text == "" || text[0] == '#':
+		case text[0] == '\t':
+			known[key] = true
+		default:
+			key = text
+		}
+	}
+	return known, nil
 }
 
 func mutants(file string) (ms []mutant, src []byte, err error) {
