@@ -60,11 +60,18 @@ func (s *Storage) Truncate(size int64) error {
 	return err
 }
 
+// ResizeOptions say what a resize may do.
+type ResizeOptions struct {
+	// Shrink lets the disk become smaller: what lies past its new end is lost.
+	Shrink bool
+}
+
 // ResizeRaw changes the size of a raw image, which is that of its file. A
-// smaller one is refused unless shrink.
-func ResizeRaw(s *Storage, size int64, shrink bool) error {
-	if size < s.Size() && !shrink {
-		return problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; use --shrink", s.Size(), size)
+// smaller one is refused, of class block.ErrRefused, unless o says otherwise; a nil o
+// does not.
+func ResizeRaw(s *Storage, size int64, o *ResizeOptions) error {
+	if size < s.Size() && (o == nil || !o.Shrink) {
+		return problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; ResizeOptions.Shrink allows it", s.Size(), size)
 	}
 	if err := s.Truncate(size); err != nil {
 		return err

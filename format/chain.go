@@ -161,7 +161,7 @@ func (c *chain) follow(ref block.Ref) (Image, error) {
 func unstated(ref block.Ref, src Source) (odd, err error) {
 	found, err := Probe(src)
 	if err != nil || !isContent(found.Format) {
-		return nil, refError(ref, block.ErrRefused, "the image does not state its format, and its content is not trusted to tell it; --backing-format (Options.BackingFormat) states it%s", looks(found))
+		return nil, refError(ref, block.ErrRefused, "the image does not state its format, and its content is not trusted to tell it; Options.BackingFormat states it%s", looks(found))
 	}
 	return block.Errorf("", ref.Kind, -1, block.ErrUnsupported, "%q: the image does not state its format; it is read as raw, since nothing in it tells another", ref.Name), nil
 }

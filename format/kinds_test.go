@@ -51,7 +51,7 @@ func TestOtherKinds(t *testing.T) {
 		if kind == "zip" {
 			class = block.ErrTruncated // such archives are read
 		}
-		if _, err := format.Open(bytes.NewReader(b), nil); !errors.Is(err, class) || !strings.Contains(err.Error(), "-f raw") {
+		if _, err := format.Open(bytes.NewReader(b), nil); !errors.Is(err, class) || !strings.Contains(err.Error(), "Options.Format raw") {
 			t.Errorf("%s: %v", kind, err)
 		}
 		if im, err := format.Open(bytes.NewReader(b), &format.Options{Format: "raw"}); err != nil || im.Size() != int64(len(b)) {
@@ -75,7 +75,7 @@ func TestPromises(t *testing.T) {
 		"a.qcow2.xz": true, "a-flat.vmdk": false, "a.img": false, "a.raw": false, "qcow2": false, "a": false} {
 		for _, stated := range []string{"", "raw"} {
 			im, err := format.Open(format.NewSource(bytes.NewReader(make([]byte, 4096)), "dir.qcow2/"+name, nil), &format.Options{Format: stated})
-			if got := err != nil; got != (refused && stated == "") || got && !strings.Contains(err.Error(), "-f raw") {
+			if got := err != nil; got != (refused && stated == "") || got && !strings.Contains(err.Error(), "Options.Format raw") {
 				t.Errorf("%s, format %q: %v", name, stated, err)
 			}
 			if err == nil {
@@ -83,7 +83,7 @@ func TestPromises(t *testing.T) {
 			}
 		}
 	}
-	if _, err := format.Open(bytes.NewReader(footer), nil); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "-f raw") {
+	if _, err := format.Open(bytes.NewReader(footer), nil); !errors.Is(err, block.ErrCorrupt) || !strings.Contains(err.Error(), "Options.Format raw") {
 		t.Errorf("a bad footer: %v", err)
 	}
 	if _, err := format.Open(bytes.NewReader(footer), &format.Options{Format: "raw"}); err != nil {

@@ -329,11 +329,11 @@ func choose(r block.Reader, o *Options) (driver, string, error) {
 		if name, err := packageFormat(r, o); err == nil {
 			return stated(name)
 		} else if !errors.Is(err, block.ErrFormat) {
-			return driver{}, "", fmt.Errorf("%w; -f raw (Options.Format) takes the file for a raw disk", err)
+			return driver{}, "", fmt.Errorf("%w; Options.Format raw takes the file for a raw disk", err)
 		}
 		fallthrough
 	case found.Wrapper:
-		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first, or state -f raw (Options.Format) to take it for a raw disk%s", found.Format, unwrapping(found.Format, o))
+		return driver{}, "", block.Errorf("", "image", 0, block.ErrUnsupported, "a file of the type %s is no image; unpack it first, or state Options.Format raw to take it for a raw disk%s", found.Format, unwrapping(found.Format, o))
 	}
 	return stated(found.Format)
 }

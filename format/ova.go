@@ -209,19 +209,19 @@ func memberOptions(p *ova.Package, d *ova.Disk, r block.Reader, o *Options) (inn
 	case isContent(found.Format) && d.Format == "":
 		inner.Format = "raw"
 		if d.Unnamed && found.Format == "raw" && len(found.Reasons) == 0 {
-			return nil, nil, block.Errorf("", "member "+d.ID, -1, block.ErrUnsupported, "neither its name nor its content tells that it is a disk; --disk-format raw (Options.DiskFormat) takes it for one")
+			return nil, nil, block.Errorf("", "member "+d.ID, -1, block.ErrUnsupported, "neither its name nor its content tells that it is a disk; Options.DiskFormat raw takes it for one")
 		}
 		if d.URI == "" && p.Descriptor == "" {
 			break // no descriptor that could say it
 		}
-		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor names its format %.80q, which is not known; it is read as raw; --disk-format (Options.DiskFormat) states another", d.URI)
+		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor names its format %.80q, which is not known; it is read as raw; Options.DiskFormat states another", d.URI)
 	case isContent(found.Format) && d.Format != "raw":
 		// The driver says that it is not this format.
 	case d.Format == "":
 		inner.Format = found.Format
 	case d.Format != "raw" && found.Format != d.Format:
 		inner.Format = found.Format
-		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor says %s, and it is read as %s, which its content is; --disk-format (Options.DiskFormat) states another", d.Format, found.Format)
+		odd = block.Errorf("ova", "disk "+d.ID, -1, block.ErrUnsupported, "the descriptor says %s, and it is read as %s, which its content is; Options.DiskFormat states another", d.Format, found.Format)
 	}
 	return inner, odd, nil
 }

@@ -47,10 +47,10 @@ func keepPromise(r block.Reader, o *Options) error {
 		return block.Locate("", "image", 0, err)
 	}
 	if lookBadFooter(w) {
-		return block.Errorf("vhd", "footer", w.size-512, block.ErrCorrupt, "its checksum is wrong; to take the file for a raw disk that happens to end so, state -f raw (Options.Format)")
+		return block.Errorf("vhd", "footer", w.size-512, block.ErrCorrupt, "its checksum is wrong; to take the file for a raw disk that happens to end so, state Options.Format raw")
 	}
 	if f := promised(o.name); f != "" {
-		return block.Errorf(f, "image", 0, block.ErrFormat, "the name says %s, and the content does not: the header is damaged, or it is another kind of file; -f raw (Options.Format) reads it as a raw disk", f)
+		return block.Errorf(f, "image", 0, block.ErrFormat, "the name says %s, and the content does not: the header is damaged, or it is another kind of file; Options.Format raw reads it as a raw disk", f)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func plainRef(ref block.Ref) (block.Ref, error) {
 // openRef opens the file that a reference names, as far as the rules allow it.
 func (c *chain) openRef(ref block.Ref) (Source, error) {
 	if !c.opts.FollowOwnDir && len(c.opts.AllowDirs) == 0 {
-		return nil, refError(ref, block.ErrRefused, "no file that an image names may be opened; Options.FollowOwnDir allows those in its own folder, Options.AllowDirs (--allow-dir) others")
+		return nil, refError(ref, block.ErrRefused, "no file that an image names may be opened; Options.FollowOwnDir allows those in its own folder; Options.AllowDirs allows those in others")
 	}
 	if reason := badName(ref.Name); reason != "" {
 		return nil, refError(ref, block.ErrRefused, "%s", reason)
@@ -144,14 +144,14 @@ func (c *chain) openVDI(ref block.Ref) (Source, error) {
 			src.Close()
 		}
 	}
-	return nil, block.Errorf("", ref.Kind, -1, fmt.Errorf("%w: none of the VDIs in the folders that may be read has the UUID %s; --allow-dir (Options.AllowDirs) allows another folder", block.ErrParent, ref.Name), "")
+	return nil, block.Errorf("", ref.Kind, -1, fmt.Errorf("%w: none of the VDIs in the folders that may be read has the UUID %s; Options.AllowDirs allows another folder", block.ErrParent, ref.Name), "")
 }
 
 // extension is that of a file name, with its dot.
 func extension(name string) string { return name[max(strings.LastIndexByte(name, '.'), 0):] }
 
 // errElsewhere says that no folder that may be read has a file.
-var errElsewhere = fmt.Errorf("%w: it does not lie in a folder that may be read; --allow-dir (Options.AllowDirs) allows its folder", block.ErrRefused)
+var errElsewhere = fmt.Errorf("%w: it does not lie in a folder that may be read; Options.AllowDirs allows its folder", block.ErrRefused)
 
 // openAllowed opens a file of the directories that are allowed, whatever leads
 // there: a relative name, an absolute one, or a link in a folder that may be
@@ -206,7 +206,7 @@ func badName(name string) string {
 	case strings.ContainsRune(name, 0):
 		return "its name holds a NUL byte"
 	case strings.Contains(strings.TrimPrefix(name, filepath.VolumeName(name)), ":"):
-		return "a name with a colon is a URL or a pseudo-protocol, and no file of a folder that --allow-dir could allow"
+		return "a name with a colon is a URL or a pseudo-protocol, and no file of a folder that could be allowed"
 	}
 	return ""
 }

@@ -52,11 +52,11 @@ func (n *Inspect) Do(ctx context.Context, t *Task) (any, error) {
 	}
 	for _, img := range g.Images() {
 		for _, err := range img.Problems() {
-			res.Problems = append(res.Problems, err.Error())
+			res.Problems = append(res.Problems, t.o.text(err))
 		}
 	}
 	for _, err := range rep.Problems() {
-		res.Problems = append(res.Problems, err.Error())
+		res.Problems = append(res.Problems, t.o.text(err))
 	}
 	switch {
 	case n.Required && len(rep.Systems) == 0:

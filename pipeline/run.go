@@ -30,12 +30,22 @@ type Options struct {
 	// Remote opens what lies at an address, in place of Format.Remote, until its
 	// context ends.
 	Remote func(ctx context.Context, address string) (format.Source, error)
+	// Words is the text of an error in the report, nil for its own.
+	Words func(error) string
 	// Notify is told when a stage begins, is tried again, and ends. It is not
 	// called twice at once.
 	Notify func(Event)
 	// Put writes an object at an address below Plan.Publish, in place of one that
 	// is there.
 	Put func(ctx context.Context, address string, content []byte, mediaType string) error
+}
+
+// text is what the report says of an error.
+func (o *Options) text(err error) string {
+	if o.Words != nil {
+		return o.Words(err)
+	}
+	return err.Error()
 }
 
 // An Event is a moment of a run.
@@ -319,7 +329,7 @@ func (c *course) stage(ctx context.Context, i int, x *StageReport) {
 	x.Input = image.Path
 	x.Output = c.job.outputs[i]
 	if why, err := c.holds(ctx, i, image); err != nil {
-		x.fail(err)
+		x.fail(err, c.o)
 		return
 	} else if why != "" {
 		x.Status, x.Reason = Skipped, why
@@ -339,8 +349,8 @@ func (c *course) stage(ctx context.Context, i int, x *StageReport) {
 	c.do(ctx, i, image, done, left, x)
 }
 
-func (x *StageReport) fail(err error) {
-	x.Status, x.err, x.Reason, x.Class = Failed, err, err.Error(), classOf(err)
+func (x *StageReport) fail(err error, o *Options) {
+	x.Status, x.err, x.Reason, x.Class = Failed, err, o.text(err), classOf(err)
 }
 
 // blocked says which stage that is needed was not done.
@@ -418,7 +428,7 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 	began := left != nil && x.Output != "" && left.Output == x.Output
 	again := began && c.placed(ctx, left) || x.Output != "" && done != nil && done.Output == x.Output && c.ours(ctx, done)
 	if err := c.journal.write(begin); err != nil {
-		x.fail(err)
+		x.fail(err, c.o)
 		return
 	}
 	placed := func(p Print) error {
@@ -454,7 +464,7 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 	}
 	end.Elapsed = time.Since(start).Seconds()
 	if err != nil {
-		x.fail(err)
+		x.fail(err, c.o)
 		end.Failed, end.Result = true, nil
 		if _, now := c.journal.find(c.job.Name, x.ID); x.Output != "" && now != nil && c.placed(ctx, now) {
 			return // it is ours all the same, for the next run
@@ -463,7 +473,7 @@ func (c *course) do(ctx context.Context, i int, image Image, done, left *entry, 
 		x.Status = Done
 	}
 	if err := c.journal.write(end); err != nil {
-		x.fail(fmt.Errorf("the journal cannot be written: %w", err))
+		x.fail(fmt.Errorf("the journal cannot be written: %w", err), c.o)
 	}
 }
 

@@ -54,7 +54,7 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 	case h.cryptMethod != cryptNone:
 		return refuse(block.ErrEncrypted, "")
 	case size < old && !opts.Shrink:
-		return &block.Error{Format: format, What: "resize", Off: -1, Err: problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; --shrink (ResizeOptions.Shrink) allows it", old, size)}
+		return &block.Error{Format: format, What: "resize", Off: -1, Err: problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; ResizeOptions.Shrink allows it", old, size)}
 	case size != old && len(c.snapshots) > 0 && (size < old || h.version < 3):
 		return refuse(block.ErrUnsupported, "the image has %d snapshots", len(c.snapshots))
 	case size > old && c.backing != "" && opts.Backing == nil:

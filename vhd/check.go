@@ -77,7 +77,7 @@ func (im *Image) notes() []string {
 	i := im.Info()
 	s := fmt.Sprintf("the footer says %d bytes, %d by its geometry, %d are presented; its creator is %q", i.CurrentSize, i.GeometrySize, i.Size, i.Creator)
 	if err := im.f.doubt(0, im.size); err != nil {
-		s += "; --vhd-size chooses"
+		s += "; vhd.SizeRule chooses"
 	}
 	return []string{s}
 }

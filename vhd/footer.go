@@ -189,7 +189,7 @@ func (f *footer) doubt(off, size int64) error {
 	if f.size(SizeByCreator) == geometry && geometry >= bytes || f.size(SizeByCreator) == bytes && known && current || f.sectorsOfGeometry() >= maxGeometry || bytes == geometry {
 		return nil
 	}
-	return &block.Error{Format: format, What: "footer", Off: off + 0x30, Err: fmt.Errorf("%w: the disk has %d bytes as they are counted and %d by its geometry, and %d are read; the creator is %q; SizeCurrent and SizeGeometry (--vhd-size=current, --vhd-size=geometry) choose",
+	return &block.Error{Format: format, What: "footer", Off: off + 0x30, Err: fmt.Errorf("%w: the disk has %d bytes as they are counted and %d by its geometry, and %d are read; the creator is %q; vhd.SizeRule chooses",
 		ErrSizes, bytes, geometry, size, f.creatorApp[:])}
 }
 

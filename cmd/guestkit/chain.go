@@ -72,7 +72,7 @@ func (a *app) chain(path string, src *source) error {
 	}
 	doc := chainDoc{Schema: schema("chain"), Path: path, Sound: err == nil}
 	if err != nil {
-		doc.Error = err.Error()
+		doc.Error = inFlags(err)
 	}
 	for i := range links {
 		d := newLinkDoc(&links[i])
@@ -101,10 +101,10 @@ func newLinkDoc(l *format.Link) linkDoc {
 		d.Modified = l.Modified.UTC().Format(time.RFC3339)
 	}
 	if l.Err != nil {
-		d.Error = l.Err.Error()
+		d.Error = inFlags(l.Err)
 	}
 	for _, err := range l.Odd {
-		d.Odd = append(d.Odd, err.Error())
+		d.Odd = append(d.Odd, inFlags(err))
 	}
 	i := l.Info
 	if i == nil {

@@ -81,7 +81,7 @@ func newPackageCheckDoc(p *format.PackageCheck) *packageCheckDoc {
 			d.Clusters, d.Allocated, d.Compressed = r.Total, r.Allocated, r.Compressed
 		}
 		if c.Err != nil {
-			d.State, d.Error = stateUnfinished, c.Err.Error()
+			d.State, d.Error = stateUnfinished, inFlags(c.Err)
 		}
 		doc.Disks = append(doc.Disks, d)
 	}
@@ -245,7 +245,7 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 		}
 		if a.json && !qemu {
 			if len(doc.Faults) < maxFaults {
-				doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, f.Err.Error(), f.Disk})
+				doc.Faults = append(doc.Faults, faultDoc{kind, f.Count, inFlags(f.Err), f.Disk})
 			} else {
 				untold[kind] += f.Count
 			}
@@ -397,7 +397,7 @@ func (a *app) untrusted(path string, gate *convert.Gate) error {
 			doc.Format = found.Format
 		}
 		for _, r := range reasons {
-			doc.Faults = append(doc.Faults, faultDoc{Kind: "refusal", Text: r.Error()})
+			doc.Faults = append(doc.Faults, faultDoc{Kind: "refusal", Text: inFlags(r)})
 		}
 		if err := a.document(doc); err != nil {
 			return err

@@ -372,7 +372,7 @@ func (a *app) converted(c *convertFlags, x *guestkit.Conversion) error {
 		a.err.Printf("%s %d bytes at %#x could not be read; they are zeros now\n", terminal.Yellow.In("guestkit: lost:"), l.Len, l.Off)
 	}
 	if x.Overlap != nil {
-		doc.Overlap = x.Overlap.Error()
+		doc.Overlap = inFlags(x.Overlap)
 		a.err.Printf("%s %s\n", terminal.Yellow.In("guestkit: lost:"), x.Overlap)
 	}
 	if x.Unsound != nil {

@@ -139,7 +139,7 @@ func (c *cp) run(t *guestTree, args []string) (int, error) {
 	c.o.Progress = new(vfs.CopyCount)
 	c.o.OnError = func(p string, err error) {
 		err = guestError(p, err)
-		c.doc.Problems = append(c.doc.Problems, err.Error())
+		c.doc.Problems = append(c.doc.Problems, inFlags(err))
 		c.code = c.a.sayError(err, c.code)
 	}
 	c.o.OnRename = func(p, name string) {
@@ -171,7 +171,7 @@ func (c *cp) sources(t *guestTree, paths []string) ([]*vfs.Node, error) {
 			return nil, cerr
 		}
 		if err != nil {
-			c.doc.Problems = append(c.doc.Problems, err.Error())
+			c.doc.Problems = append(c.doc.Problems, inFlags(err))
 			c.code = c.a.sayError(err, c.code)
 		}
 		nodes = append(nodes, found...)

@@ -169,7 +169,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 		}
 		if o.line == nil {
 			if o.err != nil {
-				run.Error = o.err.Error()
+				run.Error = inFlags(o.err)
 			}
 			o.line, _ = marshal(batchDoc{schema("batch"), run}, "", "")
 		}
@@ -213,7 +213,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 	if err := c.verdict(img.Path, f); errors.As(err, &e) {
 		o.code = e.code // the line says it
 	} else if o.err = err; err != nil {
-		run.Error = err.Error()
+		run.Error = inFlags(err)
 	}
 	doc.Run = &run
 	if o.line, err = marshal(doc, "", ""); err != nil {

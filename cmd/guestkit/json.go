@@ -114,7 +114,7 @@ func rawBytes(shown, raw string) string {
 func texts(errs []error) []string {
 	out := make([]string, len(errs))
 	for i, err := range errs {
-		out[i] = err.Error()
+		out[i] = inFlags(err)
 	}
 	return out
 }

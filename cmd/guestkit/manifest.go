@@ -235,7 +235,7 @@ func (m *manifest) print(l *manifestLine) error {
 	}
 	if l.doc.Path != "" { // a file of which only the name is known
 		l.doc.Path = strings.Replace(l.doc.Path, "//", "/", 1)
-		l.doc.PathBytes, l.doc.Error = rawBytes(l.doc.Path, rawPath(l.doc.Path)), bare(l.err).Error()
+		l.doc.PathBytes, l.doc.Error = rawBytes(l.doc.Path, rawPath(l.doc.Path)), inFlags(bare(l.err))
 		if err := m.a.line(l.doc); err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (r *registryRun) valueDoc(m mounted, v *registry.Value) (regValueDoc, error
 		return d, err
 	}
 	if fault != nil {
-		d.Error = fault.Error()
+		d.Error = inFlags(fault)
 		return d, nil
 	}
 	form := registry.Decode(v.Type(), b)

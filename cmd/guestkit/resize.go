@@ -56,7 +56,7 @@ func (a *app) resize(path, text string, src *source, shrink bool) error {
 	a.tidies.Store(true)
 	switch info.Format {
 	case "raw":
-		err = convert.ResizeRaw(f, size, shrink)
+		err = convert.ResizeRaw(f, size, &convert.ResizeOptions{Shrink: shrink})
 	case "qcow2":
 		err = a.resizeQcow2(f, path, info, size, shrink, src)
 	default:

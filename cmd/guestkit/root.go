@@ -66,6 +66,8 @@ func newApp(s streams) *app {
 	errColor, errTerminal := colors(s.err)
 	a := &app{ctx: context.Background(), start: time.Now(), in: s.in, raw: raw, outTerminal: outTerminal, errTerminal: errTerminal,
 		out: terminal.NewPrinter(raw, outColor), err: terminal.NewPrinter(s.err, errColor)}
+	a.out.SetWords(inFlags)
+	a.err.SetWords(inFlags)
 	if f, ok := s.out.(*os.File); ok && outTerminal {
 		a.out.SetWidth(func() int { return columns(f) })
 	}

@@ -128,7 +128,7 @@ func (r *runFlags) run(path string) error {
 	if r.parallel > 0 {
 		p.Parallel = r.parallel
 	}
-	o := &pipeline.Options{Index: r.index, Of: r.of, DryRun: r.dry, Recheck: r.recheck, Format: r.src.options(), Notify: r.say,
+	o := &pipeline.Options{Index: r.index, Of: r.of, DryRun: r.dry, Recheck: r.recheck, Format: r.src.options(), Notify: r.say, Words: inFlags,
 		Remote: func(ctx context.Context, address string) (format.Source, error) {
 			return r.src.openAddressIn(ctx, address)
 		}, Put: r.src.putAddress}

@@ -111,7 +111,7 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 		}
 		d := vacantDoc{Volume: v.Name, Type: v.Type, Size: v.Size, Free: v.Free(), Held: held}
 		if v.Err != nil {
-			d.Reason = v.Err.Error()
+			d.Reason = inFlags(v.Err)
 		}
 		doc.Held += held
 		doc.Volumes = append(doc.Volumes, d)

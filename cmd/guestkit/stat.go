@@ -99,7 +99,7 @@ func (a *app) stat(n *vfs.Node) error {
 	d.fileDoc = newFileDoc(n.Path(), st, target)
 	xs, err := n.Xattrs()
 	if err != nil {
-		d.Error = bare(err).Error()
+		d.Error = inFlags(bare(err))
 	}
 	d.addXattrs(xs)
 	if st.Mode&fs.ModeDevice != 0 {

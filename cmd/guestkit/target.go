@@ -43,7 +43,7 @@ func (a *app) checkTarget(name, path, stated string) error {
 	case a.json:
 		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(broken)), Faults: []faultDoc{}}
 		for _, f := range broken {
-			doc.Faults = append(doc.Faults, faultDoc{Kind: "rule", Text: f.Error()})
+			doc.Faults = append(doc.Faults, faultDoc{Kind: "rule", Text: inFlags(f)})
 		}
 		if err := a.document(doc); err != nil {
 			return err

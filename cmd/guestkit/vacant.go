@@ -58,7 +58,7 @@ func vacantDocs(reports []*vacant.Report) (free *int64, kept []keptDoc) {
 		*free += rep.Free()
 		for i := range rep.Volumes {
 			if v := &rep.Volumes[i]; v.Err != nil {
-				kept = append(kept, keptDoc{v.Name, v.Type, v.Err.Error()})
+				kept = append(kept, keptDoc{v.Name, v.Type, inFlags(v.Err)})
 			}
 		}
 	}

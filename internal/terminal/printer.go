@@ -13,6 +13,7 @@ type Printer struct {
 	w     io.Writer
 	color bool
 	width func() int // nil if it is not known
+	words func(error) string
 	mu    sync.Mutex
 	err   error
 	line  []byte // the last that Line printed
@@ -20,6 +21,9 @@ type Printer struct {
 
 // NewPrinter makes a Printer; color says whether styles have an effect.
 func NewPrinter(w io.Writer, color bool) *Printer { return &Printer{w: w, color: color} }
+
+// SetWords sets what says an error; without it an error says itself.
+func (p *Printer) SetWords(words func(error) string) { p.words = words }
 
 // SetWidth tells how many columns the terminal has; it is asked for each table,
 // since a terminal may be resized.
@@ -98,6 +102,9 @@ func (p *Printer) Line(first []byte, text Styled) {
 func (p *Printer) text(v any) string {
 	s, ok := v.(Styled)
 	if !ok {
+		if err, ok := v.(error); ok && p.words != nil {
+			return Escape(p.words(err))
+		}
 		return Escape(fmt.Sprint(v))
 	}
 	return p.paint(s.Style, Escape(s.Text))

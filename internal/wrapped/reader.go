@@ -177,10 +177,10 @@ func (z *Reader) Whole() bool { return z.err != nil && z.unit == nil && z.out > 
 func (z *Reader) bounds() error {
 	file := max(z.file, z.in.off()-z.start)
 	if n := z.data - z.free; n > 0 && n/z.ratio > file {
-		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d times as much data as the file has bytes; --max-ratio (Options.Wrapped.Ratio) allows more", z.ratio)
+		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to more than %d times as much data as the file has bytes; Options.Wrapped.Ratio allows more", z.ratio)
 	}
 	if n := z.out - z.first - z.data - z.zeros; n > 0 && n/ZeroRatio/z.ratio > file {
-		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to %d MiB of zeros so far, more than %d for each byte of the file; --max-ratio (Options.Wrapped.Ratio) allows more", (z.out-z.first-z.data)>>20, ZeroRatio*z.ratio)
+		return block.Errorf(z.format, "data", z.in.off(), block.ErrLimit, "it unpacks to %d MiB of zeros so far, more than %d for each byte of the file; Options.Wrapped.Ratio allows more", (z.out-z.first-z.data)>>20, ZeroRatio*z.ratio)
 	}
 	return nil
 }
