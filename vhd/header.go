@@ -127,7 +127,8 @@ func (h *dynamicHeader) need(size int64) int64 {
 }
 
 // bitmapSize is the size of the bitmap before each block, in bytes: a bit a
-// sector, in whole sectors.
+// sector, in whole sectors. Blocks of less than eight sectors, which no tool makes, have
+// none, as qemu reads them (block/vpc.c).
 func (h *dynamicHeader) bitmapSize() int64 {
 	bits := int64(h.blockSize) / sectorSize
 	return (bits/8 + sectorSize - 1) / sectorSize * sectorSize

@@ -54,3 +54,44 @@ func TestFstabEscapes(t *testing.T) {
 		}
 	}
 }
+
+// TestFstabFields: fstab(5) has six fields, of which mount(8) needs two; an escape is
+// three octal digits of a byte.
+func TestFstabFields(t *testing.T) {
+	for line, want := range map[string]fstabEntry{
+		"/dev/sda1":                   {},
+		"/dev/sda1 /":                 {spec: "/dev/sda1", path: "/", typ: "auto"},
+		"/dev/sda1 / ext4":            {spec: "/dev/sda1", path: "/", typ: "ext4"},
+		"/dev/sda1 / ext4 ro":         {spec: "/dev/sda1", path: "/", typ: "ext4", options: "ro"},
+		`/\377\077 /\400 a\1 0 0 0 0`: {spec: "/\xff?", path: `/\400`, typ: `a\1`, options: "0"},
+		`\177\070 \080 \0:0 \0/0`:     {spec: "\x7f8", path: `\080`, typ: `\0:0`, options: `\0/0`},
+	} {
+		got := parseFstab([]byte(line))
+		if want.spec == "" {
+			if len(got) != 0 {
+				t.Errorf("%q: %+v", line, got)
+			}
+			continue
+		}
+		if len(got) != 1 {
+			t.Errorf("%q: %d entries", line, len(got))
+			continue
+		}
+		if got[0].line = 0; got[0] != want {
+			t.Errorf("%q: %+v, want %+v", line, got[0], want)
+		}
+	}
+	for s, want := range map[string]string{
+		`a\x20b`: "a b", `\x2f`: "/", `\x2F`: "/", `\xff`: "\xff", `\x2`: `\x2`, `\x2g`: `\x2g`, `\xg2`: `\xg2`, `\x`: `\x`, `\x20\x21`: " !", `x20`: "x20", `\x5cx20`: `\x20`,
+		`\x0a`: "\n", `\xa0`: "\xa0",
+	} {
+		if got := unhex(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+	for options, want := range map[string]bool{"": false, "ro": true, "rw,ro": true, "ro,rw": true, "x-ro,roo": false} {
+		if got := hasOption(options, "ro"); got != want {
+			t.Errorf("%q: %v", options, got)
+		}
+	}
+}
