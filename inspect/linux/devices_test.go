@@ -66,3 +66,82 @@ func TestDevices(t *testing.T) {
 		}
 	}
 }
+
+// TestDeviceNames: the names at the bounds of what they may be.
+func TestDeviceNames(t *testing.T) {
+	type name struct {
+		disk        string
+		index, part int
+	}
+	bad := name{"", 0, 0}
+	for s, want := range map[string]name{
+		"sdz": {"sdz", 25, 0}, "sdaa": {"sdaa", 26, 0}, "sdzz9999": {"sdzz", 701, 9999}, "sda12345": bad, "sdaaa": bad, "sd": bad, "sd1": bad, "sdA": bad, "sda1x": bad, "sda{": bad, "sda`": bad,
+		"hda": {"hda", 0, 0}, "i2o/hdb3": {"i2o/hdb", 1, 3}, "ubda": {"ubda", 0, 0}, "vdc0": bad,
+		"hd0s1": {"hd0", 0, 1}, "hd2s3": {"hd2", 2, 3}, "hd0s0": bad, "hd0xs1": bad, "hd0s1x": bad, "hds1": {"hds", 18, 1}, "hd0s": bad, "hd0": bad,
+		"nvme0n1": {"nvme0n1", 0, 0}, "nvme3n1p10": {"nvme3n1", 3, 10}, "nvme0n1p0": bad, "nvme0n1p": bad, "nvme0n1x1": bad, "nvme0n1p1x": bad, "nvme0": bad, "nvmen1": bad, "nvme0n": bad, "nvme0n2": {"nvme0n2", -1, 0},
+		"mmcblk1p2": {"mmcblk1", 1, 2}, "mmcblk": bad, "mmcblk0boot0": bad,
+		"cciss/c0d1p2": {"cciss/c0d1", 1, 2}, "cciss/c1d1": {"cciss/c1d1", -1, 0}, "ida/c0d3": {"ida/c0d3", 3, 0}, "rd/c0d0p1": {"rd/c0d0", 0, 1}, "cciss/c0": bad,
+		"pmem0": {"pmem0", -1, 0}, "pmem1p1": {"pmem1", -1, 1}, "nbd0p1": {"nbd0", -1, 1}, "loop0": {"loop0", -1, 0}, "loop7p2": {"loop7", -1, 2}, "loop": bad,
+	} {
+		disk, index, part, ok := kernelName(s)
+		if ok != (want != bad) || ok && (name{disk, index, part}) != want {
+			t.Errorf("%s: %q, %d, %d, %v, want %+v", s, disk, index, part, ok, want)
+		}
+	}
+	for s, want := range map[string]bool{
+		"fd0": true, "fd": true, "fd0u1440": true, "fd0u": true, "fdata": false, "fdx1": false, "fd/0": false, "sr0": true, "sr": true, "scd1": true, "cdrom": true, "dvdram2": true, "cdroms/x": true, "floppy/0": true, "iso9660/x": true,
+		"sda": false, "cd/x": false, "fd:1": false, "fd/1": false, "fd:12": false,
+	} {
+		if got := isRemovable(s); got != want {
+			t.Errorf("%s is removable: %v", s, got)
+		}
+	}
+	for s, want := range map[string]string{
+		"vg-lv": "vg/lv", "my--vg-root": "my-vg/root", "a-b-c": "a/b-c", "a": "a", "a--": "a-", "a-": "a/", "--a-b": "-a/b", "a---b": "a-/b",
+	} {
+		if got := mapperName(s); got != want {
+			t.Errorf("%s: %q, want %q", s, got, want)
+		}
+	}
+	for s, want := range map[string]struct {
+		n    int
+		rest string
+		ok   bool
+	}{"": {0, "", false}, "x": {0, "x", false}, "0": {0, "", true}, "9": {9, "", true}, "1234": {1234, "", true}, "12345": {1234, "5", true}, "1/": {1, "/", true}, "1:": {1, ":", true}} {
+		if n, rest, ok := leadingNumber(s); n != want.n || rest != want.rest || ok != want.ok {
+			t.Errorf("%q: %d, %q, %v", s, n, rest, ok)
+		}
+	}
+	for s, want := range map[string]struct {
+		base string
+		n    int
+	}{"": {"", 0}, "a": {"a", 0}, "a0": {"a", 0}, "a9": {"a", 9}, "a1234": {"a", 1234}, "a12345": {"a1", 2345}, "7": {"", 7}, "a/1": {"a/", 1}, "a:1": {"a:", 1}} {
+		if base, n := trailingNumber(s); n != want.n || base != want.base {
+			t.Errorf("%q: %q, %d", s, base, n)
+		}
+	}
+	for spec, want := range map[string]system.Device{
+		`LABEL=""`: {By: "label", Value: ""}, `LABEL='a'`: {By: "label", Value: "a"}, `LABEL="`: {By: "label", Value: `"`}, `LABEL="a'`: {By: "label", Value: `"a'`}, `LABEL=a"`: {By: "label", Value: `a"`},
+		`LABEL=x'y'`: {By: "label", Value: `x'y'`}, `LABEL=b'`: {By: "label", Value: "b'"}, "PARTLABEL=EFI": {By: "partlabel", Value: "EFI"}, "PartUUID=1": {By: "partuuid", Value: "1"},
+		"/dev//x": none("the name of the device says nothing of a volume")[0], "/dev/x/": none("the name of the device says nothing of a volume")[0],
+		"/dev/md": none("the name of the device says nothing of a volume")[0], "/dev/x/y/z": none("the name of the device says nothing of a volume")[0],
+		"host:/srv": none("it is on the network")[0], "/srv": none("it is not a disk")[0],
+		"/dev/disk/by-id/x-part0": {By: "device name", Value: "disk/by-id/x-part0", DiskName: "disk/by-id/x-part0", Disk: -1},
+		"/dev/disk/by-id/x-part1": {By: "device name", Value: "disk/by-id/x-part1", DiskName: "disk/by-id/x", Disk: -1, Partition: 1}, "/dev/disk/by-id/x-part1a": {By: "device name", Value: "disk/by-id/x-part1a", DiskName: "disk/by-id/x-part1a", Disk: -1},
+		"/dev/disk/by-id/dm-uuid-LVM-short": none("it names no group and volume of LVM")[0],
+	} {
+		if got := devices(fstabEntry{spec: spec}, nil); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %+v, want %+v", spec, got, want)
+		}
+	}
+	for _, e := range []fstabEntry{{spec: "/srv", options: "ro,bind"}, {spec: "/srv", options: "rbind"}} {
+		if got := devices(e, nil); got[0].Reason != "it is a bind mount" {
+			t.Errorf("%+v: %+v", e, got)
+		}
+	}
+	for spec, want := range map[string]string{"/swapfile": "it is a swap file", "/dev/sda2": ""} {
+		if got := devices(fstabEntry{spec: spec, typ: "swap"}, nil); got[0].Reason != want {
+			t.Errorf("swap on %s: %+v", spec, got)
+		}
+	}
+}

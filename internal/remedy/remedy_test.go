@@ -21,7 +21,7 @@ func TestIn(t *testing.T) {
 		"a; vhd.SizeRule too": "a; --vhd-size too",
 		"a; Options.Unwrap b; Options.AllowDirs, Options.AllowDirs: c": "a; --allow-dir, --allow-dir: c",
 		"x: not this; Options.Unwrap reads it":                         "x: not this",
-		"Options.Other is kept":                                       "Options.Other is kept",
+		"Options.Other is kept":                                        "Options.Other is kept",
 	} {
 		if got := w.In(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
