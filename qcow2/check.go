@@ -387,13 +387,15 @@ func (c *checker) compare() error {
 		if i < int64(len(c.blocks)) {
 			host = c.blocks[i]
 		}
-		clear(buf)
-		if host != 0 {
+		switch {
+		case host != 0:
 			if err := block.ReadFull(c.r, buf, host); err != nil {
 				return block.Locate(format, "refcount block", host, err)
 			}
-		} else if i >= covered {
+		case i >= covered: // of which a table may have millions
 			continue
+		default:
+			clear(buf)
 		}
 		for j := range per {
 			if err := c.tick(); err != nil {

@@ -29,7 +29,10 @@ func TestMutations(t *testing.T) {
 	}
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			image := fixture(t, x.name)
+			image, n := fixture(t, x.name), n
+			if x.name == "lzma" {
+				n /= 5 // its data takes twenty times as long, and its metadata is that of deflate
+			}
 			where := append(testimg.Metadata(t, image, openFS), testimg.Range{Off: superblockOff, N: 144})
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore, Seal: seal})
 		})
