@@ -21,9 +21,9 @@ type Image struct {
 	Err  error // the folder, or the file in it, could not be read
 }
 
-// endings are those of the names of images, in lower case. A raw disk has no mark
-// by which its content tells that it is one.
-var endings = []string{".raw", ".img", ".dd", ".iso", ".qcow2", ".qcow", ".qcow2c", ".vmdk", ".vhd", ".vpc", ".vhdx", ".avhd", ".avhdx", ".vdi", ".ova", ".ovf", ".001"}
+// endings are those of the names of images, in lower case: besides those that promise
+// a format these. A raw disk has no mark by which its content tells that it is one.
+var endings = append(format.Endings(), ".raw", ".img", ".dd", ".iso", ".qcow2c", ".001")
 
 // wrappers are the endings of files that are compressed as a whole.
 var wrappers = []string{".gz", ".xz", ".zst", ".bz2"}

@@ -14,6 +14,8 @@ type driver struct {
 	name string
 	// aliases are other names by which users and images call it.
 	aliases []string
+	// endings are those of file names that promise the format, in lower case.
+	endings []string
 	// open opens the image in r. It sets the Info's own fields; Open sets
 	// those that every format has.
 	open func(r block.Reader, o *Options) (opened, *Info, error)
@@ -38,14 +40,14 @@ type opened interface {
 func drivers() []driver {
 	return append([]driver{
 		{name: "raw", aliases: []string{"file", "host_device"}, open: openRaw},
-		{name: "qcow2", open: openQcow2, describe: describeQcow2, check: checkQcow2},
-		{name: "vdi", open: openVDI, describe: describeVDI, check: checkVDI},
-		{name: "vhd", aliases: []string{"vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
-		{name: "vhdx", open: openVHDX, describe: describeVHDX, check: checkVHDX},
-		{name: "vmdk", open: openVMDK, describe: describeVMDK, check: checkVMDK},
+		{name: "qcow2", endings: []string{".qcow2", ".qcow"}, open: openQcow2, describe: describeQcow2, check: checkQcow2},
+		{name: "vdi", endings: []string{".vdi"}, open: openVDI, describe: describeVDI, check: checkVDI},
+		{name: "vhd", aliases: []string{"vpc"}, endings: []string{".vhd", ".avhd", ".vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
+		{name: "vhdx", endings: []string{".vhdx", ".avhdx"}, open: openVHDX, describe: describeVHDX, check: checkVHDX},
+		{name: "vmdk", endings: []string{".vmdk"}, open: openVMDK, describe: describeVMDK, check: checkVMDK},
 		{name: "luks", open: openLUKS, describe: describeLUKS},
-		{name: "ova", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
-		{name: "ovf", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "ova", endings: []string{".ova"}, open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
+		{name: "ovf", endings: []string{".ovf"}, open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "tar", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "zip", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "xva", open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
@@ -66,6 +68,16 @@ func find(name string) (driver, bool) {
 		}
 	}
 	return driver{}, false
+}
+
+// Endings returns the endings of file names that promise a format that can be opened,
+// such as ".qcow2". Raw disks have none of their own.
+func Endings() []string {
+	var out []string
+	for _, d := range drivers() {
+		out = append(out, d.endings...)
+	}
+	return out
 }
 
 // Names returns the names of the formats that can be opened.

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -17,23 +18,14 @@ func promised(name string) string {
 	if strings.HasSuffix(name, "-flat.vmdk") || strings.HasSuffix(name, "-delta.vmdk") {
 		return ""
 	}
-	switch extension(name) {
-	case ".qcow2", ".qcow":
-		return "qcow2"
-	case ".vmdk":
-		return "vmdk"
-	case ".vhd", ".avhd", ".vpc":
-		return "vhd"
-	case ".vhdx", ".avhdx":
-		return "vhdx"
-	case ".vdi":
-		return "vdi"
-	case ".qed":
+	ext := extension(name)
+	for _, d := range drivers() {
+		if slices.Contains(d.endings, ext) {
+			return d.name
+		}
+	}
+	if ext == ".qed" { // which is known, and read by qemu-img alone
 		return "qed"
-	case ".ova":
-		return "ova"
-	case ".ovf":
-		return "ovf"
 	}
 	return ""
 }
