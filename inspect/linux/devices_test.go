@@ -130,17 +130,17 @@ func TestDeviceNames(t *testing.T) {
 		"/dev/disk/by-id/x-part1": {By: "device name", Value: "disk/by-id/x-part1", DiskName: "disk/by-id/x", Disk: -1, Partition: 1}, "/dev/disk/by-id/x-part1a": {By: "device name", Value: "disk/by-id/x-part1a", DiskName: "disk/by-id/x-part1a", Disk: -1},
 		"/dev/disk/by-id/dm-uuid-LVM-short": none("it names no group and volume of LVM")[0],
 	} {
-		if got := devices(fstabEntry{spec: spec}, nil); len(got) != 1 || got[0] != want {
+		if got := devices(fstabEntry{spec: spec}, names{}); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %+v, want %+v", spec, got, want)
 		}
 	}
 	for _, e := range []fstabEntry{{spec: "/srv", options: "ro,bind"}, {spec: "/srv", options: "rbind"}} {
-		if got := devices(e, nil); got[0].Reason != "it is a bind mount" {
+		if got := devices(e, names{}); got[0].Reason != "it is a bind mount" {
 			t.Errorf("%+v: %+v", e, got)
 		}
 	}
 	for spec, want := range map[string]string{"/swapfile": "it is a swap file", "/dev/sda2": ""} {
-		if got := devices(fstabEntry{spec: spec, typ: "swap"}, nil); got[0].Reason != want {
+		if got := devices(fstabEntry{spec: spec, typ: "swap"}, names{}); got[0].Reason != want {
 			t.Errorf("swap on %s: %+v", spec, got)
 		}
 	}
