@@ -52,6 +52,9 @@ func TestHeaderBounds(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.class)
 		}
 	}
+	if blockFree != 1<<32-1 || blockZero != 1<<32-2 { // VDI_IMAGE_BLOCK_FREE, VDI_IMAGE_BLOCK_ZERO
+		t.Errorf("%#x, %#x", uint32(blockFree), uint32(blockZero))
+	}
 	for _, h := range []header{{imageType: 4}, {uuidParent: [16]byte{1}}, {uuidLinkage: [16]byte{1}}} {
 		if !h.differencing() {
 			t.Errorf("type %d with links %v %v is no difference", h.imageType, h.uuidParent, h.uuidLinkage)

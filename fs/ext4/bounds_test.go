@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
@@ -148,6 +149,23 @@ func TestExtentTree(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	last := s.fill(15, node(0, most, [3]uint64{0, data, 1}))
+	if r, err := root(node(1, 4, [3]uint64{0, last})).mapExtent(0); err != nil || r != (run{0, 1, data, false}) {
+		t.Errorf("a leaf in the last block: %+v, %v", r, err)
+	}
+	// With checksums, that of a node lies behind the room for all its entries.
+	s.sb.featureRoCompat |= roMetadataCsum
+	for i, wrong := range []byte{0, 1} {
+		leaf := make([]byte, s.sb.blockSize)
+		copy(leaf, node(0, most, [3]uint64{0, data, 1}))
+		at := 12 * (1 + most)
+		binary.LittleEndian.PutUint32(leaf[at:], crc32c(0, leaf[:at]))
+		leaf[at] ^= wrong
+		n := root(node(1, 4, [3]uint64{0, s.fill(uint64(10+i), leaf)}))
+		if _, err := n.mapExtent(0); (err == nil) != (wrong == 0) {
+			t.Errorf("a checksum with the fault %d: %v", wrong, err)
+		}
+	}
 	if _, err := root(node(1, 4, [3]uint64{0, s.sb.blocksCount})).mapExtent(0); !errors.Is(err, block.ErrCorrupt) {
 		t.Errorf("a leaf past the end: %v", err)
 	}
@@ -246,6 +264,51 @@ func TestNextLeaf(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.name, more, err)
 		} else if last := c.path[1]; more && last.e.block(last.at) != c.leaf {
 			t.Errorf("%s: leaf %d, want %d", c.name, last.e.block(last.at), c.leaf)
+		}
+	}
+}
+
+// TestIndexRoot: an index has two levels of nodes below its root with large_dir, one
+// without, and the versions of its hash that the kernel's documentation names.
+func TestIndexRoot(t *testing.T) {
+	s := newScratch(t)
+	size := int(s.sb.blockSize)
+	for _, c := range []struct {
+		large           bool
+		version, levels byte
+		info            byte
+		good            bool
+	}{
+		{false, 1, 1, 8, true}, {false, 1, 2, 8, false}, {true, 1, 2, 8, true}, {true, 1, 3, 8, false}, {false, 5, 0, 8, true}, {false, 6, 0, 8, false}, {false, 1, 0, 7, false},
+	} {
+		b := make([]byte, size)
+		b[0x1c], b[0x1d], b[0x1e] = c.version, c.info, c.levels
+		binary.LittleEndian.PutUint16(b[0x20:], uint16((size-32)/8))
+		b[0x22] = 1
+		b[0x24] = 7 // block 7, which is none
+		n := &inode{fs: s.filesystem, ino: 12, flags: flagExtents}
+		n.stat.Size = 4 * s.sb.blockSize
+		s.blocks = lru.New[blockKey, []byte](1 << 20)
+		copy(n.block[:], node(0, 4, [3]uint64{0, s.fill(0, b), 1}))
+		s.sb.featureIncompat &^= incompatLargeDir
+		if c.large {
+			s.sb.featureIncompat |= incompatLargeDir
+		}
+		_, err := n.findIndexed(matcher{hashed: []byte("x")})
+		var e *block.Error
+		if !errors.As(err, &e) || (e.What != "htree root") != c.good {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	for _, c := range []struct {
+		flags uint32
+		v     []uint8
+	}{{0x2, []uint8{3, 4, 5, 3, 4, 5, 6}}, {0x1, []uint8{0, 1, 2, 3, 4, 5, 6}}, {0, []uint8{0, 1, 2, 3, 4, 5, 6}}} {
+		s.sb.flags = c.flags
+		for v, want := range c.v {
+			if got := s.sb.hashVersion(uint8(v)); got != want {
+				t.Errorf("flags %d: version %d is %d, want %d", c.flags, v, got, want)
+			}
 		}
 	}
 }

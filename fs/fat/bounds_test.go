@@ -1,6 +1,7 @@
 package fat
 
 import (
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -86,5 +87,29 @@ func TestBPBLabel(t *testing.T) {
 		if got := b.volumeLabel(); got != c.want {
 			t.Errorf("%#x %q: %q, want %q", c.sig, c.label, got, c.want)
 		}
+	}
+}
+
+// TestBPBLayout: the fields lie where fatgen103 has them, of which the last ones have
+// another place in a FAT32.
+func TestBPBLayout(t *testing.T) {
+	s := make([]byte, 512)
+	for i := range s {
+		s[i] = byte(i*5 + 3)
+	}
+	le := binary.LittleEndian
+	label := func(at int) (l [11]byte) { copy(l[:], s[at:]); return l }
+	want := bpb{bytesPerSector: le.Uint16(s[11:]), sectorsPerCluster: s[13], reserved: le.Uint16(s[14:]), fats: s[16], rootEntries: le.Uint16(s[17:]), total16: le.Uint16(s[19:]),
+		media: s[21], fatSize16: le.Uint16(s[22:]), total32: le.Uint32(s[32:]), state: s[37], bootSig: s[38], serial: le.Uint32(s[39:]), label: label(43)}
+	var b bpb
+	if b.decode(s); b != want {
+		t.Errorf("FAT16: %+v\nwant %+v", b, want)
+	}
+	s[22], s[23] = 0, 0
+	want.fatSize16, want.fatSize32, want.extFlags, want.version, want.rootCluster, want.infoSector = 0, le.Uint32(s[36:]), le.Uint16(s[40:]), le.Uint16(s[42:]), le.Uint32(s[44:]), le.Uint16(s[48:])
+	want.state, want.bootSig, want.serial, want.label = s[65], s[66], le.Uint32(s[67:]), label(71)
+	b = bpb{}
+	if b.decode(s); b != want {
+		t.Errorf("FAT32: %+v\nwant %+v", b, want)
 	}
 }
