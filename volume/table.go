@@ -2,11 +2,13 @@ package volume
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // maxNested bounds the partitions in one volume that is no disk: a table there
@@ -35,9 +37,41 @@ func (s *scanner) disk(index int, d block.Device) {
 		return
 	}
 	v.Kind = Table
+	if iso := hybrid(v, table); iso != nil {
+		iso.Name = prefix + iso.Name
+		s.add(iso)
+	}
 	for _, c := range divide(v, table, prefix) {
 		s.add(c)
 	}
+}
+
+// hybrid returns the ISO 9660 on a disk that has a partition table for those
+// who start from a stick, nil if there is none or a partition shows it. One that
+// was there before the table is none: partitions lie in the ISO then, or behind it, and
+// one of them, which keeps others from using its bytes, ends where it does.
+func hybrid(disk *Volume, table *partition.Table) *Volume {
+	const primary, near = 16 * 2048, 1 << 20
+	b := make([]byte, 2048)
+	if block.ReadFull(disk.Device, b, primary) != nil || string(b[:6]) != "\x01CD001" {
+		return nil
+	}
+	end := int64(binary.LittleEndian.Uint32(b[80:])) * int64(binary.LittleEndian.Uint16(b[128:]))
+	if end <= primary || end > disk.Size {
+		return nil
+	}
+	fits := false
+	for _, p := range table.Partitions {
+		if p.Start == 0 || p.Start < end && p.Start+p.Size > end+near {
+			return nil
+		}
+		fits = fits || p.Start < end && p.Start+p.Size > end-near
+	}
+	found, err := probe.Volume(block.Section(disk.Device, 0, end))
+	if !fits || err != nil || found.Type != "iso9660" {
+		return nil
+	}
+	return &Volume{Name: "iso", Kind: Whole, DiskIndex: disk.DiskIndex, Parents: []*Volume{disk}, Device: block.Section(disk.Device, 0, end), Size: end, Found: found, Shared: true}
 }
 
 // openTables looks for partition tables where nothing else was found: in

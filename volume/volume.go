@@ -17,6 +17,7 @@ const (
 	Disk      Kind = "disk"      // a whole disk without a partition table
 	Table     Kind = "table"     // a whole disk with a partition table
 	Partition Kind = "partition" // a primary or logical partition
+	Whole     Kind = "whole"     // an ISO on a whole disk that has a partition table too
 	Extended  Kind = "extended"  // holds the logical partitions of an MBR
 	Logical   Kind = "lv"        // a logical volume of LVM
 	Array     Kind = "array"     // of RAID
