@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
@@ -51,11 +51,14 @@ class BuildGo(build_py):
         go("build", *flags, "-o", str(command), "./cmd/guestkit", CGO_ENABLED="0")
 
 
-class PlatformWheel(bdist_wheel):
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = False
+class Binary(Distribution):
+    """Of one platform, though nothing in it is an extension module."""
 
+    def has_ext_modules(self):
+        return True
+
+
+class PlatformWheel(bdist_wheel):
     def get_tag(self):
         return "py3", "none", os.environ.get("GUESTKIT_WHEEL_PLATFORM") or super().get_tag()[2]
 
@@ -89,4 +92,4 @@ class SourceWithGo(sdist):
 
 if sys.version_info < (3, 9):
     raise SystemExit("guestkit needs Python 3.9 or newer")
-setup(cmdclass={"build_py": BuildGo, "bdist_wheel": PlatformWheel, "sdist": SourceWithGo})
+setup(distclass=Binary, cmdclass={"build_py": BuildGo, "bdist_wheel": PlatformWheel, "sdist": SourceWithGo})
