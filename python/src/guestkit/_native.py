@@ -7,7 +7,6 @@ import ctypes
 import itertools
 import json
 import os
-import pathlib
 import sys
 import threading
 from typing import Any, Callable, Optional
@@ -17,16 +16,14 @@ from . import _objects, errors
 _NAMES = {"win32": "guestkit.dll", "darwin": "libguestkit.dylib"}
 
 
-def _path() -> pathlib.Path:
-    stated = os.environ.get("GUESTKIT_LIBRARY")
-    if stated:
-        return pathlib.Path(stated)
-    return pathlib.Path(__file__).parent / _NAMES.get(sys.platform, "libguestkit.so")
+def _path() -> str:
+    name = _NAMES.get(sys.platform, "libguestkit.so")
+    return os.environ.get("GUESTKIT_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
 def available() -> bool:
     """Whether this installation has the shared library for this platform."""
-    return _path().is_file()
+    return os.path.isfile(_path())
 
 
 _lock = threading.Lock()
@@ -61,9 +58,9 @@ def _load() -> ctypes.CDLL:
         if _library is None:
             if not available():
                 raise errors.Unsupported(
-                    f"there is no {_path().name} for this platform; guestkit.GuestkitWrapper runs the command in its place"
+                    f"there is no {os.path.basename(_path())} for this platform; guestkit.GuestkitWrapper runs the command in its place"
                 )
-            lib = ctypes.CDLL(str(_path()))
+            lib = ctypes.CDLL(_path())
             lib.GuestkitCall.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
             lib.GuestkitCall.restype = ctypes.c_void_p
             lib.GuestkitFree.argtypes = [ctypes.c_void_p]

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence, Type, Union
 
 from . import _native, _objects
-from .results import Conversion, Info, Report, Stat, System, Volume
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from .results import Conversion, Info, Report, Stat, System, Volume
 
     class Readable(Protocol):
         """A file object in binary mode that can seek."""
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 
 Path = Union[str, "os.PathLike[str]"]
 Image = Union[Path, "Readable"]
+
+
+def _report(d: Any) -> Report:
+    from .results import Report  # dataclasses take long to import
+
+    return Report.of(d)
+
+
+def _stat(d: Any) -> Stat:
+    from .results import Stat
+
+    return Stat.of(d)
 
 
 def _drop(handle: int, numbers: Sequence[int] = ()) -> None:
@@ -96,6 +109,11 @@ class GuestFile(io.RawIOBase):
         self._at += n
         return n
 
+    def readall(self) -> bytes:
+        """Read up to the end, in one piece; io.RawIOBase does so in many small ones."""
+        b = bytearray(max(0, self._size - self._at))
+        return bytes(memoryview(b)[: self.readinto(b)])
+
     def pread_into(self, buffer: Any, off: int) -> int:
         """Read into a buffer from an offset, without moving the position."""
         if self.closed:
@@ -105,7 +123,7 @@ class GuestFile(io.RawIOBase):
     def pread(self, n: int, off: int) -> bytes:
         """Read n bytes, or fewer at the end, from an offset."""
         b = bytearray(max(0, min(n, self._size - off)))
-        return bytes(b[: self.pread_into(b, off)])
+        return bytes(memoryview(b)[: self.pread_into(b, off)])
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
@@ -136,11 +154,11 @@ class Tree:
 
     def scandir(self, path: str = "/") -> list[Stat]:
         """The files in a directory, with their metadata."""
-        return [Stat.of(d) for d in _native.call("listdir", handle=self._handle, path=path)]
+        return [_stat(d) for d in _native.call("listdir", handle=self._handle, path=path)]
 
     def stat(self, path: str, follow: bool = True) -> Stat:
         """The metadata of a file."""
-        return Stat.of(_native.call("stat", handle=self._handle, path=path, follow=follow))
+        return _stat(_native.call("stat", handle=self._handle, path=path, follow=follow))
 
     def readlink(self, path: str) -> str:
         """The target of a symbolic link."""
@@ -182,11 +200,11 @@ class Guest:
 
     def inspect(self) -> Report:
         """Find the operating systems and list all volumes."""
-        return Report.of(_native.long_call("inspect", handle=self._handle))
+        return _report(_native.long_call("inspect", handle=self._handle))
 
     def volumes(self) -> tuple[Volume, ...]:
         """List what the disks are divided into."""
-        return Report.of(_native.long_call("volumes", handle=self._handle)).volumes
+        return _report(_native.long_call("volumes", handle=self._handle)).volumes
 
     def systems(self) -> tuple[System, ...]:
         """The operating systems."""
@@ -241,6 +259,8 @@ def detect(image: Image) -> str:
 
 def info(image: Image) -> Info:
     """What an image says about itself."""
+    from .results import Info
+
     with _Images([image]) as i:
         return Info.of(i.paths[0], _native.call("info", **i.request()))
 
@@ -253,6 +273,8 @@ def convert(
 
     ``progress`` is called with the bytes done and in all. Ctrl-C stops the copy.
     """
+    from .results import Conversion
+
     with _Images([src]) as i:
         d = _native.long_call(
             "convert", progress, output=os.fspath(dst), to=format, compress=compress, force=force,
