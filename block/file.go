@@ -16,6 +16,15 @@ type File interface {
 	Sync() error
 }
 
+// A Storage is an image file that is changed in place.
+type Storage interface {
+	Reader
+	File
+}
+
+// A Range is Len bytes at Off.
+type Range struct{ Off, Len int64 }
+
 // A Cloner is a File that can share blocks with another one. The error wraps
 // [errors.ErrUnsupported] where that cannot be done.
 type Cloner interface {

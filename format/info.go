@@ -33,6 +33,11 @@ type Info struct {
 	Corrupt         bool   // a program marked it as damaged
 	Encryption      string // the method, "" if its data is not encrypted
 
+	// ID is the identity that an image upon this one is checked against, and
+	// ParentID the one that the image below must have: of a VMDK the content ID, of
+	// a VHD the unique ID, of a VHDX that of the data written, of a VDI its UUID.
+	ID, ParentID string
+
 	Backing     *Reference // nil if there is none
 	DataFile    *Reference // nil if there is none
 	DataFileRaw bool       // the data file is a raw image of the disk

@@ -28,7 +28,7 @@ func describeVDI(r block.Reader, o *Options) (*Info, []error, error) {
 }
 
 func vdiInfo(v vdi.Info) *Info {
-	return &Info{Version: "1.1", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(nil, v.ParentUUID, "vdi")}
+	return &Info{Version: "1.1", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, ID: v.UUID, ParentID: v.ParentUUID, Backing: parent(nil, v.ParentUUID, "vdi")}
 }
 
 func checkVDI(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {

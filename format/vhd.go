@@ -28,7 +28,7 @@ func describeVHD(r block.Reader, o *Options) (*Info, []error, error) {
 }
 
 func vhdInfo(v vhd.Info) *Info {
-	return &Info{VHD: &v, Version: "1.0", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
+	return &Info{VHD: &v, ID: v.UUID, ParentID: v.ParentUUID, Version: "1.0", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, Backing: parent(v.ParentNames, v.ParentUUID, "vhd")}
 }
 
 // parent is the reference to the parent of an image: by the first of its names

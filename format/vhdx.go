@@ -29,7 +29,7 @@ func describeVHDX(r block.Reader, o *Options) (*Info, []error, error) {
 
 func vhdxInfo(v vhdx.Info) *Info {
 	return &Info{Version: "1", Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.BlockSize, SectorSize: v.LogicalSector,
-		Dirty: v.LogReplayed > 0, Backing: parent(v.ParentNames, "", "vhdx")}
+		Dirty: v.LogReplayed > 0, ID: v.DataWriteGUID, ParentID: v.ParentLinkage, Backing: parent(v.ParentNames, "", "vhdx")}
 }
 
 func checkVHDX(ctx context.Context, r block.Reader, o *Options, report func(Fault)) (*CheckResult, error) {

@@ -2,6 +2,7 @@ package format
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/vmdk"
@@ -28,12 +29,13 @@ func describeVMDK(r block.Reader, o *Options) (*Info, []error, error) {
 }
 
 func vmdkInfo(v vmdk.Info) *Info {
-	info := &Info{Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.GrainSize, VMDK: &v}
+	info := &Info{Subformat: v.Subformat, VirtualSize: v.Size, ClusterSize: v.GrainSize, VMDK: &v, ID: fmt.Sprintf("%08x", v.CID)}
 	if v.Compressed {
 		info.CompressionType = "deflate"
 	}
 	if v.ParentName != "" {
 		info.Backing = &Reference{Name: v.ParentName, Format: "vmdk"}
+		info.ParentID = fmt.Sprintf("%08x", v.ParentCID)
 	}
 	return info
 }

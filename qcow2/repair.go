@@ -8,10 +8,7 @@ import (
 )
 
 // A Storage is an image file that is changed in place.
-type Storage interface {
-	block.Reader
-	block.File
-}
+type Storage = block.Storage
 
 // A rewrite changes an image so that it is the old one or the new one at every
 // moment: new tables go where the old image has nothing, which is in holes of the

@@ -53,13 +53,7 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 			return nil, err
 		}
 	}
-	used := [][2]int64{{0, footerSize}, {int64(im.f.dataOffset), dynamicSize}, {int64(im.h.tableOffset), min(4*int64(im.h.maxTableEntries), im.dataEnd-int64(im.h.tableOffset))}}
-	for _, l := range im.h.locators {
-		if l.dataLength > 0 && l.dataOffset < uint64(im.dataEnd) {
-			used = append(used, [2]int64{int64(l.dataOffset), int64(l.dataLength)})
-		}
-	}
-	for _, u := range used {
+	for _, u := range im.used() {
 		if err := c.Use(u[0], u[1], u[0]); err != nil {
 			return nil, err
 		}
@@ -70,6 +64,18 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 		}
 	})
 	return c.Finish(), nil
+}
+
+// used are the parts of the file that hold no block: where each begins, and its
+// length.
+func (im *Image) used() [][2]int64 {
+	used := [][2]int64{{0, footerSize}, {int64(im.f.dataOffset), dynamicSize}, {int64(im.h.tableOffset), min(4*int64(im.h.maxTableEntries), im.dataEnd-int64(im.h.tableOffset))}}
+	for _, l := range im.h.locators {
+		if l.dataLength > 0 && l.dataOffset < uint64(im.dataEnd) {
+			used = append(used, [2]int64{int64(l.dataOffset), int64(l.dataLength)})
+		}
+	}
+	return used
 }
 
 // notes are what a check says of an image besides.

@@ -48,6 +48,7 @@ type Info struct {
 	DiskID         string
 	DataWriteGUID  string
 	ParentNames    []string // as stored, may be hostile
+	ParentLinkage  string   // the DataWriteGUID that the parent must have, as stored; "" if there is none
 	LogReplayed    int      // entries of the log that are part of what is read
 }
 
@@ -206,6 +207,15 @@ func (im *Image) parentNames() (names []string) {
 	return names
 }
 
+// parentLinkage is the identity of the parent's data, as the locator has it.
+func (im *Image) parentLinkage() string {
+	g, err := guid.Parse(im.m.locator["parent_linkage"])
+	if err != nil {
+		return ""
+	}
+	return g.String()
+}
+
 // DataWriteGUID identifies the content of the disk: what a child is checked
 // against.
 func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
@@ -213,7 +223,7 @@ func (im *Image) DataWriteGUID() string { return im.h.dataWriteGUID.String() }
 // Info describes the image.
 func (im *Image) Info() Info {
 	i := Info{Size: im.m.size, BlockSize: im.m.blockSize, Subformat: "dynamic", LogicalSector: int(im.m.logicalSector), PhysicalSector: int(im.m.physicalSector),
-		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentNames: im.parentNames(), LogReplayed: im.replayed}
+		DiskID: im.m.diskID.String(), DataWriteGUID: im.DataWriteGUID(), ParentNames: im.parentNames(), ParentLinkage: im.parentLinkage(), LogReplayed: im.replayed}
 	switch {
 	case im.m.hasParent:
 		i.Subformat = "differencing"

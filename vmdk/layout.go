@@ -1,8 +1,6 @@
 package vmdk
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -103,10 +101,8 @@ func (l Layout) withDefaults() Layout {
 	if l.SplitSize == 0 && l.split() {
 		l.SplitSize = maxSplit
 	}
-	for l.CID == 0 || l.CID == noParent {
-		var b [4]byte
-		rand.Read(b[:])
-		l.CID = binary.LittleEndian.Uint32(b[:])
+	if l.CID == 0 || l.CID == noParent {
+		l.CID = newCID()
 	}
 	if l.Parent == "" {
 		l.ParentCID = noParent

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,7 @@ type linkDoc struct {
 	VirtualSize int64    `json:"virtual_size,omitempty"`
 	FileSize    int64    `json:"file_size,omitempty"`
 	Modified    string   `json:"modified,omitempty"`
-	ID          string   `json:"id,omitempty"`        // a VMDK's CID, a VHD's UUID
+	ID          string   `json:"id,omitempty"`        // a VMDK's CID, a VHD's or VDI's UUID, a VHDX's DataWriteGUID
 	ParentID    string   `json:"parent_id,omitempty"` // that the parent must have
 	Backing     *refDoc  `json:"backing,omitempty"`
 	Error       string   `json:"error,omitempty"`
@@ -114,17 +113,9 @@ func newLinkDoc(l *format.Link) linkDoc {
 	if i.Backing != nil {
 		d.Backing = &refDoc{Name: i.Backing.Name, Format: i.Backing.Format}
 	}
-	switch {
-	case i.VMDK != nil:
-		d.ID = fmt.Sprintf("%08x", i.VMDK.CID)
-		if i.VMDK.ParentName != "" {
-			d.ParentID = fmt.Sprintf("%08x", i.VMDK.ParentCID)
-		}
-	case i.VHD != nil:
-		d.ID = i.VHD.UUID
-		if i.Backing != nil {
-			d.ParentID = i.VHD.ParentUUID
-		}
+	d.ID = i.ID
+	if i.Backing != nil {
+		d.ParentID = i.ParentID
 	}
 	return d
 }

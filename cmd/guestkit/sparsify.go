@@ -1,15 +1,27 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vacant"
+	"github.com/guestkit/guestkit/vdi"
+	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vhdx"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 type sparsifyDoc struct {
@@ -38,23 +50,27 @@ type vacantDoc struct {
 func newSparsify(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sparsify [flags] IMAGE",
-		Short: "Shrink a raw or qcow2 image to what its filesystems use, in place",
+		Short: "Shrink an image to what its filesystems use, in place",
 		Long: `Gives the room back that an image takes for what nobody needs: blocks that ext2/3/4,
 XFS, NTFS, FAT, exFAT and Btrfs call free, swap space, free extents of LVM, and gaps
-between partitions. A raw image gets holes; of a qcow2 image clusters are freed, data
-moves down, but in one encrypted by LUKS, and the file is cut. Images of other formats:
-'convert --skip-free' to a new one.
+between partitions. A raw image gets holes. Of a qcow2, VHDX, VHD, VDI or VMDK image
+clusters, blocks or grains are freed, but none of which a part is in use; data moves
+down, and the file is cut. What snapshots, compression or LUKS tie to its place in a
+qcow2 image stays there, and the report says how much that is. Fixed and compressed
+images, those in several files, and those that lie upon another one or that another
+one in the same folder lies upon: 'convert --skip-free' to a new one.
 
 A volume with a journal to replay, on which a system hibernates, that is encrypted,
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
 says why. Deleted files cannot be undeleted afterwards. Interrupted at any moment,
 nothing that the guest uses has changed. An image that a running QEMU has open is
-refused. Images that lie upon this one, as overlays, see zeros there as well.
+refused. qcow2 images that lie upon this one see zeros there as well.
 
 The bar of a volume has # for what is kept, - for what is or was saved, and . for
 what took no room.`,
 		Example: `  guestkit sparsify --dry-run disk.qcow2
-  guestkit sparsify disk.raw`,
+  guestkit sparsify disk.raw
+  guestkit sparsify ext4.vhdx`,
 		Args: args(1, 1, "an image"),
 	}
 	src := a.storedFlags(cmd)
@@ -92,8 +108,17 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 	defer img.Close()
 	info := img.Info()
 	a.warn(img.Problems())
-	if !dry && info.Format != "raw" && info.Format != "qcow2" {
-		return usagef("%s is a %s image, and raw and qcow2 ones are sparsified in place; use 'guestkit convert --skip-free' to write a smaller copy", path, info.Format)
+	if why := fixedShape(info); why != "" && (!dry || info.Format == "raw") {
+		return usagef("%s is %s; use 'guestkit convert --skip-free' to write a smaller copy", path, why)
+	}
+	if !dry && shrinks[info.Format] != nil {
+		child, err := childOf(path, info)
+		if err != nil {
+			return err
+		}
+		if child != "" {
+			return fmt.Errorf("%s: %w: %s lies upon it, and would be of no use", path, block.ErrRefused, child)
+		}
 	}
 	if info.Format == "raw" && (img.Size() != fileSize(path) || len(info.Parts)+len(info.Files) > 0 || info.Disk != "" || info.Wrapper != "") {
 		return usagef("%s is not a raw disk in one file; use 'guestkit convert --skip-free' to write a smaller copy", path)
@@ -102,10 +127,11 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 	if err != nil {
 		return pathError(path, err)
 	}
+	whole := wholeBlocks(rep.Runs, info, img.Size())
 	doc := sparsifyDoc{Schema: schema("sparsify"), Path: path, Format: info.Format, DryRun: dry, Size: img.Size(), Free: rep.Free(), Volumes: []vacantDoc{}}
 	for i := range rep.Volumes {
 		v := &rep.Volumes[i]
-		held, err := vacant.Held(a.ctx, img, v.Runs)
+		held, err := vacant.Held(a.ctx, img, both(v.Runs, whole))
 		if err != nil {
 			return pathError(path, err)
 		}
@@ -119,7 +145,7 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 	doc.Before = room(path)
 	if !dry {
 		img.Close()
-		if err := a.giveBack(s, info.Format, rep.Runs); err != nil {
+		if err := a.giveBack(s, info.Format, rep.Runs, src); err != nil {
 			return pathError(path, err)
 		}
 	}
@@ -132,7 +158,7 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 }
 
 // giveBack frees what is vacant in an image.
-func (a *app) giveBack(s *convert.Storage, name string, runs []vacant.Run) error {
+func (a *app) giveBack(s *convert.Storage, name string, runs []vacant.Run, src *source) error {
 	if name == "raw" {
 		for _, r := range runs {
 			if err := a.ctx.Err(); err != nil {
@@ -144,6 +170,13 @@ func (a *app) giveBack(s *convert.Storage, name string, runs []vacant.Run) error
 		}
 		return s.Sync()
 	}
+	if shrink := shrinks[name]; shrink != nil {
+		parts := make([]block.Range, len(runs))
+		for i, r := range runs {
+			parts[i] = block.Range(r)
+		}
+		return shrink(a.ctx, s, parts, src)
+	}
 	parts := make([]qcow2.Range, len(runs))
 	for i, r := range runs {
 		parts[i] = qcow2.Range(r)
@@ -153,6 +186,120 @@ func (a *app) giveBack(s *convert.Storage, name string, runs []vacant.Run) error
 		return err
 	}
 	return qcow2.Pack(a.ctx, s)
+}
+
+// shrinks are the formats whose packages do all of it.
+var shrinks = map[string]func(ctx context.Context, s *convert.Storage, parts []block.Range, src *source) error{
+	"vhd": func(ctx context.Context, s *convert.Storage, parts []block.Range, src *source) error {
+		_, err := vhd.Sparsify(ctx, s, parts, &vhd.Options{Size: vhdSizes[src.vhdSize]})
+		return err
+	},
+	"vhdx": func(ctx context.Context, s *convert.Storage, parts []block.Range, _ *source) error {
+		_, err := vhdx.Sparsify(ctx, s, parts, nil)
+		return err
+	},
+	"vdi": func(ctx context.Context, s *convert.Storage, parts []block.Range, _ *source) error {
+		_, err := vdi.Sparsify(ctx, s, parts, nil)
+		return err
+	},
+	"vmdk": func(ctx context.Context, s *convert.Storage, parts []block.Range, _ *source) error {
+		_, err := vmdk.Sparsify(ctx, s, parts, nil)
+		return err
+	},
+}
+
+// fixedShape says what keeps an image from being made smaller in place; "" if
+// nothing does.
+func fixedShape(i *format.Info) string {
+	switch {
+	case i.Wrapper != "" || len(i.Parts) > 0 || i.Disk != "":
+		return "not an image in one file"
+	case i.Format == "raw" || i.Format == "qcow2":
+		return ""
+	case shrinks[i.Format] == nil:
+		return "a " + i.Format + " image, which is not changed in place"
+	case i.Backing != nil || i.Subformat == "differencing":
+		return "a " + i.Format + " image that lies upon another one"
+	case i.Format == "vmdk" && i.Subformat != vmdk.MonolithicSparse, i.Subformat == "fixed", i.Subformat == "static":
+		return "a " + i.Subformat + " " + i.Format + " image"
+	}
+	return ""
+}
+
+// maxSiblings is how many files of a folder are looked at.
+const maxSiblings = 4096
+
+// childOf returns the name of an image in the folder of path that says that it
+// lies upon it, "" if there is none.
+func childOf(path string, own *format.Info) (string, error) {
+	dir, base := filepath.Split(path)
+	d, err := os.Open(cmp.Or(dir, "."))
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(maxSiblings)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	id := ""
+	if own.Format == "vdi" {
+		id = own.ID
+	}
+	for _, name := range names {
+		ext := strings.ToLower(filepath.Ext(name))
+		if name == base || !slices.Contains([]string{".vhd", ".avhd", ".vhdx", ".avhdx", ".vmdk", ".vdi"}, ext) {
+			continue
+		}
+		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || !fi.Mode().IsRegular() {
+			continue
+		}
+		info, _, err := format.DescribeFile(filepath.Join(dir, name), nil)
+		if err != nil || info.Format != own.Format || info.Backing == nil {
+			continue // no image, or none that can be read
+		}
+		said := info.Backing.Name
+		if strings.EqualFold(said[strings.LastIndexAny(said, `/\`)+1:], base) || id != "" && said == id {
+			return name, nil
+		}
+	}
+	return "", nil
+}
+
+// wholeBlocks cuts runs to the blocks of an image that they hold as a whole, where
+// only those are given back.
+func wholeBlocks(runs []vacant.Run, i *format.Info, size int64) []vacant.Run {
+	bs := i.ClusterSize
+	if bs <= 0 || i.Format == "raw" {
+		return runs
+	}
+	var out []vacant.Run
+	for _, r := range runs {
+		first, end := (r.Off+bs-1)/bs*bs, (r.Off+r.Len)/bs*bs
+		if r.Off+r.Len >= size {
+			end = size
+		}
+		if first < end {
+			out = append(out, vacant.Run{Off: first, Len: end - first})
+		}
+	}
+	return out
+}
+
+// both returns what is in two lists of runs, which rise.
+func both(a, b []vacant.Run) (out []vacant.Run) {
+	for len(a) > 0 && len(b) > 0 {
+		off, end := max(a[0].Off, b[0].Off), min(a[0].Off+a[0].Len, b[0].Off+b[0].Len)
+		if off < end {
+			out = append(out, vacant.Run{Off: off, Len: end - off})
+		}
+		if a[0].Off+a[0].Len < b[0].Off+b[0].Len {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return out
 }
 
 // room is what a file takes on the host's disk.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -109,24 +110,48 @@ func TestSparsify(t *testing.T) {
 	if r := gk(t, "convert", "-o", "cluster_size=4k", raw, image); r.code != 0 {
 		t.Fatal(r.err)
 	}
-	vhdx := filepath.Join(dir, "disk.vhdx")
-	if r := gk(t, "convert", raw, vhdx); r.code != 0 {
+	// Blocks are larger than what is free in the filesystem: let it be in a
+	// partition, with garbage behind it.
+	b, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := make([]byte, 1<<20)
+	entry := table[0x1be:]
+	entry[4] = 0x83
+	binary.LittleEndian.PutUint32(entry[8:], 1<<20/512)
+	binary.LittleEndian.PutUint32(entry[12:], uint32(len(b)/512))
+	table[510], table[511] = 0x55, 0xaa
+	parted, partedClean := filepath.Join(dir, "parted.raw"), filepath.Join(dir, "parted-clean.raw")
+	if err := os.WriteFile(parted, append(append(table, b...), bytes.Repeat([]byte("garbage."), 512<<10)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := gk(t, "convert", "--skip-free", parted, partedClean); r.code != 0 {
 		t.Fatal(r.err)
 	}
-	for _, path := range []string{image, raw} {
+	partedManifest := gk(t, "manifest", parted).out
+	images := []string{image, raw}
+	for name, options := range map[string]string{"disk.vhdx": "block_size=1M", "disk.vhd": "block_size=512k", "disk.vmdk": "", "disk.vdi": ""} {
+		path := filepath.Join(dir, name)
+		if r := gk(t, "convert", "-o", options, parted, path); r.code != 0 {
+			t.Fatal(r.err)
+		}
+		images = append(images, path)
+	}
+	for _, path := range images {
 		before, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var dry, done sparsifyDoc
 		r := gk(t, "sparsify", "--dry-run", "--json", path)
-		if err := json.Unmarshal([]byte(r.out), &dry); err != nil || dry.Held == 0 || dry.Held != dry.Free || dry.After != dry.Before {
+		if err := json.Unmarshal([]byte(r.out), &dry); err != nil || dry.Held == 0 || dry.Held > dry.Free || path == raw && dry.Held != dry.Free || dry.After != dry.Before {
 			t.Fatalf("%s: %+v %v", path, r, err)
 		}
 		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 			t.Errorf("%s: a dry run has changed the file", path)
 		}
-		if r := gk(t, "sparsify", "--dry-run", path); r.code != 0 || !strings.Contains(r.out, "#") || !strings.Contains(r.out, "---") {
+		if r := gk(t, "sparsify", "--dry-run", path); r.code != 0 || !strings.Contains(r.out, "#") || !strings.Contains(r.out, "-") {
 			t.Errorf("%s: %+v", path, r)
 		}
 		r = gk(t, "sparsify", "--json", path)
@@ -136,20 +161,53 @@ func TestSparsify(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.out), &done); err != nil || r.code != 0 || done.After >= done.Before {
 			t.Errorf("%s: %+v %v", path, r, err)
 		}
+		manifest, clean := manifest, clean
+		if path != image && path != raw {
+			manifest, clean = partedManifest, partedClean
+		}
 		if got := gk(t, "manifest", path).out; got != manifest {
 			t.Errorf("%s has other files", path)
 		}
 		if r := gk(t, "compare", "--skip-free", path, clean); r.code != 0 {
 			t.Errorf("%s: %+v", path, r)
 		}
-		if r := gk(t, "check", path); path == image && r.code != 0 {
+		if r := gk(t, "check", path); path != raw && r.code != 0 {
 			t.Errorf("%s: %+v", path, r)
 		}
 	}
-	if r := gk(t, "sparsify", vhdx); r.code != exitUsage || !strings.Contains(r.err, "--skip-free") {
-		t.Errorf("VHDX: %+v", r)
+	fixed := filepath.Join(dir, "fixed.vhdx")
+	if r := gk(t, "convert", "-o", "subformat=fixed", raw, fixed); r.code != 0 {
+		t.Fatal(r.err)
 	}
-	if r := gk(t, "sparsify", "--dry-run", vhdx); r.code != 0 {
-		t.Errorf("VHDX: %+v", r)
+	if r := gk(t, "sparsify", fixed); r.code != exitUsage || !strings.Contains(r.err, "--skip-free") {
+		t.Errorf("a fixed VHDX: %+v", r)
+	}
+	if r := gk(t, "sparsify", "--dry-run", fixed); r.code != 0 {
+		t.Errorf("a fixed VHDX: %+v", r)
+	}
+}
+
+// TestSparsifyChild refuses an image that another one in its folder lies upon.
+func TestSparsifyChild(t *testing.T) {
+	dir := t.TempDir()
+	base, top := filepath.Join(dir, "base.vmdk"), filepath.Join(dir, "top.vmdk")
+	if r := gk(t, "create", base, "1M"); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	if r := gk(t, "create", "-b", "base.vmdk", "-F", "vmdk", top); r.code != 0 {
+		t.Fatal(r.err)
+	}
+	before, err := os.ReadFile(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := gk(t, "sparsify", base); r.code == 0 || !strings.Contains(r.err, "top.vmdk lies upon it") {
+		t.Errorf("%+v", r)
+	}
+	if r := gk(t, "sparsify", top); r.code != exitUsage || !strings.Contains(r.err, "lies upon another one") {
+		t.Errorf("%+v", r)
+	}
+	if after, err := os.ReadFile(base); err != nil || !bytes.Equal(before, after) {
+		t.Error("the image has changed")
 	}
 }

@@ -1,0 +1,413 @@
+package vmdk
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/problem"
+)
+
+// Sparsify gives back the grains of a monolithicSparse image that lie in the given
+// parts of the disk as a whole, in rising order; they read as zeros from then on.
+// The grains behind them move down, and the file is cut. If it is interrupted, the
+// image is whole, and the grains are as before or all of them read as zeros: each
+// grain has an entry in two tables, so that the header is switched to other tables
+// at the end of the file by one write, and back when those in their place are on
+// the disk. It returns how many bytes of the disk were given back. The image gets a
+// new content ID, by which an image that lies upon it tells that it has changed.
+func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	s, err := edit(ctx, f, opts)
+	if err != nil {
+		return 0, err
+	}
+	if s.im.d.parentCID != noParent {
+		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a delta disk is not made smaller in place")
+	}
+	freed, err := s.discard(parts)
+	if err != nil {
+		return 0, err
+	}
+	p, err := s.packing()
+	if err != nil {
+		return 0, err
+	}
+	if freed == 0 { // is there anything to do?
+		if moves, end, err := p.Plan(); err != nil || len(moves) == 0 && end >= f.Size() {
+			return 0, err
+		}
+	} else if err := s.putCID(); err != nil {
+		return 0, err
+	}
+	// The new tables lie behind all else, and lead to what is left.
+	if err := s.shadow(ctx); err != nil {
+		return 0, err
+	}
+	moves, end, err := p.Plan()
+	if err != nil {
+		return freed, err
+	}
+	if err := blocks.Copy(ctx, f, moves, s.d.grain); err != nil {
+		return freed, err
+	}
+	s.moves = moves
+	if err := s.home(ctx, s.d, false); err != nil {
+		return freed, err
+	}
+	if end = (end + sectorSize - 1) / sectorSize * sectorSize; end < s.size {
+		s.size = end
+	}
+	if err := f.Truncate(s.size); err != nil {
+		return freed, err
+	}
+	return freed, f.Sync()
+}
+
+// An editor changes a sparse file with its descriptor inside, in place.
+type editor struct {
+	f    block.Storage
+	im   *Image
+	g    *grains
+	d    *directory
+	h    sparseHeader
+	size int64 // of the file when its tables are in their place
+
+	total int64
+	freed []uint64      // a bit for each grain that is given back
+	moves []blocks.Move // of grains, by their numbers
+}
+
+// edit opens an image for changes in place.
+func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) {
+	im, err := describe(f, opts)
+	if err != nil {
+		return nil, err
+	}
+	refuse := func(detail string, args ...any) (*editor, error) {
+		return nil, block.Errorf(format, "descriptor", -1, block.ErrUnsupported, detail, args...)
+	}
+	if len(im.parts) == 0 || im.d == nil {
+		return refuse("a %s image in several files is not changed in place", im.info.Subformat)
+	}
+	g, ok := im.parts[0].dev.(*grains)
+	if !ok || im.info.Compressed || im.d.createType != MonolithicSparse {
+		return refuse("a %s image is not changed in place", im.info.Subformat)
+	}
+	res, err := Check(ctx, f, opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	if res.Corruptions > 0 {
+		return nil, block.Errorf(format, "image", -1, block.ErrCorrupt, "it has %d faults, see 'guestkit check'", res.Corruptions)
+	}
+	var problems problem.List
+	_, h, _, err := openHosted(f, opts, &problems)
+	if err != nil {
+		return nil, err
+	}
+	s := &editor{f: f, im: im, g: g, h: *h, size: f.Size()}
+	if s.d, ok = g.table.(*directory); !ok {
+		return refuse("a %s image is not changed in place", im.info.Subformat)
+	}
+	if len(problems.All()) > 0 && s.h.uncleanShutdown == 0 {
+		return nil, problems.All()[0]
+	}
+	s.total = (g.size + g.grain - 1) / g.grain
+	s.freed = make([]uint64, (s.total+63)/64)
+	back, err := s.goBack(ctx)
+	if back && err == nil {
+		return edit(ctx, f, opts)
+	}
+	return s, err
+}
+
+// awayMark is in the header, behind all that the format has there, while the
+// tables are not in their place: then follow where they belong and the flags.
+const (
+	awayMark = "GKTB"
+	awayAt   = 0x60
+	awaySize = 4 + 8 + 8 + 4
+)
+
+// goBack ends what an interrupted run has left: the tables are written to their
+// place again. back tells that there was such.
+func (s *editor) goBack(ctx context.Context) (back bool, err error) {
+	b, err := block.ReadBytes(s.f, awayAt, awaySize, awaySize)
+	if err != nil || string(b[:4]) != awayMark {
+		return false, block.Locate(format, "sparse header", awayAt, err)
+	}
+	le := binary.LittleEndian
+	h := s.h
+	h.rgdOffset, h.gdOffset, h.flags = le.Uint64(b[4:]), le.Uint64(b[12:]), le.Uint32(b[20:])
+	var problems problem.List
+	home := &directory{pages: s.d.pages, fileSize: s.d.fileSize, entries: s.d.entries, perTable: s.d.perTable, grain: s.d.grain, problems: &problems}
+	if err := home.place(&h, nil); err != nil || len(problems.All()) > 0 {
+		return false, errors.Join(append(problems.All(), err)...)
+	}
+	s.h = h
+	return true, s.home(ctx, home, true)
+}
+
+// discard notes the grains that lie in parts as a whole.
+func (s *editor) discard(parts []block.Range) (freed int64, err error) {
+	in := blocks.NewWithin(parts)
+	err = s.each(func(i int64, _ place) error {
+		if in.Has(i*s.d.grain, s.g.need(i)) {
+			s.freed[i/64] |= 1 << (i % 64)
+			freed += s.g.need(i)
+		}
+		return nil
+	})
+	return freed, err
+}
+
+func (s *editor) gone(i int64) bool { return s.freed[i/64]>>(i%64)&1 != 0 }
+
+// each calls do for each grain that is stored.
+func (s *editor) each(do func(i int64, p place) error) error {
+	for i := int64(0); i < s.total; {
+		p, err := s.d.find(i, s.g.need(i))
+		if err != nil {
+			return err
+		}
+		if p.kind != placeStored {
+			i += max(p.same, 1)
+			continue
+		}
+		if err := do(i, p); err != nil {
+			return err
+		}
+		i++
+	}
+	return nil
+}
+
+// packing lists what lies in the file.
+func (s *editor) packing() (*blocks.Packing, error) {
+	p := &blocks.Packing{Format: format, What: "grain table", Size: s.d.grain}
+	// What lies before the first grain belongs to nobody else.
+	head := min(int64(min(s.h.overHead, uint64(s.size)/sectorSize))*sectorSize, s.size)
+	end := int64(headerSize)
+	err := s.each(func(i int64, at place) error {
+		head = min(head, at.off)
+		if s.gone(i) {
+			return nil
+		}
+		return p.Add(i, at.off)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.AlignAs(sectorSize, s.d.grain)
+	tables := append([]span(nil), s.d.taken...)
+	for _, dir := range []int64{s.d.off, s.d.redundant} {
+		for n := int64(0); dir != 0 && n < s.d.entries; n++ {
+			off, err := s.d.entry(dir, n)
+			if err != nil {
+				return nil, err
+			}
+			if off != 0 {
+				tables = append(tables, span{off: off, end: off + 4*s.d.perTable})
+			}
+		}
+	}
+	for _, t := range tables {
+		if t.end <= head {
+			end = max(end, t.end)
+			continue
+		}
+		p.Fixed = append(p.Fixed, block.Range{Off: t.off, Len: t.end - t.off})
+	}
+	p.Fixed = append(p.Fixed, block.Range{Len: max(end, head)})
+	return p, nil
+}
+
+// table reads grain table n, and takes out of it what is given back. found tells
+// whether there is one, changed whether it is another now.
+func (s *editor) table(n int64, b []byte) (found, changed bool, err error) {
+	off, err := s.d.table(n)
+	if err != nil || off == 0 {
+		return false, false, err
+	}
+	if err := block.ReadFull(s.f, b, off); err != nil {
+		return false, false, block.Locate(format, "grain table", off, err)
+	}
+	for k := range s.d.perTable {
+		i := n*s.d.perTable + k
+		if i >= s.total {
+			break
+		}
+		if s.gone(i) {
+			clear(b[4*k : 4*k+4])
+			changed = true
+		}
+	}
+	return true, changed, nil
+}
+
+// shadow writes tables behind all else, and switches the header to them.
+func (s *editor) shadow(ctx context.Context) error {
+	at := (s.size + s.d.grain - 1) / s.d.grain * s.d.grain
+	directory := make([]byte, (4*s.d.entries+sectorSize-1)/sectorSize*sectorSize)
+	next := at + int64(len(directory))
+	size := (4*s.d.perTable + sectorSize - 1) / sectorSize * sectorSize
+	if next+s.d.entries*size > sectorSize<<32 {
+		return block.Errorf(format, "grain directory", -1, block.ErrLimit, "there is no room for other tables in 2 TiB")
+	}
+	b := make([]byte, size)
+	for n := range s.d.entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		found, _, err := s.table(n, b[:4*s.d.perTable])
+		if err != nil {
+			return err
+		}
+		if !found || len(bytes.Trim(b, "\x00")) == 0 {
+			continue
+		}
+		binary.LittleEndian.PutUint32(directory[4*n:], uint32(next/sectorSize))
+		if _, err := s.f.WriteAt(b, next); err != nil {
+			return err
+		}
+		next += size
+	}
+	if _, err := s.f.WriteAt(directory, at); err != nil {
+		return err
+	}
+	if err := s.f.Sync(); err != nil {
+		return err
+	}
+	h := s.h
+	h.gdOffset, h.rgdOffset, h.flags = uint64(at/sectorSize), 0, h.flags&^flagRedundant
+	return s.putHeader(&h)
+}
+
+// home writes the tables to their place, with what is given back and what has
+// moved, and switches the header back to them. All of them, or those that change.
+func (s *editor) home(ctx context.Context, to *directory, all bool) error {
+	b := make([]byte, 4*s.d.perTable)
+	moves := s.moves
+	for n := range s.d.entries {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		found, changed, err := s.table(n, b)
+		if err != nil {
+			return err
+		}
+		if !found {
+			clear(b)
+		}
+		for len(moves) > 0 && moves[0].I < (n+1)*s.d.perTable {
+			binary.LittleEndian.PutUint32(b[4*(moves[0].I-n*s.d.perTable):], uint32(moves[0].To/sectorSize))
+			moves, changed = moves[1:], true
+		}
+		if !changed && !all {
+			continue
+		}
+		for _, dir := range []int64{to.off, to.redundant} {
+			if dir == 0 {
+				continue
+			}
+			off, err := to.entry(dir, n)
+			if err != nil {
+				return err
+			}
+			if off == 0 {
+				continue // and never was there
+			}
+			if _, err := s.f.WriteAt(b, off); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.f.Sync(); err != nil {
+		return err
+	}
+	return s.putHeader(&s.h)
+}
+
+// putHeader writes what an editor changes of the header; the rest of its sector
+// stays as it is.
+func (s *editor) putHeader(h *sparseHeader) error {
+	b, err := block.ReadBytes(s.f, 0, headerSize, headerSize)
+	if err != nil {
+		return block.Locate(format, "sparse header", 0, err)
+	}
+	now := h.encode()
+	copy(b[0x08:0x0c], now[0x08:])
+	copy(b[0x30:0x40], now[0x30:])
+	clear(b[awayAt : awayAt+awaySize])
+	if h != &s.h {
+		le := binary.LittleEndian
+		copy(b[awayAt:], awayMark)
+		le.PutUint64(b[awayAt+4:], s.h.rgdOffset)
+		le.PutUint64(b[awayAt+12:], s.h.gdOffset)
+		le.PutUint32(b[awayAt+20:], s.h.flags)
+	}
+	if _, err := s.f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return s.f.Sync()
+}
+
+// putCID gives the content another identity.
+func (s *editor) putCID() error {
+	off := int64(s.h.descriptorOffset) * sectorSize
+	text, err := block.ReadBytes(s.f, off, int64(s.h.descriptorSize)*sectorSize, MaxDescriptor+1)
+	if err != nil {
+		return block.Locate(format, "descriptor", off, err)
+	}
+	at, n := cidAt(text, "CID")
+	if n == 0 {
+		return block.Errorf(format, "descriptor", off, block.ErrUnsupported, "it has no CID that could be changed")
+	}
+	if _, err := s.f.WriteAt(hexCID(newCID(), n), off+int64(at)); err != nil {
+		return err
+	}
+	return s.f.Sync()
+}
+
+// hexCID writes a content ID with n digits, of which the first is not 0.
+func hexCID(id uint32, n int) []byte {
+	b := fmt.Appendf(nil, "%08x", (id|1<<28)&^1)
+	return b[:n]
+}
+
+// newCID is a random one.
+func newCID() uint32 {
+	for {
+		var b [4]byte
+		rand.Read(b[:])
+		if id := binary.LittleEndian.Uint32(b[:]); id != 0 && id != noParent {
+			return id
+		}
+	}
+}
+
+// cidAt finds the digits that a key of a descriptor has, and how many: programs
+// write them with leading zeros or without.
+func cidAt(text []byte, key string) (at, n int) {
+	for line := range bytes.Lines(text) {
+		k, v, ok := bytes.Cut(line, []byte("="))
+		if ok && strings.EqualFold(string(bytes.TrimSpace(k)), key) {
+			digits := bytes.TrimSpace(v)
+			if _, err := parseCID(string(digits)); err != nil {
+				return 0, 0
+			}
+			return at + len(k) + 1 + bytes.Index(v, digits), min(len(digits), 8)
+		}
+		at += len(line)
+	}
+	return 0, 0
+}
