@@ -3,7 +3,6 @@ package nbd_test
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -126,7 +125,7 @@ func randomReads(b *testing.B, socket string, size int64, n, depth int) int64 {
 			b.Fatal(err)
 		}
 		if be.Uint32(reply) != 0x67446698 || be.Uint32(reply[4:]) != 0 {
-			b.Fatal(fmt.Sprintf("% x", reply[:16]))
+			b.Fatalf("% x", reply[:16])
 		}
 		if i < n-depth {
 			request()

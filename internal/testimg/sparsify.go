@@ -2,7 +2,6 @@ package testimg
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -91,7 +90,7 @@ func TestSparsify(t *testing.T, s Sparsifier, judge func(t *testing.T, what stri
 			})
 			if judge != nil {
 				if got := judge(t, "after all", p.B); !bytes.Equal(got, want) {
-					t.Error(fmt.Sprintf("another program reads another disk, of %d bytes", len(got)))
+					t.Errorf("another program reads another disk, of %d bytes", len(got))
 				}
 			}
 		})
