@@ -44,7 +44,7 @@ type Options struct {
 	// Timeout bounds how long a request may go without an answer, and a body
 	// without a byte; 0 means a minute.
 	Timeout time.Duration
-	// PageBytes is how much is fetched at least, 0 for 256 KiB; CacheBytes
+	// PageBytes is how much is fetched at least, 0 for 384 KiB; CacheBytes
 	// bounds the pages in memory, 0 for 64 MiB.
 	PageBytes  int
 	CacheBytes int64
@@ -66,7 +66,7 @@ type Count struct {
 }
 
 const (
-	defaultPage    = 256 << 10
+	defaultPage    = 384 << 10
 	defaultCache   = 64 << 20
 	defaultTimeout = time.Minute
 	// aheadPiece is how much one request takes of what is read in order, and

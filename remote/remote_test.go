@@ -227,12 +227,12 @@ func TestStalls(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	})
-	s := open(t, srv.URL+"/disk", &remote.Options{Retry: retry.Policy{Attempts: 2, First: time.Millisecond}, Timeout: 50 * time.Millisecond})
+	s := open(t, srv.URL+"/disk", &remote.Options{Retry: retry.Policy{Attempts: 2, First: time.Millisecond}, Timeout: 50 * time.Millisecond, PageBytes: 256 << 10})
 	if _, err := s.ReadAt(make([]byte, 10), 300<<10); err == nil {
 		t.Error("a server that stalls is no error")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s = open(t, serve(t, data, nil).URL+"/disk", &remote.Options{Context: ctx})
+	s = open(t, serve(t, data, nil).URL+"/disk", &remote.Options{Context: ctx, PageBytes: 256 << 10})
 	cancel()
 	if _, err := s.ReadAt(make([]byte, 10), 300<<10); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
@@ -368,7 +368,7 @@ func TestCacheFolder(t *testing.T) {
 	dir := t.TempDir()
 	read := func() int64 {
 		count := new(remote.Count)
-		s := open(t, srv.URL+"/disk", &remote.Options{Folder: dir, Count: count, Retry: quick})
+		s := open(t, srv.URL+"/disk", &remote.Options{PageBytes: 256 << 10, Folder: dir, Count: count, Retry: quick})
 		for off := 0; off < len(data); off += 100_000 {
 			b := make([]byte, 1000)
 			if _, err := s.ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, data[off:off+1000]) {
