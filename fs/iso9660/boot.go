@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/sessions"
 )
 
 // A BootImage is one entry of the boot catalog of El Torito.
@@ -20,7 +21,11 @@ const maxBootImages = 256
 // BootImages lists what El Torito boots from the volume on r, nothing if it is
 // not made for booting.
 func BootImages(r block.Reader) ([]BootImage, error) {
-	d, err := readDescriptors(r, 0)
+	starts, err := sessions.Find(r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := lastDescriptors(r, starts)
 	if err != nil || d.boot == 0 {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package iso9660
 
 import (
 	"encoding/binary"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -61,15 +63,28 @@ func (v *volumeDescriptor) joliet() bool {
 
 // descriptors are those of one session.
 type descriptors struct {
+	start   int64 // of the session, in bytes
 	primary *volumeDescriptor
 	joliet  *volumeDescriptor
 	boot    int64 // of El Torito's catalog, 0 if there is none
 }
 
+// lastDescriptors reads the volume descriptors of the last of the sessions that has
+// some, as a drive shows the disc.
+func lastDescriptors(r block.Reader, starts []int64) (*descriptors, error) {
+	for _, s := range slices.Backward(starts[1:]) {
+		d, err := readDescriptors(r, s)
+		if !errors.Is(err, block.ErrFormat) {
+			return d, err
+		}
+	}
+	return readDescriptors(r, 0)
+}
+
 // readDescriptors reads the volume descriptors of the session that starts at
 // the given sector.
 func readDescriptors(r block.Reader, session int64) (*descriptors, error) {
-	d := &descriptors{}
+	d := &descriptors{start: session * sector}
 	off := (session + firstSector) * sector
 	if session < 0 || off > r.Size()-sector {
 		return nil, block.Errorf(format, "volume descriptor", off, block.ErrFormat, "")

@@ -18,9 +18,14 @@
 // are one; files that zisofs has compressed are unpacked; associated files are
 // left out, as Linux does. [BootImages] lists what El Torito boots.
 //
-// A disc of several sessions is read from its first sector, where the tools that
-// append to images keep the descriptor of the newest session; [Options] takes
-// another. Interleaved files are refused, and so are sparse ones of Rock Ridge.
+// A disc of several sessions is read as a drive shows it, from its last one. An
+// image has no table of contents: later sessions are found by their descriptors,
+// up to 12,000 sectors behind the end of the one before, whose addresses count from
+// the start of the disc. Where tools have put the descriptors of the last session
+// into the place of the first, as on what can be overwritten, these are read. What a
+// disc was before a session is a [block.Section] that ends where that starts.
+//
+// Interleaved files are refused, and so are sparse ones of Rock Ridge.
 //
 // The sources are ECMA-119, SUSP 1.12, RRIP 1.12, the Joliet specification, El
 // Torito 1.0, and libisofs's doc/zisofs_format.txt and doc/zisofs2_format.txt.

@@ -8,6 +8,7 @@ import (
 	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/internal/onetree"
 	"github.com/guestkit/guestkit/internal/problem"
+	"github.com/guestkit/guestkit/internal/sessions"
 )
 
 // Options say how a volume is read. Nil and zero values mean the defaults, which
@@ -16,9 +17,6 @@ type Options struct {
 	// CacheBytes bounds the caches of directories and of unpacked blocks; 0
 	// means 16 MiB, and the least is 1 MiB.
 	CacheBytes int64
-	// Session is the sector of 2048 bytes at which the session starts that is
-	// to be read.
-	Session int64
 }
 
 const (
@@ -48,6 +46,7 @@ const (
 type filesystem struct {
 	dev      block.Device
 	d        *descriptors
+	multi    bool // the disc has several sessions
 	names    naming
 	skip     int // bytes before the fields of SUSP
 	root     *inode
@@ -66,12 +65,14 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 		o.CacheBytes = defaultCache
 	}
 	o.CacheBytes = max(o.CacheBytes, minCache)
-	d, err := readDescriptors(r, o.Session)
-	if err != nil {
+	f := &filesystem{dev: block.Plain(r), listings: lru.New[int64, *listing](o.CacheBytes / 2), blocks: lru.New[int64, []byte](o.CacheBytes / 2)}
+	starts, err := sessions.Find(r)
+	f.problems.Add(block.Locate(format, "sessions", -1, err))
+	if f.d, err = lastDescriptors(r, starts); err != nil {
 		return nil, err
 	}
-	f := &filesystem{dev: block.Plain(r), d: d,
-		listings: lru.New[int64, *listing](o.CacheBytes / 2), blocks: lru.New[int64, []byte](o.CacheBytes / 2)}
+	f.multi = len(starts) > 1
+	d := f.d
 	if size := int64(d.primary.blocks) * int64(d.primary.blockSize); size > r.Size() {
 		f.problems.Add(block.Errorf(format, "volume descriptor", d.primary.off+0x50, block.ErrTruncated, "the volume has %d bytes, and %d are there", size, r.Size()))
 	}
@@ -123,7 +124,7 @@ func (f *filesystem) Root() (vfs.Inode, error) {
 func (f *filesystem) Info() vfs.Info {
 	p := f.d.primary
 	i := vfs.Info{Type: format, Label: strings.TrimRight(p.id, " \x00"), UUID: uuid(p.modified), BlockSize: int(p.blockSize),
-		Size: int64(p.blocks) * int64(p.blockSize)}
+		Size: f.d.start + int64(p.blocks)*int64(p.blockSize)}
 	if i.UUID == "" {
 		i.UUID = uuid(p.created)
 	}
@@ -132,6 +133,9 @@ func (f *filesystem) Info() vfs.Info {
 	}
 	if f.d.joliet != nil {
 		i.Features = append(i.Features, "joliet")
+	}
+	if f.multi {
+		i.Features = append(i.Features, "multi_session")
 	}
 	if f.d.boot != 0 {
 		i.Features = append(i.Features, "el_torito")

@@ -21,6 +21,9 @@
 // which a problem says; nor are extended attributes, but for devices. The reserve
 // descriptors and the mirror of metadata are read where the first are damaged.
 //
+// A disc of several sessions is read as a drive shows it, from its last one; how
+// that is found in an image package iso9660 says.
+//
 // An integrity descriptor that is open says that the volume was in use.
 //
 // # Trust

@@ -41,6 +41,7 @@ type filesystem struct {
 	dev        block.Device
 	sector     int64 // bytes, of the volume descriptors
 	bs         int64 // bytes of a block
+	multi      bool  // the disc has several sessions
 	s          *structure
 	partitions []partition
 	maps       [][]byte // of the partitions
@@ -60,7 +61,7 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	}
 	f := &filesystem{dev: block.Plain(r), inodes: lru.New[uint64, *inode](cache / 2), listings: lru.New[uint64, *listing](cache / 2)}
 	var err error
-	if f.s, err = f.findAnchor(); err != nil {
+	if f.s, err = f.findStructure(); err != nil {
 		return nil, err
 	}
 	f.bs = int64(f.s.logical.blockSize)
@@ -123,6 +124,9 @@ func (f *filesystem) Info() vfs.Info {
 		if p.kind != isPhysical {
 			i.Features = append(i.Features, kindNames[p.kind])
 		}
+	}
+	if f.multi {
+		i.Features = append(i.Features, "multi_session")
 	}
 	if f.integrity.free >= 0 {
 		i.Free = min(f.integrity.free*f.bs, i.Size)

@@ -2,8 +2,10 @@ package udf
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/sessions"
 )
 
 const (
@@ -61,14 +63,32 @@ type structure struct {
 	off        int64 // of its descriptor
 }
 
-// findAnchor looks for an anchor with each size of sectors, at its places, and
-// reads the sequence of volume descriptors that it leads to, or else the reserve.
-func (f *filesystem) findAnchor() (*structure, error) {
+// findStructure looks for the volume in the last session of a disc that has one.
+func (f *filesystem) findStructure() (*structure, error) {
+	starts, err := sessions.Find(f.dev)
+	f.problems.Add(block.Locate(format, "sessions", -1, err))
+	for _, start := range slices.Backward(starts[1:]) {
+		s, err := f.findAnchor(start*sessions.Sector, sessions.Sector)
+		if err == nil {
+			f.multi = true
+			return s, nil
+		}
+		if !errors.Is(err, block.ErrFormat) {
+			return nil, err // that of an earlier one would be another volume
+		}
+	}
+	return f.findAnchor(0, 2048, 512, 4096, 1024, 8192, 16384, 32768)
+}
+
+// findAnchor looks for an anchor with each size of sectors, at its places from a
+// byte on, and reads the sequence of volume descriptors that it leads to, or else
+// the reserve.
+func (f *filesystem) findAnchor(start int64, sizes ...int64) (*structure, error) {
 	var fault error
 	size := f.dev.Size()
-	for _, sector := range []int64{2048, 512, 4096, 1024, 8192, 16384, 32768} {
-		last := size/sector - 1
-		for _, at := range []int64{256, last - 256, last, 512} {
+	for _, sector := range sizes {
+		first, last := start/sector, size/sector-1
+		for _, at := range []int64{first + 256, last - 256, last, first + 512} {
 			if at < 0 || at > last {
 				continue
 			}

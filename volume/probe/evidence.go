@@ -50,7 +50,7 @@ func choose(v *view, hits []Found) Found {
 // where Rock Ridge keeps the owners, links and modes that UDF has not from tools
 // that write both.
 func bridge(v *view, udf, iso Found) Found {
-	const pvd = 32 << 10
+	pvd := v.pvd()
 	root := int64(v.le32(pvd+156+2)) * int64(v.le16(pvd+128))
 	if self := v.at(root, int64(v.u8(root))); bytes.Contains(self, []byte("SP\x07\x01\xBE\xEF")) {
 		iso.Reason = "also udf: a disc of both, read as iso9660 for its Rock Ridge"

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/sessions"
 )
 
 const (
@@ -102,6 +104,33 @@ type view struct {
 	r    block.Reader
 	head []byte
 	err  error // the first of reading
+
+	starts []int64 // of the sessions of a disc, in bytes; nil if nobody looked
+}
+
+// sessions returns where the sessions of a disc start, the last first.
+func (v *view) sessions() []int64 {
+	if v.starts == nil {
+		starts, err := sessions.Find(v.r)
+		if err != nil {
+			v.fail(err)
+		}
+		for _, s := range slices.Backward(starts) {
+			v.starts = append(v.starts, s*sessions.Sector)
+		}
+	}
+	return v.starts
+}
+
+// pvd returns where the primary volume descriptor of ISO 9660 lies in the last
+// session that has one.
+func (v *view) pvd() int64 {
+	for _, s := range v.sessions() {
+		if v.has(s+pvdOff, "\x01CD001") {
+			return s + pvdOff
+		}
+	}
+	return pvdOff
 }
 
 // at returns the n bytes at off, or nil where they do not all exist.

@@ -158,13 +158,16 @@ func probeSquashfs(v *view) (Found, bool) {
 	return f, true
 }
 
+// pvdOff is where the volume descriptors of ISO 9660 start in a session.
+const pvdOff = 32 << 10
+
 func probeISO(v *view) (Found, bool) {
-	const pvd = 32 << 10
-	if !v.has(pvd+1, "CD001") || v.u8(pvd) != 1 {
+	if !v.has(pvdOff+1, "CD001") || v.u8(pvdOff) != 1 {
 		return Found{}, false
 	}
-	f := filesystem("iso9660", pvd+1)
-	f.Label = isoLabel(v, v.text(pvd+40, 32))
+	f := filesystem("iso9660", pvdOff+1)
+	pvd := v.pvd()
+	f.Label = isoLabel(v, pvd, v.text(pvd+40, 32))
 	if f.UUID = isoDate(v.text(pvd+830, 16)); f.UUID == "" { // modified
 		f.UUID = isoDate(v.text(pvd+813, 16)) // created
 	}
@@ -173,9 +176,10 @@ func probeISO(v *view) (Found, bool) {
 
 // isoLabel returns the label, in the spelling of Joliet for its first 16
 // characters where both volume descriptors mean the same one, else Joliet's.
-func isoLabel(v *view, ascii string) string {
-	const first, step, most = 34 << 10, 2048, 16
-	for off := int64(first); off < first+most*step && v.has(off+1, "CD001") && v.u8(off) != 255; off += step {
+func isoLabel(v *view, pvd int64, ascii string) string {
+	const step, most = 2048, 16
+	first := pvd + step
+	for off := first; off < first+most*step && v.has(off+1, "CD001") && v.u8(off) != 255; off += step {
 		if v.u8(off) != 2 || !v.has(off+88, "%/@") && !v.has(off+88, "%/C") && !v.has(off+88, "%/E") {
 			continue
 		}
@@ -193,8 +197,8 @@ func isoLabel(v *view, ascii string) string {
 // isoRoot reports whether the root directory record of the primary descriptor
 // leads to a directory, which begins with a record of itself.
 func isoRoot(v *view) bool {
-	const record = 32<<10 + 156
-	blockSize, extent := int64(v.le16(32<<10+128)), v.le32(record+2)
+	pvd := v.pvd()
+	blockSize, extent := int64(v.le16(pvd+128)), v.le32(pvd+156+2)
 	self := v.at(int64(extent)*blockSize, 34)
 	return self != nil && self[0] >= 34 && binary.LittleEndian.Uint32(self[2:]) == extent && self[25]&2 != 0 && self[32] == 1 && self[33] == 0
 }

@@ -31,36 +31,48 @@ func probeUDF(v *view) (Found, bool) {
 }
 
 // udfNames follows the anchor to the volume descriptors, of which the primary
-// one has the identifier of the set and the logical one the label.
+// one has the identifier of the set and the logical one the label, all of the last
+// session.
 func udfNames(v *view, f *Found, step int64) {
 	sizes := []int64{512, 1024, 2048}
 	if step == 4096 {
 		sizes = []int64{4096}
 	}
-	for _, bs := range sizes {
-		for _, sector := range []int64{256, 512} {
-			anchor := v.at(sector*bs, 24)
-			if udfTag(anchor, sector) != 2 {
-				continue
+	for _, start := range v.sessions() {
+		for _, bs := range sizes {
+			if sessionNames(v, f, start/bs, bs) {
+				return
 			}
-			count, loc := int64(binary.LittleEndian.Uint32(anchor[16:]))/bs, int64(binary.LittleEndian.Uint32(anchor[20:]))
-			for i := range min(count, 64) {
-				d := v.at((loc+i)*bs, 512)
-				switch udfTag(d, loc+i) {
-				case 1:
-					f.UUID = osta.UUID(label(d[72:200]))
-				case 6:
-					f.Label = label(d[84:212])
-					if rev := binary.LittleEndian.Uint16(d[240:]); rev != 0 && string(d[217:236]) == "*OSTA UDF Compliant" {
-						f.Version = fmt.Sprintf("%x.%02x", rev>>8, rev&0xFF)
-					}
-				case 0, 8:
-					return
-				}
-			}
-			return
 		}
 	}
+}
+
+// sessionNames is udfNames for the session that starts at a block, and reports
+// whether it has an anchor.
+func sessionNames(v *view, f *Found, start, bs int64) bool {
+	for _, sector := range []int64{start + 256, start + 512} {
+		anchor := v.at(sector*bs, 24)
+		if udfTag(anchor, sector) != 2 {
+			continue
+		}
+		count, loc := int64(binary.LittleEndian.Uint32(anchor[16:]))/bs, int64(binary.LittleEndian.Uint32(anchor[20:]))
+		for i := range min(count, 64) {
+			d := v.at((loc+i)*bs, 512)
+			switch udfTag(d, loc+i) {
+			case 1:
+				f.UUID = osta.UUID(label(d[72:200]))
+			case 6:
+				f.Label = label(d[84:212])
+				if rev := binary.LittleEndian.Uint16(d[240:]); rev != 0 && string(d[217:236]) == "*OSTA UDF Compliant" {
+					f.Version = fmt.Sprintf("%x.%02x", rev>>8, rev&0xFF)
+				}
+			case 0, 8:
+				return true
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // udfTag returns the identifier of a descriptor whose tag holds at its place, 0

@@ -1,0 +1,57 @@
+package sessions
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"testing"
+)
+
+// session writes the start of one at a sector: its primary descriptor, which says
+// how long it is, and its root directory.
+func session(disc []byte, at, blocks, root int) {
+	le := binary.LittleEndian
+	b := disc[(at+descriptors)*Sector:]
+	copy(b, "\x01CD001\x01")
+	le.PutUint32(b[0x50:], uint32(blocks))
+	le.PutUint16(b[0x80:], Sector)
+	le.PutUint32(b[0x9E:], uint32(root))
+	self := disc[(at+20)*Sector:]
+	self[0], self[25] = 34, 2
+	le.PutUint32(self[2:], uint32(root))
+}
+
+// TestFind: what is appended to an ISO is a session where its addresses count from
+// the start of the disc, and an ISO of its own where they do not.
+func TestFind(t *testing.T) {
+	for name, c := range map[string]struct {
+		blocks, second, root int
+		size                 int
+		want                 []int64
+	}{
+		"none":                 {100, 0, 0, 300, []int64{0}},
+		"adjacent":             {100, 100, 120, 300, []int64{0, 100}},
+		"behind a gap":         {100, 11_500, 11_520, 11_600, []int64{0, 11_500}},
+		"too far":              {100, 12_200, 12_220, 12_400, []int64{0}},
+		"inside the first":     {300, 100, 120, 400, []int64{0}},
+		"an ISO of its own":    {100, 100, 20, 300, []int64{0}},
+		"no root directory":    {100, 100, 121, 300, []int64{0}},
+		"longer than the file": {5000, 100, 120, 300, []int64{0}},
+	} {
+		disc := make([]byte, c.size*Sector)
+		if c.second > 0 {
+			session(disc, c.second, 50, c.root)
+		}
+		session(disc, 0, c.blocks, 20)
+		if got, err := Find(bytes.NewReader(disc)); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, c.want)
+		}
+	}
+	long := make([]byte, 120*50*Sector)
+	for i := range 120 {
+		session(long, i*50, 50, i*50+20)
+	}
+	if got, err := Find(bytes.NewReader(long)); err != nil || len(got) != most {
+		t.Errorf("%d sessions of 120, %v", len(got), err)
+	}
+}
