@@ -3,6 +3,7 @@ package convert
 import (
 	"io"
 	"os"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/problem"
@@ -43,6 +44,15 @@ func OpenStorage(path string) (*Storage, error) {
 
 // Size is the size of the file in bytes.
 func (s *Storage) Size() int64 { return s.size }
+
+// Modified is when the file was written to, the zero time if that is not known.
+func (s *Storage) Modified() time.Time {
+	fi, err := s.Stat()
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
+}
 
 // WriteAt implements io.WriterAt.
 func (s *Storage) WriteAt(p []byte, off int64) (int, error) {

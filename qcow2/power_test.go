@@ -42,8 +42,9 @@ func (p *powerLog) crashes(rng *rand.Rand, n int, do func(what string, b []byte)
 	for i := range n {
 		k := rng.IntN(len(p.writes) + 1)
 		synced := 0
+		waited := rng.IntN(2) == 0 // for the sync behind the last write
 		for _, s := range p.syncs {
-			if s <= k {
+			if s < k || s == k && waited {
 				synced = s
 			}
 		}

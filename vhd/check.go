@@ -15,9 +15,6 @@ import (
 // reads no data and opens no parent. An error means that the check could not be
 // finished. Memory is bounded: 24 bytes for each block, at most 4 million.
 func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
 	im, err := open(r, opts)
 	if err != nil {
 		return nil, err

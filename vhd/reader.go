@@ -48,6 +48,7 @@ type Image struct {
 	h        dynamicHeader
 	size     int64
 	dataEnd  int64        // where blocks must end: the last footer
+	headOnly bool         // of the footers only the copy at the beginning is good
 	table    *paged.Cache // nil if fixed
 	names    []string
 	parent   block.Device
@@ -75,9 +76,6 @@ func Open(r block.Reader, opts *Options) (*Image, error) {
 // Describe returns what the image in r says about itself, and what is odd
 // about it, without its parent.
 func Describe(r block.Reader, opts *Options) (Info, []error, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
 	im, err := open(r, opts)
 	if err != nil {
 		return Info{}, nil, err
@@ -87,6 +85,9 @@ func Describe(r block.Reader, opts *Options) (Info, []error, error) {
 
 // open is Open without the parent.
 func open(r block.Reader, opts *Options) (*Image, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
 	im := &Image{r: r, dev: block.Plain(r)}
 	off, err := im.readFooter()
 	if err != nil {
@@ -158,7 +159,7 @@ func (im *Image) readFooter() (off int64, err error) {
 		}
 		return tailOff, nil
 	case headErr == nil && head.diskType != typeFixed:
-		im.f, im.dataEnd = head, size
+		im.f, im.dataEnd, im.headOnly = head, size, true
 		im.problems.Add(block.Errorf(format, "footer", tailOff, block.ErrCorrupt, "it is bad (%v); its copy at the beginning is used", tailErr))
 		return 0, nil
 	case !errors.Is(headErr, block.ErrFormat) && headErr != nil:

@@ -19,25 +19,12 @@ import (
 // The unique ID stays, as the format has none for the content: an image that lies
 // upon this one cannot tell but by the time of the file.
 func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
-	res, err := Check(ctx, f, opts, nil)
+	im, err := edit(ctx, f, opts, "sparsify")
 	if err != nil {
 		return 0, err
 	}
-	if res.Corruptions > 0 {
-		return 0, block.Errorf(format, "sparsify", -1, block.ErrCorrupt, "the image has %d faults, see 'guestkit check'", res.Corruptions)
-	}
-	if opts == nil {
-		opts = &Options{}
-	}
-	im, err := open(f, opts)
-	if err != nil {
-		return 0, err
-	}
-	switch {
-	case im.f.diskType != typeDynamic:
+	if im.f.diskType != typeDynamic {
 		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a %s image is not made smaller in place", im.Info().Subformat)
-	case im.f.savedState != 0:
-		return 0, block.Errorf(format, "footer", 0x54, block.ErrRefused, "a virtual machine has its state saved with it")
 	}
 	freed, err := im.discard(f, parts)
 	if err != nil {
@@ -89,24 +76,33 @@ func (im *Image) patch(f block.Storage, changes []blocks.Change) error {
 	return f.Sync()
 }
 
-// pack moves blocks down and cuts the file behind them.
-func (im *Image) pack(ctx context.Context, f block.Storage) error {
-	p := blocks.Packing{Format: format, What: "BAT", Size: im.h.bitmapSize() + int64(im.h.blockSize)}
+// packing lists what lies in the file.
+func (im *Image) packing() (*blocks.Packing, error) {
+	p := &blocks.Packing{Format: format, What: "BAT", Size: im.h.bitmapSize() + int64(im.h.blockSize)}
 	for i := range im.h.entries {
 		bitmap, err := im.entry(i)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if bitmap < 0 {
 			continue
 		}
 		if err := p.Add(i, bitmap); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	p.AlignAs(sectorSize, granularity)
 	for _, u := range im.used() {
 		p.Fixed = append(p.Fixed, block.Range{Off: u[0], Len: u[1]})
+	}
+	return p, nil
+}
+
+// pack moves blocks down and cuts the file behind them.
+func (im *Image) pack(ctx context.Context, f block.Storage) error {
+	p, err := im.packing()
+	if err != nil {
+		return err
 	}
 	moves, end, err := p.Plan()
 	if err != nil {
@@ -120,23 +116,5 @@ func (im *Image) pack(ctx context.Context, f block.Storage) error {
 	})); err != nil {
 		return err
 	}
-	end = (end + sectorSize - 1) / sectorSize * sectorSize
-	if end >= im.dataEnd {
-		return nil
-	}
-	// The footer that counts stays where it is until the file is cut.
-	foot, err := block.ReadBytes(f, 0, footerSize, footerSize)
-	if err != nil {
-		return block.Locate(format, "footer copy", 0, err)
-	}
-	if _, err := f.WriteAt(foot, end); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Truncate(end + footerSize); err != nil {
-		return err
-	}
-	return f.Sync()
+	return im.cut(f, end)
 }

@@ -14,14 +14,15 @@ import (
 func newCommit(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "commit [flags] IMAGE",
-		Short: "Write what a qcow2 overlay holds into its backing file, in place",
-		Long: `Writes what an overlay holds into its backing file, a qcow2 or raw image, and empties
-the overlay; with -d the overlay stays as it is. -b names an image further down the
-chain: what lies between is written into it as well, the overlay stays as it is, and
-the images between are of no use any more.
+		Short: "Write what an overlay holds into its backing file, in place",
+		Long: `Writes what a qcow2 overlay holds into its backing file, a qcow2 or raw image, or a
+differencing VHD into its parent, and empties the overlay; with -d the overlay stays as
+it is. -b names an image further down the chain: what lies between is written into it as
+well, the overlay stays as it is, and the images between are of no use any more. Other
+images upon the backing file are of no use either.
 
 Interrupted at any moment, the overlay reads the same, and a qcow2 backing file is as
-before or holds all of it. A raw one may hold a part; commit again then.`,
+before or holds all of it. Others may hold a part; commit again then.`,
 		Example: `  guestkit commit top.qcow2
   guestkit commit -d top.qcow2
   guestkit commit -b base.qcow2 top.qcow2`,
@@ -41,8 +42,8 @@ before or holds all of it. A raw one may hold a part; commit again then.`,
 }
 
 func (a *app) commit(path, base string, src *source, keep bool) error {
-	return a.inPlace(path, src, func(top *convert.Storage) (string, error) {
-		img, err := format.OpenFile(path, src.storedAs("qcow2"))
+	return a.inPlaceOf(path, src, overlayFormats(), func(top *convert.Storage, name string) (string, error) {
+		img, err := format.OpenFile(path, src.storedAs(name))
 		if err != nil {
 			return "", err
 		}
@@ -58,7 +59,7 @@ func (a *app) commit(path, base string, src *source, keep bool) error {
 			}
 		}
 		below := chain[depth-1]
-		if below.Format != "qcow2" && below.Format != "raw" {
+		if name == "qcow2" && below.Format != "qcow2" && below.Format != "raw" {
 			return "", usagef("%s is a %s image; commit writes into qcow2 and raw ones", below.Name, below.Format)
 		}
 		f, err := convert.OpenStorage(below.Name)
@@ -66,14 +67,26 @@ func (a *app) commit(path, base string, src *source, keep bool) error {
 			return "", err
 		}
 		defer f.Close()
-		if err := a.commitInto(f, below, img, depth, src); err != nil {
+		if into := overlays[name].commit; into != nil {
+			child := top
+			if depth > 1 {
+				if child, err = convert.OpenStorage(chain[depth-2].Name); err != nil {
+					return "", err
+				}
+				defer child.Close()
+			}
+			err = into(a.ctx, f, child, img, depth, src)
+		} else {
+			err = a.commitInto(f, below, img, depth, src)
+		}
+		if err != nil {
 			return "", pathError(below.Name, err)
 		}
 		said := fmt.Sprintf("its data is in %s", below.Name)
 		if keep {
 			return said, nil
 		}
-		return said + ", and it is empty", qcow2.Empty(a.ctx, top)
+		return said + ", and it is empty", overlays[name].empty(a.ctx, top, src)
 	})
 }
 

@@ -57,7 +57,6 @@ func foreigns() []foreign {
 		{"qemu", []string{"qemu-io"}, "guestkit convert --offset 1M --length 64K IMAGE -", "'-' writes the disk to standard output"},
 
 		// qemu-img.
-		{"qemu-img", []string{"flatten"}, "guestkit rebase -b '' IMAGE", "in place; into a new image: guestkit convert IMAGE OUTPUT"},
 		{"qemu-img", []string{"bench"}, "", "nothing is measured here; see docs/benchmarks.md"},
 
 		// guestfish: looking at files.

@@ -65,6 +65,7 @@ func foreignLines() []foreignLine {
 		{"qemu-img snapshot -c snap1 disk.qcow2", "guestkit snapshot -c snap1 disk.qcow2"},
 		{"qemu-img commit top.qcow2", "guestkit commit top.qcow2"},
 		{"qemu-img rebase -b base.qcow2 -F qcow2 top.qcow2", "guestkit rebase -b base.qcow2 -F qcow2 top.qcow2"},
+		{"qemu-img rebase -b '' top.qcow2", "guestkit flatten top.qcow2"},
 		{"qemu-img dd if=disk.raw of=part.raw bs=1M count=4 skip=1", "guestkit dd if=disk.raw of=part.raw bs=1M count=4 skip=1"},
 		{"qemu-img dd -f qcow2 -O raw if=disk.qcow2 of=disk.raw", "guestkit dd -f qcow2 -O raw if=disk.qcow2 of=disk.raw"},
 		{"qemu-img convert -O qcow2 a.raw b.raw all.qcow2", "guestkit convert -O qcow2 a.raw b.raw all.qcow2"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -11,16 +12,16 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/qcow2"
 )
 
 func newRebase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebase [flags] -b BASE [-F FORMAT] IMAGE",
-		Short: "Put a qcow2 overlay upon another backing file, in place",
-		Long: `Changes the backing file of an overlay. What the disk reads does not change: where
-the new backing file differs from the old one and nothing lies over it, it is copied
-into the image. -b "" makes an image without a backing file.
+		Short: "Put an overlay upon another backing file, in place",
+		Long: `Changes the backing file of a qcow2 overlay, or the parent of a differencing VHD, which
+is a VHD. What the disk reads does not change: where the new backing file differs from
+the old one and nothing lies over it, it is copied into the image. -b "" makes an image
+without a backing file, as 'guestkit flatten' does.
 
 With -u the name alone is changed, as after the backing file was moved. The new chain
 must open all the same, be of the stated format and not come back to the image; and
@@ -46,12 +47,12 @@ Interrupted at any moment, the image lies upon the old backing file or the new o
 		if !f.Changed("backing") {
 			return usagef("state the new backing file with -b; -b \"\" is none")
 		}
-		return a.rebase(args[0], src, &qcow2.RebaseOptions{Backing: *name, BackingFormat: *stated, Unsafe: unsafe, Force: force})
+		return a.rebase(args[0], src, &block.RebaseOptions{Backing: *name, BackingFormat: *stated, Unsafe: unsafe, Force: force})
 	}
 	return cmd
 }
 
-func (a *app) rebase(path string, src *source, o *qcow2.RebaseOptions) error {
+func (a *app) rebase(path string, src *source, o *block.RebaseOptions) error {
 	if err := plainFile(path); err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (a *app) rebase(path string, src *source, o *qcow2.RebaseOptions) error {
 	}
 	if info.Backing != nil {
 		// The chain is opened from the image, by its rules.
-		old, err := openBelow(path, src)
+		old, err := openBelow(path, info.Format, src)
 		switch {
 		case err == nil:
 			defer old.Close()
@@ -82,9 +83,10 @@ func (a *app) rebase(path string, src *source, o *qcow2.RebaseOptions) error {
 		if err := a.usable(below); err != nil {
 			return err
 		}
-		if o.BackingFormat == "" {
+		if o.BackingFormat == "" && info.Format == "qcow2" {
 			return usagef("state the format of the backing file with -F")
 		}
+		o.BackingFormat = cmp.Or(o.BackingFormat, info.Format)
 		if err := knownFormat(o.BackingFormat); err != nil {
 			return err
 		}
@@ -101,18 +103,35 @@ func (a *app) rebase(path string, src *source, o *qcow2.RebaseOptions) error {
 		}
 		o.New = next
 	}
-	return a.inPlace(path, src, func(s *convert.Storage) (string, error) {
+	return a.inPlaceOf(path, src, overlayFormats(), func(s *convert.Storage, name string) (string, error) {
 		said := fmt.Sprintf("its backing file is %s", o.Backing)
 		if o.Backing == "" {
 			said = "it has no backing file"
 		}
-		return said, qcow2.Rebase(a.ctx, s, o)
+		return said, overlays[name].rebase(a.ctx, s, o, src)
 	})
 }
 
+func newFlatten(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "flatten [flags] IMAGE",
+		Short: "Copy all that lies behind an overlay into it, in place",
+		Long: `Makes an overlay an image that needs no other one: what it shows of the images behind
+it is copied into it, as 'guestkit rebase -b ""' does. Those are not changed.
+Interrupted at any moment, the disk reads the same. Into a new image of any format:
+'guestkit convert IMAGE OUTPUT'.`,
+		Example: `  guestkit flatten top.qcow2`,
+		Args:    args(1, 1, "an image"),
+	}
+	src := a.storedFlags(cmd)
+	a.progressFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.rebase(args[0], src, &block.RebaseOptions{}) }
+	return cmd
+}
+
 // openBelow opens the disk of the backing file of an image.
-func openBelow(path string, src *source) (format.Image, error) {
-	img, err := format.OpenFile(path, src.storedAs("qcow2"))
+func openBelow(path, name string, src *source) (format.Image, error) {
+	img, err := format.OpenFile(path, src.storedAs(name))
 	if err != nil {
 		return nil, err
 	}

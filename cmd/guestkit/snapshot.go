@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,11 @@ running QEMU has open is refused.`,
 
 // inPlace changes a qcow2 image in place, and says what do says of it.
 func (a *app) inPlace(path string, src *source, do func(*convert.Storage) (string, error)) error {
+	return a.inPlaceOf(path, src, []string{"qcow2"}, func(s *convert.Storage, _ string) (string, error) { return do(s) })
+}
+
+// inPlaceOf is inPlace for images of some formats, which do is told.
+func (a *app) inPlaceOf(path string, src *source, formats []string, do func(s *convert.Storage, name string) (string, error)) error {
 	if err := src.check(); err != nil {
 		return err
 	}
@@ -88,8 +94,8 @@ func (a *app) inPlace(path string, src *source, do func(*convert.Storage) (strin
 	if err != nil {
 		return err
 	}
-	if info.Format != "qcow2" {
-		return usagef("%s is a %s image, and only qcow2 images can be changed so", path, info.Format)
+	if !slices.Contains(formats, info.Format) {
+		return usagef("%s is a %s image, and only %s images can be changed so", path, info.Format, strings.Join(formats, ", "))
 	}
 	s, err := convert.OpenStorage(path)
 	if err != nil {
@@ -97,7 +103,7 @@ func (a *app) inPlace(path string, src *source, do func(*convert.Storage) (strin
 	}
 	defer s.Close()
 	a.tidies.Store(true)
-	said, err := do(s)
+	said, err := do(s, info.Format)
 	if err != nil {
 		return pathError(path, err)
 	}

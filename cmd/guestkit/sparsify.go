@@ -191,7 +191,7 @@ func (a *app) giveBack(s *convert.Storage, name string, runs []vacant.Run, src *
 // shrinks are the formats whose packages do all of it.
 var shrinks = map[string]func(ctx context.Context, s *convert.Storage, parts []block.Range, src *source) error{
 	"vhd": func(ctx context.Context, s *convert.Storage, parts []block.Range, src *source) error {
-		_, err := vhd.Sparsify(ctx, s, parts, &vhd.Options{Size: vhdSizes[src.vhdSize]})
+		_, err := vhd.Sparsify(ctx, s, parts, src.vhd())
 		return err
 	},
 	"vhdx": func(ctx context.Context, s *convert.Storage, parts []block.Range, _ *source) error {

@@ -54,6 +54,17 @@ func (p *Packing) AlignAs(least, most int64) {
 	p.Align, p.Rest = most, rest
 }
 
+// End is where what lies in the file ends, as it is.
+func (p *Packing) End() (end int64) {
+	for _, f := range p.Fixed {
+		end = max(end, f.Off+f.Len)
+	}
+	for _, b := range p.Blocks {
+		end = max(end, b.Off+p.Size)
+	}
+	return end
+}
+
 // up is the first place at off or behind it.
 func (p *Packing) up(off int64) int64 { return off + ((p.Rest-off)%p.Align+p.Align)%p.Align }
 

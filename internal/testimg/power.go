@@ -17,6 +17,11 @@ type Power struct {
 	base  []byte
 	log   []powerWrite
 	syncs []int // how many writes came before each Sync
+
+	// Of several files that are written in turn: what is written, and each Sync,
+	// has its time, counted from 1.
+	clock           *int
+	written, synced []int
 }
 
 // A powerWrite is what was written at off, or with p nil a change of the size.
@@ -45,14 +50,14 @@ func (p *Power) ReadAt(b []byte, off int64) (int, error) {
 
 // WriteAt implements io.WriterAt.
 func (p *Power) WriteAt(b []byte, off int64) (int, error) {
-	p.log = append(p.log, powerWrite{off, bytes.Clone(b)})
+	p.note(powerWrite{off, bytes.Clone(b)})
 	p.put(b, off)
 	return len(b), nil
 }
 
 // Truncate implements block.File.
 func (p *Power) Truncate(size int64) error {
-	p.log = append(p.log, powerWrite{off: size})
+	p.note(powerWrite{off: size})
 	p.cut(size)
 	return nil
 }
@@ -60,7 +65,21 @@ func (p *Power) Truncate(size int64) error {
 // Sync implements block.File.
 func (p *Power) Sync() error {
 	p.syncs = append(p.syncs, len(p.log))
+	p.synced = append(p.synced, p.tick())
 	return nil
+}
+
+func (p *Power) note(w powerWrite) {
+	p.log = append(p.log, w)
+	p.written = append(p.written, p.tick())
+}
+
+func (p *Power) tick() int {
+	if p.clock == nil {
+		p.clock = new(int)
+	}
+	*p.clock++
+	return *p.clock
 }
 
 func (p *Power) put(b []byte, off int64) {
@@ -84,12 +103,7 @@ func (p *Power) cut(size int64) {
 // GUESTKIT_CRASHES says, if it does. It returns how many files there were.
 func (p *Power) Crashes(t testing.TB, n int, do func(what string, file func() []byte)) int {
 	t.Helper()
-	if s := os.Getenv("GUESTKIT_CRASHES"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			n = 10000
-		}
-	}
+	n = crashes(n)
 	rng := rand.New(rand.NewPCG(1, uint64(len(p.log))))
 	step, count := 1, 0
 	if os.Getenv("GUESTKIT_CRASHES") == "" {
@@ -102,8 +116,9 @@ func (p *Power) Crashes(t testing.TB, n int, do func(what string, file func() []
 	for i := range n {
 		k := rng.IntN(len(p.log) + 1)
 		synced := 0
+		waited := rng.IntN(2) == 0 // for the sync behind the last write
 		for _, s := range p.syncs {
-			if s <= k {
+			if s < k || s == k && waited {
 				synced = s
 			}
 		}
@@ -111,6 +126,18 @@ func (p *Power) Crashes(t testing.TB, n int, do func(what string, file func() []
 		do(fmt.Sprintf("random %d, after %d of %d writes, %d synced", i, k, len(p.log), synced), func() []byte { return p.replay(synced, k, func() bool { return rng.Float64() < odds }) })
 	}
 	return count + n
+}
+
+// crashes is n, or what the environment variable says.
+func crashes(n int) int {
+	s := os.Getenv("GUESTKIT_CRASHES")
+	if s == "" {
+		return n
+	}
+	if m, err := strconv.Atoi(s); err == nil {
+		return m
+	}
+	return 10000
 }
 
 func (p *Power) replay(synced, end int, keep func() bool) []byte {

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vhd"
+)
+
+// An overlay is a format whose images lie upon others.
+type overlay struct {
+	rebase func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, src *source) error
+	empty  func(ctx context.Context, f *convert.Storage, src *source) error
+	// commit writes what disk has of its own into base, upon which child lies; nil
+	// where images upon those of any format are read.
+	commit func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, src *source) error
+}
+
+var overlays = map[string]overlay{
+	"qcow2": {
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
+			return qcow2.Rebase(ctx, f, o)
+		},
+		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return qcow2.Empty(ctx, f) },
+	},
+	"vhd": {
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, src *source) error {
+			return vhd.Rebase(ctx, f, o, src.vhd())
+		},
+		empty: func(ctx context.Context, f *convert.Storage, src *source) error { return vhd.Empty(ctx, f, src.vhd()) },
+		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, src *source) error {
+			return vhd.CommitInto(ctx, base, child, disk, depth, src.vhd())
+		},
+	},
+}
+
+// overlayFormats are the names of the formats, in their order.
+func overlayFormats() []string { return slices.Sorted(maps.Keys(overlays)) }
+
+// vhd are the options by which a VHD is opened.
+func (s *source) vhd() *vhd.Options { return &vhd.Options{Size: vhdSizes[s.vhdSize]} }
