@@ -16,8 +16,10 @@ const (
 )
 
 // bsdPlaces are where a label lies: in the second sector on PCs, in the first one
-// behind or before the boot code on other machines.
-var bsdPlaces = [...]int64{512, 64, 128, 0}
+// behind or before the boot code on other machines. Linux's fdisk writes it to byte
+// 512 whatever the size of a sector is; FreeBSD (sys/geom/part/g_part_bsd.c) to the second
+// sector, of which no bytes were at hand.
+var bsdPlaces = [...]int64{512, 64, 128, 0, 4096}
 
 // bsdLabel is struct disklabel of sys/disklabel.h.
 type bsdLabel struct {
@@ -80,7 +82,7 @@ func findBSD(r block.Reader) (l bsdLabel, b []byte, off int64, err error) {
 		}
 		for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 			l := bsdLabel{order: order}
-			if l.decode(head); l.magic != bsdMagic || l.magic2 != bsdMagic || l.count > bsdMost {
+			if l.decode(head); l.magic != bsdMagic || l.magic2 != bsdMagic || l.count > bsdMost || off > 512 && int64(l.sectorSize) != off {
 				continue
 			}
 			b, err := view(r, BSD, off, bsdHeadLen+bsdEntryLen*int64(l.count))
@@ -95,6 +97,29 @@ func findBSD(r block.Reader) (l bsdLabel, b []byte, off int64, err error) {
 	return l, nil, 0, nil
 }
 
+// unit is the size of the sectors that the addresses of a label count: the one that
+// it states but where "c" is all of the slice, or the disk, by another. fdisk states
+// 512 on disks with sectors of 4096 bytes.
+func (l *bsdLabel) unit(entries []bsdEntry, in *Partition, size int64) int {
+	stated := int(l.sectorSize)
+	if !validSectorSize(stated) {
+		stated = 512
+	}
+	if len(entries) <= bsdRaw {
+		return stated
+	}
+	start, c := int64(0), entries[bsdRaw]
+	if in != nil {
+		start = in.Start
+	}
+	for _, unit := range []int64{int64(stated), 512, 4096} {
+		if int64(c.count)*unit == size && (c.first == 0 || int64(c.first)*unit == start) {
+			return int(unit)
+		}
+	}
+	return stated
+}
+
 func readBSD(r block.Reader) (*Table, error) { return readSlice(r, nil) }
 
 // readSlice reads the label of BSD in a partition; in is nil for a whole disk.
@@ -105,17 +130,17 @@ func readSlice(r block.Reader, in *Partition) (*Table, error) {
 	if b == nil || err != nil {
 		return nil, err
 	}
-	size := int(l.sectorSize)
-	if !validSectorSize(size) {
-		size = 512
+	entries := make([]bsdEntry, l.count)
+	for i := range entries {
+		entries[i].decode(b[bsdHeadLen+bsdEntryLen*i:], l.order)
 	}
+	size := l.unit(entries, in, r.Size())
 	t := &Table{Scheme: BSD, SectorSize: size}
 	if xor16(b, l.order) != 0 { // as parted writes it
 		t.problem("disklabel", off, block.ErrCorrupt, "wrong checksum")
 	}
-	entries := make([]bsdEntry, l.count)
-	for i := range entries {
-		entries[i].decode(b[bsdHeadLen+bsdEntryLen*i:], l.order)
+	if l.sectorSize != uint32(size) {
+		t.problem("disklabel", off, block.ErrCorrupt, "it says that a sector has %d bytes, and counts sectors of %d", l.sectorSize, size)
 	}
 	base := uint64(0)
 	if in != nil && (len(entries) <= bsdRaw || entries[bsdRaw].first != 0 || in.Type == "0xa6" || in.Type == "0xa9") {

@@ -173,3 +173,63 @@ func TestSunChecksum(t *testing.T) {
 		t.Errorf("no label: %+v, %v", table, err)
 	}
 }
+
+// TestSlice4096 reads a disklabel on a disk with sectors of 4,096 bytes: as Linux's
+// fdisk writes it, which lists it as well, and in the second sector, where FreeBSD has it.
+func TestSlice4096(t *testing.T) {
+	peers.Need(t, "fdisk")
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(disk, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(disk, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	cmd := peers.Command(t, "fdisk", "-b", "4096", disk)
+	cmd.Stdin = strings.NewReader("o\nn\np\n1\n256\n1279\nn\np\n2\n1280\n9471\nt\n2\na5\n" +
+		"b\ny\nn\na\n\n+8M\nt\na\n7\nn\nb\n3500\n+4M\nt\nb\n1\np\nw\nr\nw\n")
+	said := peers.RunCmd(t, cmd)
+	var want []string
+	for line := range strings.Lines(said) {
+		var letter string
+		var first, last, count int64
+		if n, _ := fmt.Sscan(line, &letter, &first, &last, &count); n == 4 && len(letter) == 1 && !strings.Contains(line, "unused") {
+			want = append(want, fmt.Sprintf("%s %d+%d", letter, (first-1280)*4096, count*4096))
+		}
+	}
+	if len(want) != 2 {
+		t.Fatalf("fdisk lists %q\n%s", want, said)
+	}
+	b, err := os.ReadFile(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(problems int) {
+		t.Helper()
+		table, err := Read(testDisk(b), &Options{SectorSize: 4096})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &table.Partitions[1]
+		label, err := ReadLabel(testDisk(b[p.Start:p.Start+p.Size]), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, q := range label.Partitions {
+			got = append(got, fmt.Sprintf("%s %d+%d", q.Name, q.Start, q.Size))
+		}
+		if !slices.Equal(got, want) || len(label.Problems) != problems {
+			t.Errorf("%q, not %q; %v", got, want, label.Problems)
+		}
+	}
+	read(1) // it states 512
+	label := b[1280*4096:]
+	copy(label[4096:], label[512:1024])
+	clear(label[512:1024])
+	l := label[4096:]
+	binary.LittleEndian.PutUint32(l[0x28:], 4096)
+	binary.LittleEndian.PutUint16(l[0x88:], 0)
+	binary.LittleEndian.PutUint16(l[0x88:], xor16(l[:bsdHeadLen+bsdEntryLen*int(l[0x8A])], binary.LittleEndian))
+	read(0)
+}
