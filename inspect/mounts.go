@@ -49,7 +49,7 @@ func (rep *Report) readNames(entries []linux.Entry, sys *System) diskNames {
 			continue
 		}
 		for _, d := range e.Devices {
-			if d.By == "device name" && !d.Unlocked {
+			if d.By == "device name" && d.Unlocked == 0 {
 				n.disk, n.sure = d.DiskName, n.home.partitionNumber() == d.Partition
 			}
 		}
@@ -161,12 +161,12 @@ func (rep *Report) partition(of *Volume, n int) *Volume {
 
 // within returns what was unlocked in a volume, where that is meant and was done.
 func (rep *Report) within(v *Volume, d system.Device) *Volume {
-	if v != nil && d.Unlocked {
-		for _, child := range rep.Volumes {
-			if child.Parent == v.Name {
-				return child
-			}
+	for range d.Unlocked {
+		i := slices.IndexFunc(rep.Volumes, func(c *Volume) bool { return v != nil && c.Parent == v.Name })
+		if i < 0 {
+			break
 		}
+		v = rep.Volumes[i]
 	}
 	return v
 }
@@ -255,7 +255,7 @@ func sameType(typ, content string) bool {
 
 // is reports whether the volume is what a device names.
 func (v *Volume) is(d system.Device) bool {
-	if v.Status == StatusContainer && !d.Unlocked && d.Partition == 0 {
+	if v.Status == StatusContainer && d.Unlocked == 0 && d.Partition == 0 {
 		return false
 	}
 	switch d.By {

@@ -162,6 +162,16 @@ func TestUnlocked(t *testing.T) {
 			t.Errorf("%s: %+v", spec, m)
 		}
 	}
+	// One in the other: a line of crypttab names what another one unlocks.
+	middle := part(unread("luks:gpt2", "crypto_LUKS", StatusContainer, "it is divided"), 0, 0, "", "")
+	middle.Parent, middle.Partition = "gpt2", nil
+	inner := vol(t, "luks:luks:gpt2", dpkg())
+	inner.Parent = "luks:gpt2"
+	root := part(vol(t, "gpt1", debianRoot("/dev/mapper/inner /var ext4\n", fstest.MapFS{"etc/passwd": file(""),
+		"etc/crypttab": file("inner /dev/mapper/outer none luks\nouter UUID=1111-2222 none luks\n")})), 0, 1, "", "")
+	if m := guestOf(t, root, locked, middle, inner).Systems[0].Mounts[0]; m.Volume != "luks:luks:gpt2" || !m.Merged {
+		t.Errorf("one in the other: %+v", m)
+	}
 }
 
 // TestGroupsOfOneName takes the volumes of the root's own group, of two that have

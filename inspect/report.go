@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/volume"
+	"github.com/guestkit/guestkit/volume/probe"
 )
 
 // A Report is what the disks of one guest hold.
@@ -17,6 +19,9 @@ type Report struct {
 
 	tree     *volume.Tree
 	opened   []io.Closer // images in volumes, and their files
+	scan     *scan
+	mu       sync.Mutex // of hidden and of what scan opens later
+	hidden   map[*volume.Volume]*Volume
 	problems problem.List
 	steps    steps // while it is made
 }
@@ -49,6 +54,14 @@ func (r *Report) Close() error {
 		r.opened = r.opened[:len(r.opened)-1]
 		errs = append(errs, last.Close())
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.hidden {
+		if v.fsys != nil {
+			errs = append(errs, v.fsys.Close())
+		}
+	}
+	r.hidden = nil
 	for _, v := range slices.Backward(r.Volumes) {
 		if v.fsys != nil {
 			errs = append(errs, v.fsys.Close())
@@ -80,9 +93,13 @@ func (r *Report) Unread() []*Volume {
 }
 
 // Volume returns the volume of that name; it takes all names that
-// [volume.Tree.Lookup] takes.
+// [volume.Tree.Lookup] takes. What others are made of, and is in no list (a leg of a
+// mirror), is looked into when it is asked for.
 func (r *Report) Volume(name string) (*Volume, bool) {
 	if vol, ok := r.tree.Lookup(name); ok {
+		if vol.Hidden {
+			return r.reveal(vol), true
+		}
 		for _, v := range r.Volumes {
 			if v.vol == vol {
 				return v, true
@@ -90,4 +107,23 @@ func (r *Report) Volume(name string) (*Volume, bool) {
 		}
 	}
 	return nil, false
+}
+
+// reveal looks into a volume that is hidden, once.
+func (r *Report) reveal(vol *volume.Volume) *Volume {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v := r.hidden[vol]; v != nil {
+		return v
+	}
+	shown := *vol
+	if shown.Hidden = false; shown.Err == nil {
+		shown.Found, shown.Err = probe.Volume(shown.Device)
+	}
+	v := r.scan.look(&shown)
+	if r.hidden == nil {
+		r.hidden = map[*volume.Volume]*Volume{}
+	}
+	r.hidden[vol] = v
+	return v
 }

@@ -38,6 +38,7 @@ func scanVolumes(ctx context.Context, disks []block.Device, o *Options, each int
 	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree, steps: at}
 	rep.steps.total(each * len(tree.Volumes))
 	s := newScan(ctx, rep, o)
+	rep.scan = s
 	for _, err := range tree.Problems {
 		rep.problem("", err)
 	}

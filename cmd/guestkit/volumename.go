@@ -1,18 +1,18 @@
 package main
 
 import (
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/volume"
+	"github.com/guestkit/guestkit/volume/keys"
 )
 
 // volumeNamed finds the volume that a user calls so: by its own name, or as a
-// Linux guest would: /dev/sda2, /dev/vg/lv, /dev/mapper/vg-lv, a UUID, or
+// Linux guest would: /dev/sda2, /dev/vg/lv, /dev/mapper/vg-lv, /dev/md/home, a UUID, or
 // UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=… as fstab has them.
 func volumeNamed(rep *inspect.Report, name string) (*inspect.Volume, error) {
 	if v, ok := rep.Volume(name); ok {
@@ -73,50 +73,5 @@ func isNamed(v *inspect.Volume, name string) bool {
 	case !strings.HasPrefix(name, "/dev/"):
 		return v.UUID != "" && strings.EqualFold(v.UUID, name) || p != nil && p.UUID != "" && strings.EqualFold(p.UUID, name)
 	}
-	if disk, part, ok := devicePart(name); ok {
-		return v.Disk == disk && (part == 0 && v.Kind == "disk" || part > 0 && p != nil && p.Number == part && isOuter(v.Name, disk))
-	}
-	return v.Kind == "lv" && isLogical(v.Name, strings.TrimPrefix(name, "/dev/"))
-}
-
-// isOuter reports whether a partition is one of the table of the disk itself, not
-// of one within a volume: "mbr1", "disk2:mbr1".
-func isOuter(name string, disk int) bool {
-	if disk > 0 {
-		name = strings.TrimPrefix(name, "disk"+strconv.Itoa(disk+1)+":")
-	}
-	return !strings.Contains(name, ":")
-}
-
-var (
-	letterDevice = regexp.MustCompile(`^/dev/(?:sd|hd|vd|xvd)([a-z])([0-9]{0,3})$`)
-	numberDevice = regexp.MustCompile(`^/dev/(?:nvme([0-9]{1,2})n1|mmcblk([0-9]{1,2}))(?:p([0-9]{1,3}))?$`)
-)
-
-// devicePart is which disk, from 0, and which partition of it, 0 for all, a name
-// of Linux means: disks in the order in which they are given.
-func devicePart(name string) (disk, part int, ok bool) {
-	if m := letterDevice.FindStringSubmatch(name); m != nil {
-		part, _ = strconv.Atoi(m[2])
-		return int(m[1][0] - 'a'), part, m[2] == "" || part > 0
-	}
-	if m := numberDevice.FindStringSubmatch(name); m != nil {
-		disk, _ = strconv.Atoi(m[1] + m[2])
-		part, _ = strconv.Atoi(m[3])
-		return disk, part, m[3] == "" || part > 0
-	}
-	return 0, 0, false
-}
-
-// isLogical reports whether the volume own, a logical one, is what Linux calls
-// vg/lv or mapper/vg-lv.
-func isLogical(own, name string) bool {
-	_, own, _ = strings.Cut(own, ":")
-	group, volume, ok := strings.Cut(own, "/")
-	if !ok {
-		return false
-	}
-	group, _, _ = strings.Cut(group, "@") // with its UUID where two have a name
-	twice := func(s string) string { return strings.ReplaceAll(s, "-", "--") }
-	return name == group+"/"+volume || name == "mapper/"+twice(group)+"-"+twice(volume)
+	return keys.Matches(name, block.KeyNeed{Name: v.Name})
 }

@@ -25,6 +25,11 @@ func TestVolumeNames(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
+	for _, name := range []string{"/dev/md/home", "/dev/md127", "/dev/disk/by-id/md-name-host:home"} {
+		if !isNamed(&inspect.Volume{Name: "md:home", Kind: "array"}, name) {
+			t.Errorf("%s is no array", name)
+		}
+	}
 	if !isNamed(&inspect.Volume{Name: "lvm:my-vg/my-root", Kind: "lv"}, "/dev/mapper/my--vg-my--root") {
 		t.Error("dashes")
 	}

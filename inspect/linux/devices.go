@@ -10,7 +10,12 @@ import (
 type names struct {
 	crypt  map[string]string          // what crypttab unlocks under which name
 	arrays map[string][]system.Device // of mdadm.conf
+	depth  int                        // of what is unlocked in each other
 }
+
+// maxUnlocked bounds how many encrypted volumes may lie in each other: lines of
+// crypttab may go round in circles.
+const maxUnlocked = 4
 
 // none is a device that is certainly no volume of these disks.
 func none(reason string) []system.Device { return []system.Device{{Reason: reason}} }
@@ -116,7 +121,7 @@ func byID(val string, n names) []system.Device {
 	if rest, ok := strings.CutPrefix(val, "dm-uuid-CRYPT-"); ok { // TYPE-UUID-NAME
 		if _, rest, ok := strings.Cut(rest, "-"); ok && len(rest) >= 32 {
 			if id, ok := dashed(rest[:32]); ok {
-				return []system.Device{{By: "uuid", Value: id, Unlocked: true}}
+				return []system.Device{{By: "uuid", Value: id, Unlocked: 1}}
 			}
 		}
 	}
@@ -165,9 +170,13 @@ func hardwareName(name string) []system.Device {
 func mapped(name string, n names) []system.Device {
 	var out []system.Device
 	if source, ok := n.crypt[name]; ok {
-		for _, d := range devices(fstabEntry{spec: source}, names{arrays: n.arrays}) {
+		outer := names{arrays: n.arrays, depth: n.depth + 1}
+		if outer.depth < maxUnlocked { // it may lie in what another line unlocks
+			outer.crypt = n.crypt
+		}
+		for _, d := range devices(fstabEntry{spec: source}, outer) {
 			if d.By != "" {
-				d.Unlocked = true
+				d.Unlocked++
 				out = append(out, d)
 			}
 		}
@@ -176,7 +185,7 @@ func mapped(name string, n names) []system.Device {
 		out = append(out, system.Device{By: "volume name", Value: "lvm:" + lv})
 	}
 	if id, ok := strings.CutPrefix(name, "luks-"); ok {
-		out = append(out, system.Device{By: "uuid", Value: id, Unlocked: true})
+		out = append(out, system.Device{By: "uuid", Value: id, Unlocked: 1})
 	}
 	if strings.HasPrefix(name, "mpath") || strings.HasPrefix(name, "3600") {
 		disk, n := trailingNumber(name)

@@ -14,7 +14,7 @@ func TestDevices(t *testing.T) {
 		return []system.Device{{By: "device name", DiskName: of, Disk: index, Partition: part}}
 	}
 	volume := func(name string) []system.Device { return []system.Device{{By: "volume name", Value: name}} }
-	crypt := map[string]string{"cryptroot": "UUID=1-2", "vg-x": "/dev/sdb2", "loop": "/dev/mapper/loop", "cryptmd": "/dev/md0"}
+	crypt := map[string]string{"cryptroot": "UUID=1-2", "vg-x": "/dev/sdb2", "loop": "/dev/mapper/loop", "cryptmd": "/dev/md0", "inner": "/dev/mapper/cryptroot"}
 	arrays := map[string][]system.Device{"0": {{By: "array uuid", Value: "1:2:3:4"}, {By: "volume name", Value: "md:boot"}}}
 	for spec, want := range map[string][]system.Device{
 		`UUID="1-2"`: {{By: "uuid", Value: "1-2"}}, `uuid=1-2`: {{By: "uuid", Value: "1-2"}}, "/dev/disk/by-uuid/1-2": {{By: "uuid", Value: "1-2"}},
@@ -36,18 +36,19 @@ func TestDevices(t *testing.T) {
 		"/dev/disk/by-id/wwn-0x5":                                disk("disk/by-id/wwn-0x5", -1, 0),
 		"/dev/disk/by-id/dm-uuid-part2-mpath-3600":               disk("dm-uuid-mpath-3600", -1, 2),
 		"/dev/mapper/mpatha3":                                    disk("mapper/mpatha", -1, 3), "/dev/mapper/mpatha-part3": {{By: "volume name", Value: "lvm:mpatha/part3"}, {By: "device name", DiskName: "mapper/mpatha", Disk: -1, Partition: 3}},
-		"/dev/mapper/cryptroot": {{By: "uuid", Value: "1-2", Unlocked: true}},
-		"/dev/mapper/vg-x":      {{By: "device name", Value: "sdb2", DiskName: "sdb", Disk: 1, Partition: 2, Unlocked: true}, {By: "volume name", Value: "lvm:vg/x"}},
-		"/dev/mapper/loop":      {{By: "volume name", Value: "lvm:mapper/loop", Unlocked: true}},
-		"/dev/mapper/luks-1-2":  {{By: "volume name", Value: "lvm:luks/1-2"}, {By: "uuid", Value: "1-2", Unlocked: true}},
-		"/dev/disk/by-id/dm-uuid-CRYPT-LUKS2-0123456789abcdef0123456789abcdef-luks-x": {{By: "uuid", Value: "01234567-89ab-cdef-0123-456789abcdef", Unlocked: true}},
+		"/dev/mapper/cryptroot": {{By: "uuid", Value: "1-2", Unlocked: 1}},
+		"/dev/mapper/vg-x":      {{By: "device name", Value: "sdb2", DiskName: "sdb", Disk: 1, Partition: 2, Unlocked: 1}, {By: "volume name", Value: "lvm:vg/x"}},
+		"/dev/mapper/loop":      {{By: "volume name", Value: "lvm:mapper/loop", Unlocked: maxUnlocked}},
+		"/dev/mapper/inner":     {{By: "uuid", Value: "1-2", Unlocked: 2}},
+		"/dev/mapper/luks-1-2":  {{By: "volume name", Value: "lvm:luks/1-2"}, {By: "uuid", Value: "1-2", Unlocked: 1}},
+		"/dev/disk/by-id/dm-uuid-CRYPT-LUKS2-0123456789abcdef0123456789abcdef-luks-x": {{By: "uuid", Value: "01234567-89ab-cdef-0123-456789abcdef", Unlocked: 1}},
 		"/dev/md3":      {{By: "volume name", Value: "md:3"}, {By: "array number", Value: "3"}},
 		"/dev/md0":      {{By: "array uuid", Value: "1:2:3:4"}, {By: "volume name", Value: "md:boot"}, {By: "volume name", Value: "md:0"}, {By: "array number", Value: "0"}},
 		"/dev/md0p2":    {{By: "volume name", Value: "md:0p2"}, {By: "array uuid", Value: "1:2:3:4", Partition: 2}, {By: "volume name", Value: "md:boot", Partition: 2}, {By: "volume name", Value: "md:0", Partition: 2}, {By: "array number", Value: "0", Partition: 2}},
 		"/dev/md/data":  {{By: "volume name", Value: "lvm:md/data"}, {By: "volume name", Value: "md:data"}},
 		"/dev/md/data1": {{By: "volume name", Value: "lvm:md/data1"}, {By: "volume name", Value: "md:data1"}, {By: "volume name", Value: "md:data", Partition: 1}},
-		"/dev/mapper/cryptmd": {{By: "array uuid", Value: "1:2:3:4", Unlocked: true}, {By: "volume name", Value: "md:boot", Unlocked: true},
-			{By: "volume name", Value: "md:0", Unlocked: true}, {By: "array number", Value: "0", Unlocked: true}},
+		"/dev/mapper/cryptmd": {{By: "array uuid", Value: "1:2:3:4", Unlocked: 1}, {By: "volume name", Value: "md:boot", Unlocked: 1},
+			{By: "volume name", Value: "md:0", Unlocked: 1}, {By: "array number", Value: "0", Unlocked: 1}},
 		"/dev/disk/by-id/md-name-host:a-part2": {{By: "volume name", Value: "md:a", Partition: 2}, {By: "device name", DiskName: "disk/by-id/md-name-host:a", Disk: -1, Partition: 2}},
 		"/dev/disk/by-id/md-uuid-1:2:3:4":      {{By: "array uuid", Value: "1:2:3:4"}, {By: "device name", DiskName: "disk/by-id/md-uuid-1:2:3:4", Disk: -1}},
 		"/dev/sr0":                             none("it is a removable medium"), "/dev/fd0": none("it is a removable medium"), "/dev/cdrom": none("it is a removable medium"),
@@ -55,7 +56,7 @@ func TestDevices(t *testing.T) {
 		"/dev/sda0":          none("the name of the device says nothing of a volume"), "/dev/fdata": none("the name of the device says nothing of a volume"),
 		"proc": none("it is not a disk"), "//server/share": none("it is on the network"),
 	} {
-		got := devices(fstabEntry{spec: spec}, names{crypt, arrays})
+		got := devices(fstabEntry{spec: spec}, names{crypt: crypt, arrays: arrays})
 		for i := range got { // a device name is the spec itself
 			if got[i].By == "device name" && strings.HasSuffix(spec, got[i].Value) {
 				got[i].Value = ""

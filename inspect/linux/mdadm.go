@@ -12,14 +12,34 @@ import (
 // where all others do.
 var mdadmConfs = [...]string{"etc/mdadm/mdadm.conf", "etc/mdadm.conf"}
 
+// mdadmFiles lists the files of the configuration that is there: the first of
+// those, and what the first folder of "mdadm.conf.d" has besides, in its order.
+func (r *root) mdadmFiles() (files []string) {
+	for _, name := range mdadmConfs {
+		if r.IsThere(name) {
+			files = append(files, name)
+			break
+		}
+	}
+	for _, name := range mdadmConfs {
+		if !r.IsDir(name + ".d") {
+			continue
+		}
+		for _, e := range r.List(name + ".d") {
+			if file := name + ".d/" + e.Name(); strings.HasSuffix(file, ".conf") && !strings.HasPrefix(e.Name(), ".") && r.IsFile(file) {
+				files = append(files, file)
+			}
+		}
+		break
+	}
+	return files
+}
+
 // arrays reads which array is called how: the ARRAY lines of mdadm.conf(5), by the
 // names of their devices without "/dev/" and "md".
 func (r *root) arrays() map[string][]system.Device {
 	out := map[string][]system.Device{}
-	for _, name := range mdadmConfs {
-		if !r.IsThere(name) {
-			continue
-		}
+	for _, name := range r.mdadmFiles() {
 		b, _ := r.Text(name)
 		for _, words := range mdadmLines(b) {
 			if len(out) == maxMounts {
@@ -30,7 +50,6 @@ func (r *root) arrays() map[string][]system.Device {
 				out[dev] = is
 			}
 		}
-		break // the first that is there counts
 	}
 	return out
 }

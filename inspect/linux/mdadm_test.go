@@ -3,6 +3,7 @@ package linux
 import (
 	"reflect"
 	"testing"
+	"testing/fstest"
 
 	"github.com/guestkit/guestkit/inspect/system"
 )
@@ -37,5 +38,27 @@ AUTO +imsm +1.x -all
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestArrayFiles reads the files that belong to a configuration, in their order.
+func TestArrayFiles(t *testing.T) {
+	line := func(dev, uuid string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte("ARRAY /dev/" + dev + " UUID=" + uuid + "\n")}
+	}
+	fsys := fstest.MapFS{
+		"etc/mdadm/mdadm.conf": line("md0", "1"), "etc/mdadm.conf": line("md9", "no"),
+		"etc/mdadm/mdadm.conf.d/b.conf": line("md1", "no"), "etc/mdadm/mdadm.conf.d/a.conf": line("md1", "2"), "etc/mdadm/mdadm.conf.d/c": line("md2", "no"),
+		"etc/mdadm/mdadm.conf.d/.d.conf": line("md3", "no"), "etc/mdadm.conf.d/e.conf": line("md4", "no"),
+		"etc/fstab": {Data: []byte("/dev/md0 / ext4\n/dev/md1 /home ext4\n/dev/md2 /srv ext4\n/dev/md3 /opt ext4\n/dev/md4 /mnt ext4\n/dev/md9 /x ext4\n")},
+	}
+	var got []string
+	for _, e := range Mounts(t.Context(), fsys, &system.System{}, &system.Options{}) {
+		if d := e.Devices[0]; d.By == "array uuid" {
+			got = append(got, e.Path+" "+d.Value)
+		}
+	}
+	if want := []string{"/ 1", "/home 2"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%q, not %q", got, want)
 	}
 }

@@ -32,7 +32,7 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 			continue
 		}
 		r.Because("mounts", name, 0, "")
-		known := names{r.crypttab(), r.arrays()}
+		known := names{crypt: r.crypttab(), arrays: r.arrays()}
 		var out []Entry
 		for i, e := range parseFstab(b) {
 			if i >= maxMounts {

@@ -17,8 +17,9 @@ type Device struct {
 	DiskName        string
 	Disk, Partition int
 	// Unlocked says that not the device is meant but what is in it once its key
-	// was given.
-	Unlocked bool
+	// was given, and how often that is to be done: 2 is what is in an encrypted
+	// volume that lies in another one.
+	Unlocked int
 	Offset   int64 // on the disk of a signature
 }
 

@@ -6,7 +6,8 @@
 //
 // ID is the name of a volume as package volume gives it ("gpt3", "lvm:vg/root"),
 // the UUID of what is encrypted, a device name of the guest ("/dev/sda3",
-// "/dev/vg/root"), or "all". [List.Unlock] is what volume.Options.Unlock and the
+// "/dev/vg/root", "/dev/md/home"), or "all". A number that Linux gives to arrays as it
+// finds them, "/dev/md127", is that of any array whose name is no number. [List.Unlock] is what volume.Options.Unlock and the
 // options of image formats take.
 package keys
 
@@ -157,6 +158,8 @@ var (
 	diskName   = regexp.MustCompile(`^/dev/(?:[shv]d|xvd)([a-z])([0-9]*)$`)
 	nvmeName   = regexp.MustCompile(`^/dev/(?:nvme([0-9]+)n1|mmcblk([0-9]+))(?:p([0-9]+))?$`)
 	volumeName = regexp.MustCompile(`^(?:disk([0-9]*)(?::|$))?(?:(?:gpt|mbr)([0-9]+))?$`)
+	arrayName  = regexp.MustCompile(`^md:([^:@]+)(?:@[0-9a-fA-F:-]*?)?(?::(?:gpt|mbr)([0-9]+))?$`)
+	foundArray = regexp.MustCompile(`^1[0-2][0-9](p[0-9]+)?$`)
 )
 
 // Matches reports whether an ID means what a key is needed for.
@@ -189,8 +192,12 @@ func sameUUID(a, b string) bool {
 func matchesDevice(dev, name string) bool {
 	if lv, ok := strings.CutPrefix(name, "lvm:"); ok {
 		vg, lv, _ := strings.Cut(lv, "/")
+		vg, _, _ = strings.Cut(vg, "@") // with its UUID where two have a name
 		double := strings.NewReplacer("-", "--")
 		return dev == "/dev/"+vg+"/"+lv || dev == "/dev/mapper/"+double.Replace(vg)+"-"+double.Replace(lv)
+	}
+	if m := arrayName.FindStringSubmatch(name); m != nil {
+		return matchesArray(strings.TrimPrefix(dev, "/dev/"), m[1], m[2])
 	}
 	v := volumeName.FindStringSubmatch(name)
 	if v == nil || name == "" {
@@ -208,4 +215,25 @@ func matchesDevice(dev, name string) bool {
 		number, part = number+1, m[3]
 	}
 	return number == disk && part == v[2]
+}
+
+// matchesArray compares what is behind /dev/ with an array, or a partition of one.
+func matchesArray(dev, array, part string) bool {
+	digit := func(c byte) bool { return c >= '0' && c <= '9' }
+	p := part
+	if part != "" && digit(array[len(array)-1]) {
+		p = "p" + part
+	}
+	switch rest, ok := strings.CutPrefix(dev, "md/"); {
+	case ok:
+		return rest == array+p
+	case digit(array[0]) || strings.HasPrefix(array, "_d"):
+		return dev == "md"+array+p
+	}
+	if host, name, ok := strings.Cut(strings.TrimPrefix(dev, "disk/by-id/md-name-"), ":"); ok && !strings.Contains(host, "/") {
+		return part == "" && name == array || part != "" && name == array+"-part"+part
+	}
+	number, ok := strings.CutPrefix(dev, "md")
+	m := foundArray.FindStringSubmatch(number)
+	return ok && m != nil && (part == "" && m[1] == "" || part != "" && m[1] == "p"+part)
 }

@@ -25,6 +25,12 @@ func TestMatches(t *testing.T) {
 		{"/dev/nvme0n1p3", "gpt3", true}, {"/dev/nvme1n1p3", "disk2:gpt3", true}, {"/dev/mmcblk0p1", "mbr1", true},
 		{"/dev/vg/root", "lvm:vg/root", true}, {"/dev/mapper/vg-root", "lvm:vg/root", true},
 		{"/dev/mapper/my--vg-the--root", "lvm:my-vg/the-root", true}, {"/dev/mapper/my-vg-root", "lvm:my-vg/root", false},
+		{"/dev/vg/root", "lvm:vg@A-B/root", true},
+		{"/dev/md/home", "md:home", true}, {"/dev/md/home", "md:home@1:2", true}, {"/dev/md/home", "md:home2", false}, {"/dev/md/home2", "md:home:gpt2", true},
+		{"/dev/md0", "md:0", true}, {"/dev/md/0", "md:0", true}, {"/dev/md0p2", "md:0:gpt2", true}, {"/dev/md/0p2", "md:0:mbr2", true}, {"/dev/md1", "md:0", false},
+		{"/dev/md127", "md:home", true}, {"/dev/md127p1", "md:home:gpt1", true}, {"/dev/md127", "md:home:gpt1", false}, {"/dev/md127", "md:0", false},
+		{"/dev/md5", "md:home", false}, {"/dev/mdhome", "md:home", false}, {"/dev/md_d0", "md:_d0", true}, {"/dev/md127", "luks:md:home", false},
+		{"/dev/disk/by-id/md-name-host:home", "md:home", true}, {"/dev/disk/by-id/md-name-host:home-part1", "md:home:gpt1", true}, {"/dev/disk/by-id/md-name-host:x", "md:home", false},
 		{"/dev/sda3", "luks:gpt3", false}, {"", "", false}, {"/dev/sda", "", false},
 	} {
 		if got := Matches(c.id, block.KeyNeed{Name: c.name, UUID: uuid}); got != c.want {
