@@ -6,5 +6,5 @@ import "time"
 
 var begun = time.Now()
 
-// cpuTime is the time that has passed, where the system is not asked for more.
-func cpuTime() time.Duration { return time.Since(begun) }
+// CPUTime is the time that has passed, where the system is not asked for more.
+func CPUTime() time.Duration { return time.Since(begun) }

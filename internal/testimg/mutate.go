@@ -159,7 +159,7 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 	if raceEnabled {
 		limit = 30 * time.Second
 	}
-	started, spent := time.Now(), cpuTime()
+	started, spent := time.Now(), CPUTime()
 	done := make(chan error, 1)
 	base := heapBytes()
 	go func() {
@@ -181,7 +181,7 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 			}
 			return err
 		case <-tick.C:
-			if used := cpuTime() - spent; used > limit || time.Since(started) > 10*limit+time.Minute {
+			if used := CPUTime() - spent; used > limit || time.Since(started) > 10*limit+time.Minute {
 				buf := make([]byte, 64<<10)
 				t.Fatalf("%s: still running after %v, %v of processor time\n%s", what, time.Since(started).Round(time.Second), used, buf[:runtime.Stack(buf, true)])
 			}
