@@ -8,6 +8,7 @@ require (
 	github.com/anchore/go-lzo v0.1.0
 	github.com/diskfs/go-diskfs v1.9.4
 	github.com/guestkit/guestkit v0.0.0
+	github.com/knqyf263/go-rpmdb v0.1.1
 	github.com/masahiro331/go-ext4-filesystem v0.0.0-20260423010602-fe51f5b5e52b
 	github.com/masahiro331/go-xfs-filesystem v0.0.0-20260422061116-d21e5e4481bb
 	github.com/pierrec/lz4/v4 v4.1.26

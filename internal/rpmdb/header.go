@@ -90,7 +90,9 @@ func parseHeader(b []byte) (p Package, err error) {
 			if end > maxString {
 				return p, fault(at, block.ErrLimit, "tag %d has %d bytes, at most %d are read", tag, end, maxString)
 			}
-			*text = string(v[:end])
+			if *text = string(v[:end]); *text == "(none)" { // rpm stores it in what it makes of keys
+				*text = ""
+			}
 		case number != nil && typ == typeInt32:
 			if len(v) < 4 {
 				return p, fault(at, block.ErrCorrupt, "tag %d lies outside of the data", tag)

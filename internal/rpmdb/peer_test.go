@@ -140,7 +140,8 @@ func TestPeerBerkeley(t *testing.T) {
 }
 
 // TestNDB has the same headers in an ndb file that is built byte by byte:
-// Debian's rpm has no backend for it.
+// Debian's rpm has no backend for it. One that rpm of SLE 15 wrote is in the tests of
+// secondopinion.
 func TestNDB(t *testing.T) {
 	db, wal, says := installed(t)
 	blobs, err := rpmdb.Blobs(db, wal)
