@@ -227,3 +227,100 @@ func (f *faults) once(call, kind string, k int) bool {
 	}
 	return true
 }
+
+// TestResizeFaults grows an overlay over a larger backing file, and shrinks it again,
+// and lets every system call of that fail or kill the process. The disk has its old
+// size or its new one, the bytes that it had, zeros where it grew, and the next run
+// ends what was begun. All calls with GUESTKIT_FAULTS=all.
+func TestResizeFaults(t *testing.T) {
+	peers.Need(t, "strace", "qemu-img", "qemu-io")
+	dir := t.TempDir()
+	bin, base, overlay := filepath.Join(dir, "guestkit"), filepath.Join(dir, "base.raw"), filepath.Join(dir, "disk.qcow2")
+	if out, err := exec.Command("go", "build", "-o", bin, "./cmd/guestkit").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	if out, err := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", bin, "version").CombinedOutput(); err != nil {
+		t.Skipf("strace cannot trace here: %v %s", err, out)
+	}
+	const small, large = 1<<20 + 512, 2 << 20
+	below := bytes.Repeat([]byte("B"), 4<<20)
+	if err := os.WriteFile(base, below, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	disk := append(bytes.Repeat([]byte("O"), 64<<10), below[:small-64<<10]...)
+	reset := func(size int) {
+		t.Helper()
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4096", "-b", base, "-F", "raw", overlay, fmt.Sprint(small))
+		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 0x4f 0 64k", overlay)
+		if size > small {
+			peers.Run(t, "qemu-img", "resize", "-q", "-f", "qcow2", overlay, fmt.Sprint(size))
+		}
+	}
+	size := func(what string) int64 {
+		t.Helper()
+		img, err := format.OpenFile(overlay, &format.Options{FollowOwnDir: true, AllowDirs: []string{dir}})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			return -1
+		}
+		defer img.Close()
+		got := make([]byte, img.Size())
+		if err := block.ReadFull(img, got, 0); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		want := append(bytes.Clone(disk), make([]byte, max(0, len(got)-small))...)[:len(got)]
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes are others than they were", what, len(got))
+		}
+		out, err := peers.Command(t, "qemu-img", "check", "-f", "qcow2", overlay).CombinedOutput()
+		if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) { // 3 is leaks alone
+			t.Errorf("%s: qemu-img check: %v\n%s", what, err, out)
+		}
+		return img.Size()
+	}
+	calls, kinds := []string{"pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate"}, []string{"error=EIO", "signal=KILL"}
+	most := 6
+	if os.Getenv("GUESTKIT_FAULTS") == "all" {
+		calls, kinds, most = append(calls, "pread64", "openat", "flock", "ioctl"), append(kinds, "error=ENOSPC"), 300
+	}
+	runs, hit := 0, 0
+	for _, c := range []struct{ from, to int }{{small, large}, {large, small}} {
+		args := []string{"resize", "-q", "--shrink", "--allow-dir", dir, overlay, fmt.Sprint(c.to)}
+		for _, call := range calls {
+			for _, kind := range kinds {
+				for k := 1; k <= most; k++ {
+					reset(c.from)
+					log := filepath.Join(t.TempDir(), "log")
+					inject := fmt.Sprintf("inject=%s:%s:when=%d", call, kind, k)
+					cmd := exec.Command("strace", append([]string{"-f", "-qq", "-e", "trace=" + call, "-e", inject, "-o", log, bin}, args...)...)
+					cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+					out, err := cmd.CombinedOutput()
+					runs++
+					text, rerr := os.ReadFile(log)
+					if rerr != nil {
+						t.Fatal(rerr)
+					}
+					if !injected.Match(text) {
+						break
+					}
+					hit++
+					what := fmt.Sprintf("%d to %d, %s (%v) %s", c.from, c.to, inject, err, out)
+					if n := size(what); err == nil && n != int64(c.to) || n != int64(c.from) && n != int64(c.to) {
+						t.Errorf("%s: the disk has %d bytes", what, n)
+					}
+					if out, err := exec.Command(bin, args...).CombinedOutput(); err != nil {
+						t.Errorf("%s: the next run: %v %s", what, err, out)
+					} else if n := size(what + ", the next run"); n != int64(c.to) {
+						t.Errorf("%s: the next run leaves %d bytes", what, n)
+					}
+				}
+			}
+		}
+	}
+	if b, err := os.ReadFile(base); err != nil || !bytes.Equal(b, below) {
+		t.Errorf("the backing file is another: %v", err)
+	}
+	if t.Logf("%d runs, %d faults", runs, hit); hit < 8 {
+		t.Errorf("only %d faults came", hit)
+	}
+}
