@@ -8,6 +8,7 @@ var flagWords = remedy.Words{
 	"Options.BackingFormat": "--backing-format",
 	"Options.DiskFormat":    "--disk-format",
 	"Options.Format":        "-f",
+	"Options.SkipFree":      "--skip-free",
 	"Options.Wrapped.Ratio": "--max-ratio",
 	"ResizeOptions.Shrink":  "--shrink",
 	"vhd.SizeRule":          "--vhd-size",

@@ -33,7 +33,7 @@ const MaxBlocks = 4 << 20
 // Add notes that block i lies at off.
 func (p *Packing) Add(i, off int64) error {
 	if len(p.Blocks) >= MaxBlocks {
-		return block.Errorf(p.Format, p.What, -1, block.ErrLimit, "more than %d blocks are stored; 'guestkit convert --skip-free' writes a smaller copy of any size", MaxBlocks)
+		return block.Errorf(p.Format, p.What, -1, block.ErrLimit, "more than %d blocks are stored; a conversion with Options.SkipFree writes a smaller copy of any size", MaxBlocks)
 	}
 	p.Blocks = append(p.Blocks, Block{i, off})
 	return nil
