@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 
@@ -26,21 +27,25 @@ type Report struct {
 	steps    steps // while it is made
 }
 
-// problem records a fault of a volume or a system.
-func (r *Report) problem(where string, err error) { r.problems.Add(guest.Named(where, err)) }
+// problem records a fault of a volume or a system, if there is one.
+func (r *Report) problem(where string, err error) {
+	if err != nil {
+		r.problems.Add(guest.Named(where, err))
+	}
+}
 
 // Problems lists what was found wrong and what could not be read, each with
 // its place. It grows while Volume.FS and System.FS are read.
 func (r *Report) Problems() []error {
 	out := r.problems.All()
-	for _, v := range r.Volumes {
+	r.each(func(v *Volume) {
 		if v.fsys == nil {
-			continue
+			return
 		}
 		for _, err := range v.fsys.Problems() {
 			out = append(out, guest.Named(v.Name, err))
 		}
-	}
+	})
 	return out
 }
 
@@ -56,15 +61,13 @@ func (r *Report) Close() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, v := range r.hidden {
-		if v.fsys != nil {
-			errs = append(errs, v.fsys.Close())
-		}
-	}
+	hidden := slices.Collect(maps.Values(r.hidden))
 	r.hidden = nil
-	for _, v := range slices.Backward(r.Volumes) {
-		if v.fsys != nil {
-			errs = append(errs, v.fsys.Close())
+	for _, v := range slices.Backward(append(slices.Clone(r.Volumes), hidden...)) {
+		for _, p := range append([]*Volume{v}, v.Parts...) {
+			if p.fsys != nil {
+				errs = append(errs, p.fsys.Close())
+			}
 		}
 	}
 	return errors.Join(append(errs, r.tree.Close())...)
@@ -92,21 +95,20 @@ func (r *Report) Unread() []*Volume {
 	return out
 }
 
-// Volume returns the volume of that name; it takes all names that
-// [volume.Tree.Lookup] takes. What others are made of, and is in no list (a leg of a
-// mirror), is looked into when it is asked for.
-func (r *Report) Volume(name string) (*Volume, bool) {
-	if vol, ok := r.tree.Lookup(name); ok {
-		if vol.Hidden {
-			return r.reveal(vol), true
-		}
-		for _, v := range r.Volumes {
-			if v.vol == vol {
-				return v, true
-			}
-		}
+// Volume returns the volume of that name, or what lies in one; it takes all names
+// that [volume.Tree.Lookup] takes. What others are made of, and is in no list (a leg
+// of a mirror), is looked into when it is asked for.
+func (r *Report) Volume(name string) (found *Volume, ok bool) {
+	vol, _ := r.tree.Lookup(name)
+	if vol != nil && vol.Hidden {
+		return r.reveal(vol), true
 	}
-	return nil, false
+	r.each(func(v *Volume) {
+		if found == nil && (v.vol == vol && v.of == nil || v.Name == name) {
+			found = v
+		}
+	})
+	return found, found != nil
 }
 
 // reveal looks into a volume that is hidden, once.

@@ -102,7 +102,7 @@ func (s *scan) claim() {
 		switch {
 		case owner != nil && v.fsys != nil:
 			s.rep.problems.Add(v.fsys.Close()) // it was opened as a part
-			v.fsys, v.Usage = nil, nil
+			v.fsys, v.Usage, v.Parts = nil, nil, nil
 			fallthrough
 		case owner != nil:
 			v.setStatus(StatusContainer, "it is a part of the filesystem on "+owner.Name)
@@ -118,12 +118,21 @@ func (s *scan) claim() {
 
 // look says what one volume holds, and opens its filesystem.
 func (s *scan) look(vol *volume.Volume) *Volume {
-	rep := s.rep
 	v := &Volume{Name: vol.Name, Kind: string(vol.Kind), Disk: vol.DiskIndex, Offset: vol.Off, Size: vol.Size,
 		Content: Unknown, Role: RoleUnknown, Partition: vol.Partition, Facts: vol.Facts, vol: vol}
 	if len(vol.Parents) > 0 {
 		v.Parent = vol.Parents[0].Name
 	}
+	s.fill(v)
+	if v.fsys != nil {
+		s.parts(v)
+	}
+	return v
+}
+
+// fill says what a volume holds, by what was found there.
+func (s *scan) fill(v *Volume) {
+	rep, vol := s.rep, v.vol
 	if vol.Table != nil {
 		v.Content, v.UUID = string(vol.Table.Scheme), vol.Table.UUID
 	}
@@ -138,14 +147,14 @@ func (s *scan) look(vol *volume.Volume) *Volume {
 	switch {
 	case stated != "":
 		s.open(v, stated)
-		return v
+		return
 	case vol.Err != nil:
 		v.refuse(vol.Err)
 		rep.problem(v.Name, vol.Err)
-		return v
+		return
 	case !vol.Leaf():
 		v.setStatus(StatusContainer, "it is divided into the volumes below it")
-		return v
+		return
 	}
 	switch found.Kind {
 	case fs.Swap:
@@ -171,7 +180,6 @@ func (s *scan) look(vol *volume.Volume) *Volume {
 	case fs.Filesystem:
 		s.open(v, "")
 	}
-	return v
 }
 
 // open opens the filesystem that was found, or that is stated. It reports whether

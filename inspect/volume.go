@@ -54,7 +54,7 @@ const (
 type Volume struct {
 	Name   string `json:"name"`             // "disk", "gpt2", "mbr5": unique in the guest
 	Parent string `json:"parent,omitempty"` // the name of the volume that it is a part of
-	Kind   string `json:"kind"`             // "disk", "table", "partition", "extended", "lv"
+	Kind   string `json:"kind"`             // "disk", "table", "partition", "extended", "lv" …; "subvolume", "boot" and "session" of Parts
 	Disk   int    `json:"disk"`             // which disk it is on, from 0
 	Offset int64  `json:"offset"`           // on the disk, in bytes
 	Size   int64  `json:"size"`             // in bytes
@@ -79,12 +79,21 @@ type Volume struct {
 	Reason string `json:"reason,omitempty"` // for every status that is not StatusRead; with that, what else is on the volume
 	Role   Role   `json:"role"`
 
+	// Parts are what lies in its filesystem and is a volume of its own, in no other
+	// list: the subvolumes of Btrfs ("btrfs:gpt2/@home"), what El Torito boots from a
+	// disc ("disk:boot1"), and a disc before each of its later sessions
+	// ("disk:session1"). They have none of their own. Size is 0 of a subvolume.
+	Parts []*Volume `json:"parts,omitempty"`
+
 	// Partition is its entry in the partition table, nil if it has none.
 	Partition *partition.Partition `json:"-"`
 
 	vol  *volume.Volume
 	fsys vfs.FS
 	err  error // why there is no fsys
+
+	of  *Volume // of a subvolume: that it lies in, at dir
+	dir string
 }
 
 // A Usage is what a filesystem says of its space, after its journal: what df prints. A
@@ -115,6 +124,9 @@ func usageOf(i vfs.Info) *Usage {
 func (v *Volume) FS() (vfs.FS, error) {
 	if v.fsys != nil {
 		return v.fsys, nil
+	}
+	if v.of != nil {
+		return vfs.Sub(v.of.fsys, v.dir)
 	}
 	return nil, &block.Error{What: "volume " + v.Name, Off: -1, Err: v.err}
 }

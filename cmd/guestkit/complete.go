@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/inspect"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -27,8 +28,10 @@ func (s *source) completeVolumes(_ *cobra.Command, args []string, _ string) ([]s
 	}
 	var out []string
 	for _, v := range rep.Volumes {
-		if _, err := v.FS(); err == nil {
-			out = append(out, v.Name+"\t"+terminal.Escape(v.Content+" "+v.Label))
+		for _, v := range append([]*inspect.Volume{v}, v.Parts...) {
+			if _, err := v.FS(); err == nil && terminal.Escape(v.Name) == v.Name {
+				out = append(out, v.Name+"\t"+terminal.Escape(v.Content+" "+v.Label))
+			}
 		}
 	}
 	return out, none

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,9 @@ func newVolumes(a *app) *cobra.Command {
 		Use:   "volumes [flags] IMAGE…",
 		Short: "Print the tree of partitions and what each holds",
 		Long: `Prints the tree of the volumes of a disk, and what each holds. Their names are
-what --volume takes in 'ls', 'cat' and 'manifest'. The bar of a disk shows where
+what --volume takes in 'ls', 'cat' and 'manifest'. Below a filesystem come its
+subvolumes, what El Torito boots from it, and what a disc was before each of its
+later sessions. The bar of a disk shows where
 its partitions lie and, with dots, what is in none; the smallest are drawn wider
 than they are.
 
@@ -131,9 +134,14 @@ func (a *app) showVolumes(rep *inspect.Report, features bool) {
 	t.Head("VOLUME", "SIZE", "USED", "HOLDS", "LABEL", "UUID", "STATUS")
 	var walk func(v *inspect.Volume, own, below string)
 	walk = func(v *inspect.Volume, own, below string) {
-		t.Row(own+v.Name, terminal.Size(v.Size), used(v), holds(v), v.Label, v.UUID, status(v))
-		for i, c := range children[v.Name] {
-			if i == len(children[v.Name])-1 {
+		size := terminal.Size(v.Size)
+		if v.Kind == "subvolume" {
+			size = ""
+		}
+		t.Row(own+v.Name, size, used(v), holds(v), v.Label, v.UUID, status(v))
+		inner := append(slices.Clone(v.Parts), children[v.Name]...)
+		for i, c := range inner {
+			if i == len(inner)-1 {
 				walk(c, below+"└─ ", below+"   ")
 			} else {
 				walk(c, below+"├─ ", below+"│  ")

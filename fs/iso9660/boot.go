@@ -2,6 +2,7 @@ package iso9660
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/sessions"
@@ -14,6 +15,66 @@ type BootImage struct {
 	Platform byte  // 0 x86, 1 PowerPC, 2 Mac, 0xEF EFI
 	Media    byte  // 0 none emulated, 1 to 3 floppies of 1.2, 1.44 and 2.88 MB, 4 a hard disk
 	Bootable bool
+}
+
+// String says what starts it, and as which medium.
+func (b BootImage) String() string {
+	platform := map[byte]string{0: "BIOS", 1: "PowerPC", 2: "Mac", 0xEF: "UEFI"}[b.Platform]
+	if platform == "" {
+		platform = fmt.Sprintf("platform %#02x", b.Platform)
+	}
+	if b.Media > 0 && int(b.Media) < len(media) {
+		platform += ", as " + media[b.Media]
+	}
+	if !b.Bootable {
+		platform += ", not bootable"
+	}
+	return platform
+}
+
+var media = [...]string{"", "a floppy of 1.2 MB", "a floppy of 1.44 MB", "a floppy of 2.88 MB", "a hard disk"}
+
+// size returns the size of the medium, of which the firmware loads so many sectors
+// of 512 bytes: of a disk what its partitions take, of what is not emulated what a
+// FAT in it says, since 16 bits count no more than 32 MiB.
+func (b *BootImage) size(r block.Reader, sectors int64) (int64, error) {
+	size := sectors * 512
+	switch b.Media {
+	case 1:
+		return 1200 << 10, nil
+	case 2:
+		return 1440 << 10, nil
+	case 3:
+		return 2880 << 10, nil
+	}
+	left := r.Size() - b.Off
+	if left < 512 {
+		return size, nil
+	}
+	s, err := block.ReadBytes(r, b.Off, 512, 512)
+	if err != nil {
+		return 0, err
+	}
+	le := binary.LittleEndian
+	own := int64(0)
+	switch {
+	case s[510] != 0x55 || s[511] != 0xAA:
+	case b.Media == 4:
+		own = (int64(le.Uint32(s[446+8:])) + int64(le.Uint32(s[446+12:]))) * 512
+	case s[0] == 0xEB || s[0] == 0xE9:
+		n := int64(le.Uint16(s[0x13:]))
+		if n == 0 {
+			n = int64(le.Uint32(s[0x20:]))
+		}
+		own = n * int64(le.Uint16(s[0x0B:]))
+	}
+	if own > left {
+		own = 0
+	}
+	if sectors <= 1 && b.Platform == 0xEF && own == 0 {
+		own = left // as UEFI has it
+	}
+	return max(size, own), nil
 }
 
 const maxBootImages = 256
@@ -63,18 +124,13 @@ func BootImages(r block.Reader) ([]BootImage, error) {
 				continue
 			}
 			x := BootImage{Off: int64(binary.LittleEndian.Uint32(b[8:])) * sector, Platform: platform, Media: b[1] & 15, Bootable: b[0] == 0x88}
-			x.Size = int64(binary.LittleEndian.Uint16(b[6:])) * 512
-			switch x.Media {
-			case 1:
-				x.Size = 1200 << 10
-			case 2:
-				x.Size = 1440 << 10
-			case 3:
-				x.Size = 2880 << 10
+			if x.Off == 0 {
+				continue
 			}
-			if x.Off > 0 {
-				out = append(out, x)
+			if x.Size, err = x.size(r, int64(binary.LittleEndian.Uint16(b[6:]))); err != nil {
+				return out, block.Locate(format, "boot image", x.Off, err)
 			}
+			out = append(out, x)
 		}
 	}
 	return out, nil
