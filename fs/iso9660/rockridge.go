@@ -162,7 +162,7 @@ type parser struct {
 	name    strings.Builder
 	hasName bool
 	target  strings.Builder
-	joined  bool // the next component of the target goes on with this one
+	apart   bool // a slash comes before the next component of it
 	hidden  bool
 	moved   int64 // the block of a relocated directory, -1 if it is none
 	err     error
@@ -222,7 +222,7 @@ func (p *parser) link(b []byte) {
 			p.err = p.n.errorf(block.ErrLimit, "a target of more than %d bytes", maxLink)
 			return
 		}
-		if t := p.target.String(); t != "" && !p.joined && !strings.HasSuffix(t, "/") {
+		if p.apart {
 			p.target.WriteByte('/')
 		}
 		switch {
@@ -235,7 +235,7 @@ func (p *parser) link(b []byte) {
 		default:
 			p.target.Write(text)
 		}
-		p.joined = flags&1 != 0
+		p.apart = flags&(1|8) == 0 // the next goes on with it, or it is the slash
 	}
 }
 
