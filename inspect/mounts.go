@@ -15,6 +15,8 @@ import (
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/linux"
 	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/partition"
+	"github.com/guestkit/guestkit/volume"
 )
 
 // readFstab lists what the system mounts, and finds the volumes.
@@ -50,7 +52,7 @@ func (rep *Report) readNames(entries []linux.Entry, sys *System) diskNames {
 		}
 		for _, d := range e.Devices {
 			if d.By == "device name" && d.Unlocked == 0 {
-				n.disk, n.sure = d.DiskName, n.home.partitionNumber() == d.Partition
+				n.disk, n.sure = d.DiskName, n.home.numbered(d)
 			}
 		}
 		break // the first counts
@@ -58,12 +60,28 @@ func (rep *Report) readNames(entries []linux.Entry, sys *System) diskNames {
 	return n
 }
 
-// partitionNumber is 0 for what is no partition.
-func (v *Volume) partitionNumber() int {
-	if v.Partition == nil {
-		return 0
+// numbered reports whether a volume has the number, or the letter, that a device
+// name has.
+func (v *Volume) numbered(d system.Device) bool {
+	if d.Letter == "" {
+		return v.Partition == nil && d.Partition == 0 || v.Partition != nil && v.Partition.Number == d.Partition
 	}
-	return v.Partition.Number
+	l := v.inLabel()
+	if l == nil || v.Partition.Name != d.Letter {
+		return false
+	}
+	return d.Partition == 0 || l.Partition != nil && l.Partition.Number == d.Partition
+}
+
+// inLabel returns the volume whose BSD label v is a partition of, nil if it is none.
+func (v *Volume) inLabel() *volume.Volume {
+	if v.Partition == nil || v.vol == nil || len(v.vol.Parents) == 0 {
+		return nil
+	}
+	if p := v.vol.Parents[0]; p.Table != nil && p.Table.Scheme == partition.BSD {
+		return p
+	}
+	return nil
 }
 
 // mount finds the volume of an entry.
@@ -112,6 +130,10 @@ func (rep *Report) resolve(d system.Device, names diskNames, typ string) (*Volum
 		return names.home, ""
 	case d.By == "device name":
 		return rep.byDisk(d, names, typ)
+	case d.By == "root disk" && names.home == nil:
+		return nil, "which disk is that of the root is not known"
+	case d.By == "root disk":
+		return rep.choose(d, names.home, func(v *Volume) bool { return v.Disk == names.home.Disk && v.numbered(d) })
 	case d.By == "array number" && !rep.oneArray():
 		return nil, "the numbers of arrays are given when they are started"
 	}
@@ -223,9 +245,9 @@ func (rep *Report) byDisk(d system.Device, names diskNames, typ string) (*Volume
 			return false
 		}
 		if v.Partition == nil {
-			return d.Partition == 0 && v.Parent == ""
+			return d.Partition == 0 && d.Letter == "" && v.Parent == ""
 		}
-		return v.Partition.Number == d.Partition
+		return v.numbered(d)
 	})
 	if v == nil {
 		return nil, why
@@ -269,6 +291,9 @@ func (v *Volume) is(d system.Device) bool {
 		return v.Partition != nil && d.Value != "" && v.Partition.Name == d.Value
 	case "volume name":
 		return v.Name == d.Value
+	case "label uid":
+		l := v.inLabel()
+		return l != nil && strings.EqualFold(l.Table.UUID, d.Value) && v.Partition.Name == d.Letter
 	case "disk signature":
 		return v.Partition != nil && v.Offset == d.Offset && strings.HasPrefix(v.Partition.UUID, d.Value+"-")
 	case "lvm uuid":
@@ -454,7 +479,7 @@ func isLocal(m Mount) bool {
 	name, dev := strings.CutPrefix(m.Spec, "/dev/")
 	tag, _, tagged := strings.Cut(m.Spec, "=")
 	switch strings.ToUpper(tag) {
-	case "UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID":
+	case "UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID", "NAME":
 		return tagged
 	}
 	return dev && name != "shm" && !strings.Contains(m.Reason, "removable") && !strings.Contains(m.Reason, "bind mount")

@@ -131,13 +131,15 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 		sys.Files = fsys
 		if p.Type == TypeLinux {
 			linux.IdentifyMedium(ctx, fsys, sys, do)
+			return sys, ctx.Err()
 		}
-		return sys, ctx.Err()
+		return sys, identify(ctx, sys, do)
 	}
 	if p.Type == TypeWindows {
 		return sys, rep.windows(ctx, v, fsys, sys, o)
 	}
-	if p.Type == TypeLinux || p.Type == TypeHurd {
+	switch p.Type {
+	case TypeLinux, TypeHurd, TypeFreeBSD, TypeNetBSD, TypeOpenBSD, TypeDragonFly:
 		rep.readFstab(ctx, fsys, sys, do)
 	}
 	if p.Type == TypeLinux {

@@ -167,6 +167,10 @@ func (s *scan) fill(v *Volume) {
 		if found.Supported && s.open(v, "") {
 			break
 		}
+		if v.isBSDSwap() {
+			v.setStatus(StatusSwap, "its type says that it is swap space, which the BSDs write no signature to")
+			break
+		}
 		if why, ok := reserved(v.partType()); ok {
 			v.setStatus(StatusReserved, why)
 			break
@@ -252,6 +256,8 @@ func reserved(partType string) (string, bool) {
 	switch strings.ToLower(partType) {
 	case biosBootType:
 		return "its type says that it is for the boot loader (BIOS boot)", true
+	case "83bd6b9d-7f41-11dc-be0b-001560b84f0f":
+		return "its type says that it is for the boot loader (FreeBSD boot)", true
 	case "9e1a2d38-c612-4316-aa26-8b49521e5a8b":
 		return "its type says that it is for the firmware (PReP)", true
 	case "0x41":
@@ -260,6 +266,15 @@ func reserved(partType string) (string, bool) {
 		return "its type says that it is reserved by Windows (MSR)", true
 	}
 	return "", false
+}
+
+// isBSDSwap reports whether a partition is swap space by its type.
+func (v *Volume) isBSDSwap() bool {
+	switch strings.ToLower(v.partType()) {
+	case "516e7cb5-6ecf-11d6-8ff8-00022d09712b", "49f48d32-b10e-11dc-b99b-0019d1879648", "9d58fdbd-1ca5-11dc-8817-01301bb8a9f5": // FreeBSD, NetBSD, DragonFly
+		return true
+	}
+	return v.inLabel() != nil && v.Partition.TypeName == "swap"
 }
 
 // The types of partitions that firmware asks for.

@@ -23,7 +23,7 @@ type Entry struct {
 	File    string // as io/fs names it
 }
 
-// Mounts reads what a root on fsys mounts, and records in sys where that is said.
+// Mounts reads what a root of Linux or a BSD on fsys mounts, and records in sys where that is said.
 func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) []Entry {
 	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
 	for _, name := range fstabPaths {
@@ -39,7 +39,12 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 				r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d entries", maxMounts))
 				break
 			}
-			m := Entry{Devices: devices(e, known), File: name}
+			m := Entry{File: name}
+			if isBSD(sys.Type) {
+				m.Devices = bsdDevices(e)
+			} else {
+				m.Devices = devices(e, known)
+			}
 			m.Spec, m.Type, m.Options, m.Line = r.Value(e.spec, name, e.line), r.Value(e.typ, name, e.line), r.Value(e.options, name, e.line), e.line
 			if e.typ != "swap" && strings.HasPrefix(e.path, "/") && len(e.path) <= guest.MaxValue {
 				m.Path = guest.Shown(guest.Name(e.path))

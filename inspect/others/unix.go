@@ -39,6 +39,9 @@ var kinds = [...]kind{
 	{system.TypeESXi, "esxi", []string{"boot.cfg", "s.v00", "b.b00"}, "esxi"},
 }
 
+// freebsdDist has the sets that FreeBSD's installer unpacks.
+const freebsdDist = "usr/freebsd-dist"
+
 // Find knows systems by the files that they install.
 func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
 	t := guest.NewTree(ctx, fsys, o)
@@ -55,7 +58,11 @@ func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
 			}
 		}
 		if marker != "" {
-			return []system.Place{{Dir: ".", Type: k.typ, Marker: marker, Finder: k.name}}
+			p := system.Place{Dir: ".", Type: k.typ, Marker: marker, Finder: k.name}
+			if k.typ == system.TypeFreeBSD && t.IsDir(freebsdDist) {
+				p.Kind, p.Marker = system.KindInstaller, freebsdDist
+			}
+			return []system.Place{p}
 		}
 	}
 	return nil
@@ -94,6 +101,12 @@ func Identify(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Opt
 		for _, a := range guest.Assignments(b) {
 			if a.Name == "USERLAND_VERSION" {
 				r.Set(&r.Sys.Version, "version", a.Value, "bin/freebsd-version", a.Line)
+				if id, _, _ := strings.Cut(a.Value, "-"); r.Sys.VersionID == system.Unknown {
+					r.Set(&r.Sys.VersionID, "version_id", id, "bin/freebsd-version", a.Line)
+				}
+				if r.Sys.ProductName == system.Unknown {
+					r.Set(&r.Sys.ProductName, "product_name", "FreeBSD "+a.Value, "bin/freebsd-version", a.Line)
+				}
 			}
 		}
 	}

@@ -5,7 +5,8 @@ package system
 type Device struct {
 	// By is what Value is: "uuid", "label", "partuuid", "partlabel", "device
 	// name", "volume name", "lvm uuid", "array uuid", "array number", "disk
-	// signature" or "root" (the root itself). It is empty if the name is that of no volume.
+	// signature", "label uid" (of OpenBSD's label), "root disk" (Letter on the disk of
+	// the root) or "root" (the root itself). It is empty if the name is that of no volume.
 	By    string
 	Value string
 	// Reason says why no volume of these disks is meant, where By is empty or
@@ -16,6 +17,9 @@ type Device struct {
 	// partition of 0 the whole disk. Partition is that of an array, too.
 	DiskName        string
 	Disk, Partition int
+	// Letter is that of a partition of a BSD label: in the slice that Partition is
+	// the number of, or on the disk if that is 0.
+	Letter string
 	// Unlocked says that not the device is meant but what is in it once its key
 	// was given, and how often that is to be done: 2 is what is in an encrypted
 	// volume that lies in another one.
