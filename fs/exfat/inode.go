@@ -11,6 +11,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/dirlist"
 	"github.com/guestkit/guestkit/internal/onetree"
 	"github.com/guestkit/guestkit/internal/runs"
 )
@@ -177,50 +178,47 @@ func (n *inode) eachEntry(fn func(off int64, e []byte) error) error {
 	return nil
 }
 
-// A listing is what a directory holds.
-type listing struct {
-	nodes []*inode
-	index map[string]int
-	err   error
-}
+// A listing is what a directory holds, by folded names.
+type listing = dirlist.List[*inode]
 
 func (n *inode) listing() (*listing, error) {
 	return n.v.listings.Get(n.first, func() (*listing, int64, error) {
-		l := &listing{index: map[string]int{}}
-		var set []byte
-		start := int64(0)
-		l.err = n.eachEntry(func(off int64, e []byte) error {
-			switch {
-			case e[0] == 0x85:
-				set, start = append([]byte{}, e...), off
-			case e[0] >= 0xC0 && len(set) > 0:
-				set = append(set, e...)
-			default:
-				set = nil
-			}
-			if len(set) == 0 || len(set) < (int(set[1])+1)*entryLen {
-				return nil
-			}
-			c, folded, err := n.v.decodeSet(set, start)
+		l := dirlist.Read(n.eachSet)
+		return l, 1000 + int64(len(l.Entries))*inodeCost, nil
+	})
+}
+
+// eachSet adds the files of a directory, each of which is a set of entries.
+func (n *inode) eachSet(l *listing) error {
+	var set []byte
+	start := int64(0)
+	return n.eachEntry(func(off int64, e []byte) error {
+		switch {
+		case e[0] == 0x85:
+			set, start = append([]byte{}, e...), off
+		case e[0] >= 0xC0 && len(set) > 0:
+			set = append(set, e...)
+		default:
 			set = nil
-			if err != nil {
-				n.v.problems.Add(err)
-				return nil
-			}
-			if _, ok := l.index[folded]; ok {
-				n.v.problems.Add(c.errorf(block.ErrCorrupt, "the name %q comes twice", c.name))
-				return nil
-			}
-			if len(l.nodes) >= maxEntries {
-				return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
-			}
-			c.parent, c.depth = n, n.depth+1
-			c.stat.Ino = uint64(n.first)<<32 | uint64(start/entryLen)
-			l.index[folded] = len(l.nodes)
-			l.nodes = append(l.nodes, c)
+		}
+		if len(set) == 0 || len(set) < (int(set[1])+1)*entryLen {
 			return nil
-		})
-		return l, 1000 + int64(len(l.nodes))*inodeCost, nil
+		}
+		c, folded, err := n.v.decodeSet(set, start)
+		set = nil
+		if err != nil {
+			n.v.problems.Add(err)
+			return nil
+		}
+		if len(l.Entries) >= maxEntries {
+			return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
+		}
+		c.parent, c.depth = n, n.depth+1
+		c.stat.Ino = uint64(n.first)<<32 | uint64(start/entryLen)
+		if !l.Add(folded, c) {
+			n.v.problems.Add(c.errorf(block.ErrCorrupt, "the name %q comes twice", c.name))
+		}
+		return nil
 	})
 }
 
@@ -316,11 +314,11 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vfs.Entry, len(l.nodes))
-	for i, c := range l.nodes {
+	out := make([]vfs.Entry, len(l.Entries))
+	for i, c := range l.Entries {
 		out[i] = vfs.Entry{Name: c.name, Type: c.stat.Mode.Type(), HasType: true, Ino: c.stat.Ino, Aux: uint64(i)}
 	}
-	return out, l.err
+	return out, l.Err()
 }
 
 // Lookup implements vfs.Inode. The name is found in any case.
@@ -329,14 +327,11 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := l.index[n.v.fold(encodeName(name))]
-	switch {
-	case ok:
-		return n.child(l.nodes[i])
-	case l.err != nil:
-		return nil, l.err
+	c, err := l.Find(n.v.fold(encodeName(name)))
+	if err != nil {
+		return nil, err
 	}
-	return nil, fs.ErrNotExist
+	return n.child(c)
 }
 
 // encodeName undoes decodeName.
@@ -361,10 +356,11 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Aux >= uint64(len(l.nodes)) {
-		return nil, fs.ErrNotExist
+	c, err := l.At(e.Aux)
+	if err != nil {
+		return nil, err
 	}
-	return n.child(l.nodes[e.Aux])
+	return n.child(c)
 }
 
 func (n *inode) child(c *inode) (vfs.Inode, error) {

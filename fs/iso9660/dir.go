@@ -2,12 +2,12 @@ package iso9660
 
 import (
 	"errors"
-	"io/fs"
 	"strings"
 	"unicode/utf16"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/dirlist"
 	"github.com/guestkit/guestkit/internal/onetree"
 )
 
@@ -19,41 +19,22 @@ const (
 )
 
 // A listing is what a directory holds.
-type listing struct {
-	nodes []*inode
-	index map[string]int
-	err   error // what stopped it
-}
+type listing = dirlist.List[*inode]
 
 // listing reads the directory, all of it: each record has all of its file.
 func (n *inode) listing() (*listing, error) {
 	return n.f.listings.Get(n.start(), func() (*listing, int64, error) {
-		l := &listing{index: map[string]int{}}
-		l.err = n.eachRecord(l.add)
+		l := dirlist.Read(n.eachRecord)
 		cost := int64(1000)
-		for _, c := range l.nodes {
+		for _, c := range l.Entries {
 			cost += inodeCost + int64(len(c.name)+len(c.target)+16*len(c.extents))
 		}
 		return l, cost, nil
 	})
 }
 
-// add puts a file into the listing. One name is there once.
-func (l *listing) add(n *inode) error {
-	if _, ok := l.index[n.name]; ok {
-		n.f.problems.Add(n.errorf(block.ErrCorrupt, "the name comes twice"))
-		return nil
-	}
-	if len(l.nodes) >= maxEntries {
-		return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
-	}
-	l.index[n.name] = len(l.nodes)
-	l.nodes = append(l.nodes, n)
-	return nil
-}
-
-// eachRecord makes the inodes of a directory's records, but of "." and "..".
-func (n *inode) eachRecord(fn func(*inode) error) error {
+// eachRecord adds the inodes of a directory's records, but of "." and "..".
+func (n *inode) eachRecord(l *listing) error {
 	buf := make([]byte, sector)
 	var open *inode // a file whose last extent has not come
 	for off := int64(0); off < n.stat.Size; off += sector {
@@ -91,8 +72,11 @@ func (n *inode) eachRecord(fn func(*inode) error) error {
 				open = c
 				continue
 			}
-			if err := fn(c); err != nil {
-				return err
+			if len(l.Entries) >= maxEntries {
+				return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
+			}
+			if !l.Add(c.name, c) {
+				n.f.problems.Add(c.errorf(block.ErrCorrupt, "the name comes twice"))
 			}
 		}
 	}
@@ -165,11 +149,11 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vfs.Entry, len(l.nodes))
-	for i, c := range l.nodes {
+	out := make([]vfs.Entry, len(l.Entries))
+	for i, c := range l.Entries {
 		out[i] = vfs.Entry{Name: c.name, Type: c.stat.Mode.Type(), HasType: true, Ino: c.stat.Ino, Aux: uint64(i)}
 	}
-	return out, l.err
+	return out, l.Err()
 }
 
 // Lookup implements vfs.Inode.
@@ -178,14 +162,11 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := l.index[name]
-	switch {
-	case ok:
-		return n.child(l.nodes[i])
-	case l.err != nil:
-		return nil, l.err
+	c, err := l.Find(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fs.ErrNotExist
+	return n.child(c)
 }
 
 // Child implements vfs.Inode.
@@ -194,10 +175,11 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Aux >= uint64(len(l.nodes)) {
-		return nil, fs.ErrNotExist
+	c, err := l.At(e.Aux)
+	if err != nil {
+		return nil, err
 	}
-	return n.child(l.nodes[e.Aux])
+	return n.child(c)
 }
 
 func (n *inode) child(c *inode) (vfs.Inode, error) {

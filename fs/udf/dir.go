@@ -5,6 +5,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/dirlist"
 	"github.com/guestkit/guestkit/internal/onetree"
 	"github.com/guestkit/guestkit/internal/osta"
 )
@@ -31,42 +32,24 @@ type name struct {
 }
 
 // A listing is what a directory holds.
-type listing struct {
-	names []name
-	index map[string]int
-	err   error // what stopped it
-}
+type listing = dirlist.List[name]
 
 // key tells entries apart.
 func (p place) key() uint64 { return uint64(p.partition)<<32 | uint64(p.block) }
 
 func (n *inode) listing() (*listing, error) {
 	return n.f.listings.Get(n.e.at.key(), func() (*listing, int64, error) {
-		l := &listing{index: map[string]int{}}
-		l.err = n.eachFileID(l.add)
+		l := dirlist.Read(n.eachFileID)
 		cost := int64(1000)
-		for _, x := range l.names {
+		for _, x := range l.Entries {
 			cost += entryCost + int64(len(x.text))
 		}
 		return l, cost, nil
 	})
 }
 
-func (l *listing) add(n *inode, x name) error {
-	if _, ok := l.index[x.text]; ok {
-		n.f.problems.Add(n.e.errorf(block.ErrCorrupt, "the name %q comes twice", x.text))
-		return nil
-	}
-	if len(l.names) >= maxEntries {
-		return n.e.errorf(block.ErrLimit, "more than %d entries", maxEntries)
-	}
-	l.index[x.text] = len(l.names)
-	l.names = append(l.names, x)
-	return nil
-}
-
-// eachFileID decodes the file identifiers of a directory, which cross blocks.
-func (n *inode) eachFileID(fn func(n *inode, x name) error) error {
+// eachFileID adds the file identifiers of a directory, which cross blocks.
+func (n *inode) eachFileID(l *listing) error {
 	if n.e.size > maxDir {
 		return n.e.errorf(block.ErrLimit, "a directory of %d bytes", n.e.size)
 	}
@@ -100,8 +83,11 @@ func (n *inode) eachFileID(fn func(n *inode, x name) error) error {
 			n.f.problems.Add(n.e.errorf(block.ErrCorrupt, "the name %q", x[size-int(x[19]):size]))
 			continue
 		}
-		if err := fn(n, name{text, longAD(x[20:]), x[18]&isDirectory != 0}); err != nil {
-			return err
+		if len(l.Entries) >= maxEntries {
+			return n.e.errorf(block.ErrLimit, "more than %d entries", maxEntries)
+		}
+		if !l.Add(text, name{text, longAD(x[20:]), x[18]&isDirectory != 0}) {
+			n.f.problems.Add(n.e.errorf(block.ErrCorrupt, "the name %q comes twice", text))
 		}
 	}
 	return nil
@@ -113,14 +99,14 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vfs.Entry, len(l.names))
-	for i, x := range l.names {
+	out := make([]vfs.Entry, len(l.Entries))
+	for i, x := range l.Entries {
 		out[i] = vfs.Entry{Name: x.text, Ino: x.icb.at.key(), Aux: uint64(i)}
 		if x.dir {
 			out[i].Type, out[i].HasType = fs.ModeDir, true
 		}
 	}
-	return out, l.err
+	return out, l.Err()
 }
 
 // Lookup implements vfs.Inode.
@@ -129,14 +115,11 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := l.index[name]
-	switch {
-	case ok:
-		return n.child(l.names[i])
-	case l.err != nil:
-		return nil, l.err
+	c, err := l.Find(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fs.ErrNotExist
+	return n.child(c)
 }
 
 // Child implements vfs.Inode.
@@ -145,10 +128,11 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Aux >= uint64(len(l.names)) {
-		return nil, fs.ErrNotExist
+	c, err := l.At(e.Aux)
+	if err != nil {
+		return nil, err
 	}
-	return n.child(l.names[e.Aux])
+	return n.child(c)
 }
 
 func (n *inode) child(x name) (vfs.Inode, error) {

@@ -3,9 +3,11 @@ package ufs
 import (
 	"encoding/binary"
 	"io/fs"
+	"slices"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/dirlist"
 	"github.com/guestkit/guestkit/internal/onetree"
 )
 
@@ -21,25 +23,20 @@ const (
 var types = map[byte]fs.FileMode{1: fs.ModeNamedPipe, 2: fs.ModeDevice | fs.ModeCharDevice, 4: fs.ModeDir, 6: fs.ModeDevice, 8: 0, 10: fs.ModeSymlink, 12: fs.ModeSocket}
 
 // A listing is what a directory holds.
-type listing struct {
-	entries []vfs.Entry
-	index   map[string]int
-	err     error // what stopped it
-}
+type listing = dirlist.List[vfs.Entry]
 
 func (n *inode) listing() (*listing, error) {
 	return n.f.listings.Get(n.ino, func() (*listing, int64, error) {
-		l := &listing{index: map[string]int{}}
-		l.err = n.eachDirent(l)
+		l := dirlist.Read(n.eachDirent)
 		cost := int64(1000)
-		for _, e := range l.entries {
+		for _, e := range l.Entries {
 			cost += entryCost + int64(len(e.Name))
 		}
 		return l, cost, nil
 	})
 }
 
-// eachDirent reads the entries. They fill the directory without gaps.
+// eachDirent adds the entries. They fill the directory without gaps.
 func (n *inode) eachDirent(l *listing) error {
 	if n.stat.Size > maxDir {
 		return n.errorf(block.ErrLimit, "a directory of %d bytes", n.stat.Size)
@@ -72,17 +69,14 @@ func (n *inode) eachDirent(l *listing) error {
 		if ino == 0 || length == 0 || name == "." || name == ".." || kind == whiteout {
 			continue
 		}
-		if _, ok := l.index[name]; ok {
-			n.f.problems.Add(n.errorf(block.ErrCorrupt, "the name %q comes twice", name))
-			continue
-		}
-		if len(l.entries) >= maxEntries {
+		if len(l.Entries) >= maxEntries {
 			return n.errorf(block.ErrLimit, "more than %d entries", maxEntries)
 		}
-		e := vfs.Entry{Name: name, Ino: uint64(ino), Aux: uint64(len(l.entries))}
+		e := vfs.Entry{Name: name, Ino: uint64(ino), Aux: uint64(len(l.Entries))}
 		e.Type, e.HasType = types[kind]
-		l.index[name] = len(l.entries)
-		l.entries = append(l.entries, e)
+		if !l.Add(name, e) {
+			n.f.problems.Add(n.errorf(block.ErrCorrupt, "the name %q comes twice", name))
+		}
 	}
 	return nil
 }
@@ -93,7 +87,7 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]vfs.Entry(nil), l.entries...), l.err
+	return slices.Clone(l.Entries), l.Err()
 }
 
 // Lookup implements vfs.Inode.
@@ -102,14 +96,11 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := l.index[name]
-	switch {
-	case ok:
-		return n.child(l.entries[i])
-	case l.err != nil:
-		return nil, l.err
+	e, err := l.Find(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fs.ErrNotExist
+	return n.child(e)
 }
 
 // Child implements vfs.Inode.
