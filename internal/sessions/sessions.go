@@ -41,7 +41,7 @@ func Find(r block.Reader) ([]int64, error) {
 		if !known {
 			until = min(size, longest)
 		}
-		next, err := search(d, end, until)
+		next, err := search(d, max(end, s+descriptors+1), until)
 		if err != nil || next < 0 {
 			return starts, err
 		}
@@ -60,7 +60,7 @@ func endOf(d block.Device, s int64) (end int64, known bool, err error) {
 	}
 	if isPrimary(b) && le.Uint16(b[0x80:]) == Sector {
 		n := int64(le.Uint32(b[0x50:]))
-		if end, known = s+n, true; end > size && n <= size { // it counts from the start of the disc
+		if end, known = s+n, true; end > size && n <= size && n > s { // it counts from the start of the disc
 			end = n
 		}
 	}

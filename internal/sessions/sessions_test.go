@@ -55,3 +55,23 @@ func TestFind(t *testing.T) {
 		t.Errorf("%d sessions of 120, %v", len(got), err)
 	}
 }
+
+// FuzzFind: whatever a disc says, sessions rise and lie on it.
+func FuzzFind(f *testing.F) {
+	disc := make([]byte, 300*Sector)
+	session(disc, 0, 100, 20)
+	session(disc, 110, 50, 130)
+	session(disc, 170, 50, 190)
+	f.Add(disc[:200*Sector], uint32(16*Sector+0x50), uint32(7))
+	f.Add(disc, uint32(126*Sector+0x9E), uint32(140))
+	f.Fuzz(func(t *testing.T, image []byte, at, v uint32) {
+		if int64(at)+4 <= int64(len(image)) {
+			image = bytes.Clone(image)
+			binary.LittleEndian.PutUint32(image[at:], v)
+		}
+		got, err := Find(bytes.NewReader(image))
+		if err != nil || got[0] != 0 || len(got) > most || !slices.IsSorted(got) || len(got) > 1 && got[len(got)-1]*Sector > int64(len(image)) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
