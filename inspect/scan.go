@@ -171,6 +171,10 @@ func (s *scan) fill(v *Volume) {
 			v.setStatus(StatusSwap, "its type says that it is swap space, which the BSDs write no signature to")
 			break
 		}
+		if iso := s.isoAround(v); iso != nil {
+			v.setStatus(StatusReserved, "its bytes are those of "+iso.Name)
+			break
+		}
 		if why, ok := reserved(v.partType()); ok {
 			v.setStatus(StatusReserved, why)
 			break
@@ -266,6 +270,17 @@ func reserved(partType string) (string, bool) {
 		return "its type says that it is reserved by Windows (MSR)", true
 	}
 	return "", false
+}
+
+// isoAround returns the ISO on the same disk that a partition lies in: what makes
+// discs that start from a stick too covers with partitions what no other has.
+func (s *scan) isoAround(v *Volume) *Volume {
+	for _, iso := range s.rep.Volumes {
+		if iso.Kind == string(volume.Whole) && iso.Disk == v.Disk && v.Partition != nil && v.Offset >= iso.Offset && v.Offset+v.Size <= iso.Offset+iso.Size {
+			return iso
+		}
+	}
+	return nil
 }
 
 // isBSDSwap reports whether a partition is swap space by its type.

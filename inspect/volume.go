@@ -131,7 +131,8 @@ func (v *Volume) FS() (vfs.FS, error) {
 	return nil, &block.Error{What: "volume " + v.Name, Off: -1, Err: v.err}
 }
 
-// Device returns the bytes of the volume.
+// Device returns the bytes of the volume, of a subvolume those of the one that it
+// lies in.
 func (v *Volume) Device() block.Device { return v.vol.Device }
 
 // partType is the type of the partition that the volume is, "" if it is none.

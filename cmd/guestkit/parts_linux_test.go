@@ -126,4 +126,9 @@ func TestBootImages(t *testing.T) {
 	}
 	expect(t, []string{"cat", "--volume", "disk:boot2", image, "/hello"}, "BOOT ")
 	expect(t, []string{"ls", image}, "floppy.img") // the disc itself, without being told
+
+	// What xorriso covers the disc with beside an appended partition holds nothing else.
+	args = "-as mkisofs -quiet -R -V ET -append_partition 2 0xef " + efi + " -appended_part_as_gpt -o " + image + " " + files
+	peers.Run(t, "xorriso", strings.Fields(args)...)
+	expect(t, []string{"volumes", "--json", image}, `"reason": "its bytes are those of iso"`, `"complete": true`)
 }

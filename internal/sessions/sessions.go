@@ -14,12 +14,12 @@ import (
 const Sector = 2048
 
 const (
-	most        = 99     // sessions of a disc
-	descriptors = 16     // sectors before the first volume descriptor
-	anchor      = 256    // sectors before the anchor of UDF
-	window      = 256    // sectors of one read
-	gap         = 12_000 // sectors between sessions, and some: lead-out, lead-in and pregap of a CD are 11,400
-	longest     = 450_000
+	most        = 99      // sessions of a disc
+	descriptors = 16      // sectors before the first volume descriptor
+	anchor      = 256     // sectors before the anchor of UDF
+	window      = 256     // sectors of one read
+	gap         = 12_000  // sectors between sessions, and some: lead-out, lead-in and pregap of a CD are 11,400
+	longest     = 450_000 // sectors of a CD
 )
 
 var le = binary.LittleEndian
@@ -39,7 +39,10 @@ func Find(r block.Reader) ([]int64, error) {
 		}
 		until := min(size, end+gap)
 		if !known {
-			until = min(size, longest)
+			until = size
+			if size > longest {
+				return starts, nil // no CD, but a disc of which the end is missing
+			}
 		}
 		next, err := search(d, max(end, s+descriptors+1), until)
 		if err != nil || next < 0 {
