@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/volume/probe"
@@ -71,6 +72,45 @@ func TestBlkidSuite(t *testing.T) {
 				t.Logf("version %q, and util-linux says %q", f.Version, v)
 			}
 		})
+	}
+}
+
+// TestBlkidSessions compares what a disc was before each later session with what
+// blkid says of the session that was the last then, which it is told.
+func TestBlkidSessions(t *testing.T) {
+	peers.Need(t, "xz", "blkid")
+	images, err := filepath.Glob(filepath.Join(peers.Suite(t, "util-linux"), "tests/ts/blkid/images-fs/*-multi-0-*.img.xz"))
+	if err != nil || len(images) < 3 {
+		t.Fatalf("%d images, %v", len(images), err)
+	}
+	for _, image := range images {
+		disc := unxz(t, image)
+		r := block.Plain(testimg.File(t, disc))
+		starts := []int64{0}
+		for _, s := range regexp.MustCompile(`-(\d+)-(\d+)-[a-z]`).FindStringSubmatch(filepath.Base(image))[1:] {
+			n, err := strconv.ParseInt(s, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			starts = append(starts, n*2048)
+		}
+		for i, start := range starts {
+			end := r.Size()
+			if i+1 < len(starts) {
+				end = starts[i+1]
+			}
+			f, err := probe.Volume(block.Section(r, 0, end))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			for _, tag := range []string{"TYPE", "LABEL", "UUID"} {
+				want += strings.TrimSpace(peers.Run(t, "blkid", "-p", "-o", "value", "-s", tag, "--hint", "session_offset="+strconv.FormatInt(start, 10), disc)) + "|"
+			}
+			if got := f.Type + "|" + f.Label + "|" + f.UUID + "|"; got != want {
+				t.Errorf("%s at %d: %s, and blkid says %s", filepath.Base(image), start, got, want)
+			}
+		}
 	}
 }
 
