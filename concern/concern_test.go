@@ -105,6 +105,11 @@ func TestRows(t *testing.T) {
 				{Name: "enp0s3", Path: "/etc/network/interfaces"}, {Name: "en*", Path: "/etc/systemd/network/20-wired.network"}, {Name: "eth0", MAC: "00:50:56:aa:bb:cc", Path: "/etc/sysconfig/network-scripts/ifcfg-eth0"}}
 		}), fstest.MapFS{"etc/udev/rules.d/70-persistent-net.rules": file("# PCI device 0x15ad:0x07b0 (vmxnet3)\nSUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"?*\", ATTR{address}==\"00:50:56:aa:bb:cc\", ATTR{type}==\"1\", KERNEL==\"eth*\", NAME=\"eth0\"\n")}, nil,
 			[]string{"vmware-network-name: ens160 is configured in /etc/netplan/00-installer-config.yaml; ens192", "network-name: enp0s3", "network-mac: 00:50:56:aa:bb:cc", "persistent-net-rules: /etc/udev/rules.d/70-persistent-net.rules"}},
+		"network of Windows": {func() *inspect.System {
+			s := windows()
+			s.Interfaces = []inspect.Interface{{Name: "Ethernet0", MAC: "00:50:56:aa:bb:cc", Addresses: []string{"10.0.0.5/24"}, Path: "/x/SYSTEM"}, {Name: "Ethernet1", DHCP: true, Path: "/x/SYSTEM"}}
+			return s
+		}(), nil, nil, []string{"windows-static-address: Ethernet0 10.0.0.5/24 is configured in /x/SYSTEM"}},
 		"LVM": {linux(nil), fstest.MapFS{"etc/lvm/lvm.conf": file("devices {\n    global_filter = [ \"a|^/dev/sda|\", \"r|.*|\" ]\n}\n"),
 			"etc/lvm/devices/system.devices": file("# LVM uses devices listed in this file.\nVERSION=1.1.2\nIDTYPE=sys_wwid IDNAME=t10.ATA DEVNAME=/dev/sda2 PVID=abc PART=2\n")}, []*inspect.Volume{lv},
 			[]string{"lvm-filter: global_filter is [", "lvm-devices: /etc/lvm/devices/system.devices names devices by sys_wwid"}},

@@ -63,6 +63,8 @@ var rows = []row{
 		"Match the interface by a pattern, or by a MAC address that is kept; the name follows from the slot."}, (*view).slotNames},
 	{Kind{"network-mac", Warning, nil, "The network is configured for a MAC address",
 		"Give the new machine the same MAC address, or take it out of the configuration."}, (*view).macs},
+	{Kind{"windows-static-address", Warning, nil, "Windows has a static address, which stays with the old adapter",
+		"Set the address again for the new adapter after the move (netsh interface ip set address), or let DHCP give it."}, (*view).staticAddresses},
 	{Kind{"persistent-net-rules", Warning, nil, "udev names interfaces by the MAC addresses that it has seen",
 		"Remove /etc/udev/rules.d/70-persistent-net.rules; it is written anew."}, (*view).netRules},
 	{Kind{"lvm-filter", Warning, nil, "LVM looks at certain devices only",

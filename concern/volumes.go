@@ -147,7 +147,15 @@ func (v *view) slotNames(f *finding) {
 }
 
 func (v *view) macs(f *finding) {
-	v.interfaces(f, func(i inspect.Interface) (string, bool) { return i.MAC, i.MAC != "" })
+	v.interfaces(f, func(i inspect.Interface) (string, bool) { return i.MAC, i.MAC != "" && v.sys.Windows == nil })
+}
+
+// staticAddresses are those of Windows, which keeps them for the adapter: another one
+// begins with DHCP.
+func (v *view) staticAddresses(f *finding) {
+	v.interfaces(f, func(i inspect.Interface) (string, bool) {
+		return strings.TrimSpace(i.Name + " " + strings.Join(i.Addresses, " ")), v.sys.Windows != nil && len(i.Addresses) > 0
+	})
 }
 
 func (v *view) netRules(f *finding) {

@@ -31,6 +31,9 @@ type (
 	Service       = system.Service
 	GuestTool     = system.GuestTool
 	Update        = system.Update
+	Membership    = system.Membership
+	WindowsUser   = system.WindowsUser
+	WSL           = system.WSL
 	Risk          = system.Risk
 )
 

@@ -13,13 +13,7 @@ import (
 
 // readDrives finds the volumes of the drives.
 func (rep *Report) readDrives(w *windows.Windows, sys *System) {
-	w.Drives(func(d system.Device) (string, string) {
-		v, reason := rep.resolve(d, diskNames{home: rep.byName(sys.Volume)}, "")
-		if v == nil {
-			return "", reason
-		}
-		return v.Name, reason
-	})
+	w.Drives(func(d system.Device) (string, string) { return rep.volumeOf(d, sys) })
 }
 
 // bootManagers are the loaders of Windows, and what configures them.
@@ -47,11 +41,39 @@ func (rep *Report) findBootManagers(ctx context.Context, s *System, o *Options) 
 			b := BootManager{Firmware: m.firmware, Volume: v.Name, Path: guest.Shown(at)}
 			if store := t.Fold(m.store); store != "" {
 				b.Store = guest.Shown(store)
+				if m.path != "ntldr" {
+					rep.readStore(ctx, s, v, store, o)
+				}
 			}
 			s.Windows.BootManagers = append(s.Windows.BootManagers, b)
 			s.Evidence = append(s.Evidence, Evidence{Field: "windows.boot_managers", Volume: v.Name, Path: b.Path})
 		}
 	}
+}
+
+// maxStores bounds the stores of boot entries that are read.
+const maxStores = 16
+
+// readStore reads what a boot manager of Windows can start.
+func (rep *Report) readStore(ctx context.Context, s *System, v *Volume, store string, o *Options) {
+	if len(s.BootLoaders) == maxStores {
+		return
+	}
+	l, evidence := windows.BootEntries(ctx, v.fsys, store, func(d system.Device) (string, string) { return rep.volumeOf(d, s) }, rep.detect(v.Name, o))
+	l.Volume = v.Name
+	for i := range evidence {
+		evidence[i].Volume = v.Name
+	}
+	s.BootLoaders, s.Evidence = append(s.BootLoaders, l), append(s.Evidence, evidence...)
+}
+
+// volumeOf names the volume that the registry means by a device.
+func (rep *Report) volumeOf(d system.Device, s *System) (string, string) {
+	v, reason := rep.resolve(d, diskNames{home: rep.byName(s.Volume)}, "")
+	if v == nil {
+		return "", reason
+	}
+	return v.Name, reason
 }
 
 // joinDrives makes one tree of the drives: that of Windows is its root, and all

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,9 +111,9 @@ func (x *pageSystem) tables(s *inspect.System) {
 		if n.DHCP {
 			dhcp = "yes"
 		}
-		network = append(network, []string{n.Name, n.MAC, dhcp, strings.Join(n.Addresses, " "), strings.Join(n.Gateways, " "), strings.Join(n.DNS, " "), n.Path})
+		network = append(network, []string{n.Name, n.Device, n.MAC, dhcp, strings.Join(append(slices.Clone(n.Addresses), n.Leased...), " "), strings.Join(n.Gateways, " "), strings.Join(n.DNS, " "), n.Path})
 	}
-	x.table("Network", "Interface|MAC|DHCP|Addresses|Gateways|DNS|By", network)
+	x.table("Network", "Interface|Adapter|MAC|DHCP|Addresses|Gateways|DNS|By", network)
 	for _, u := range s.Users {
 		if !u.Login && u.UID != 0 && !u.Sudo {
 			continue // accounts of services
@@ -124,6 +125,9 @@ func (x *pageSystem) tables(s *inspect.System) {
 		users = append(users, []string{u.Name, fmt.Sprint(u.UID), u.Home, u.Shell, u.Password, can})
 	}
 	x.table("People and administrators", "Name|UID|Home|Shell|Password|May", users)
+	if w := s.Windows; w != nil {
+		x.windowsTables(w)
+	}
 	for _, t := range s.Agents {
 		tools = append(tools, []string{t.Name, t.Version, t.For})
 	}
@@ -132,6 +136,40 @@ func (x *pageSystem) tables(s *inspect.System) {
 		crypt = append(crypt, []string{c.Name, c.Source, c.Options})
 	}
 	x.table("Encrypted volumes", "Name|Source|Options", crypt)
+}
+
+// windowsTables are what only Windows has.
+func (x *pageSystem) windowsTables(w *inspect.Windows) {
+	var users, wsl [][]string
+	for _, u := range w.Users {
+		note, logon := "", ""
+		switch {
+		case u.Disabled:
+			note = "disabled"
+		case !u.Local:
+			note = "of a domain"
+		}
+		if u.LastLogon != nil {
+			logon = u.LastLogon.Format(time.DateOnly)
+		}
+		users = append(users, []string{u.Name, u.FullName, strings.Join(u.Groups, ", "), u.Profile, logon, note})
+	}
+	x.table("Accounts", "Name|Full name|Groups|Profile|Last logon|Note", users)
+	for _, d := range w.WSL {
+		wsl = append(wsl, []string{d.Name, d.User, cmp.Or(d.Disk, d.Path)})
+	}
+	x.table("Windows Subsystem for Linux", "Distribution|User|In", wsl)
+	if m := w.Membership; m != nil {
+		x.table("Membership", "In a|Name|Of DNS", [][]string{{m.Kind, m.Name, m.DNSName}})
+	}
+	var roles [][]string
+	for _, r := range w.Roles {
+		roles = append(roles, []string{r, "role or feature of a server"})
+	}
+	for _, f := range w.Features {
+		roles = append(roles, []string{f, "optional feature"})
+	}
+	x.table("Roles and features", "Name|Kind", roles)
 }
 
 func (x *pageSystem) packages(id string, s *inspect.System, list inspect.Packages) {

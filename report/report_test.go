@@ -55,8 +55,12 @@ func hostileGuest() *report.Guest {
 		Packages:   inspect.Packages{Status: inspect.PackagesRead, Format: nasty, Database: nasty, Items: []inspect.Package{{Name: nasty, Version: nasty, Upstream: nasty, Revision: nasty, Arch: nasty, Source: nasty, Summary: nasty, Maintainer: nasty, PURL: nasty}}},
 		Interfaces: []inspect.Interface{{Name: nasty, MAC: nasty, Addresses: []string{nasty}, Path: nasty}}, Users: []inspect.User{{Name: nasty, Home: nasty, Shell: nasty, Gecos: nasty}},
 		Evidence: []inspect.Evidence{{Field: "distro", Path: nasty, Detail: nasty}}}
+	w := inspect.System{Volume: nasty, Root: nasty, Type: inspect.TypeWindows, Kind: inspect.KindInstalled, Windows: &inspect.Windows{Edition: nasty, Roles: []string{nasty}, Features: []string{nasty},
+		Membership: &inspect.Membership{Kind: nasty, Name: nasty, DNSName: nasty}, Users: []inspect.WindowsUser{{Name: nasty, FullName: nasty, Groups: []string{nasty}, Profile: nasty}},
+		WSL: []inspect.WSL{{User: nasty, Name: nasty, Path: nasty}}}, Interfaces: []inspect.Interface{{Name: nasty, Device: nasty, Leased: []string{nasty}}},
+		Packages: inspect.Packages{Status: inspect.PackagesRead, Items: []inspect.Package{{Name: nasty, Version: nasty, ID: nasty, Location: nasty, URL: nasty, Vendor: nasty}}}}
 	v := &inspect.Volume{Name: nasty, Kind: "partition", Size: 1 << 20, Content: nasty, Label: nasty, UUID: nasty, Status: inspect.StatusRead, Role: inspect.RoleRoot, Reason: nasty, Partition: &partition.Partition{Number: 1, Name: nasty}}
-	return &report.Guest{Images: []*format.Info{{Name: nasty, Format: nasty, VirtualSize: 1 << 30}}, Report: &inspect.Report{Volumes: []*inspect.Volume{v}, Systems: []*inspect.System{s}},
+	return &report.Guest{Images: []*format.Info{{Name: nasty, Format: nasty, VirtualSize: 1 << 30}}, Report: &inspect.Report{Volumes: []*inspect.Volume{v}, Systems: []*inspect.System{s, &w}},
 		Concerns: []concern.Concern{{Kind: concern.Kinds()[0], System: nasty, Message: nasty, Evidence: []inspect.Evidence{{Path: nasty, Detail: nasty, Line: 1}}}}, Problems: []error{errors.New(nasty)}}
 }
 

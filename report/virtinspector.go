@@ -169,7 +169,9 @@ func newXMLSystem(rep *inspect.Report, s *inspect.System) (xmlSystem, bool) {
 	if s.Packages.Status == inspect.PackagesRead || s.Packages.Status == inspect.PackagesPartial {
 		x.Apps = &xmlList{}
 		for _, p := range s.Packages.Items {
-			x.Apps.Apps = append(x.Apps.Apps, newXMLApp(s, p))
+			if p.User == "" { // virt-inspector has those of all users
+				x.Apps.Apps = append(x.Apps.Apps, newXMLApp(s, p))
+			}
 		}
 	}
 	return x, true
@@ -236,7 +238,7 @@ func newXMLApp(s *inspect.System, p inspect.Package) xmlApp {
 		a.Version = known(p.Version)
 	}
 	if s.Windows != nil { // the key of the registry is the name there
-		a.Name, a.DisplayName, a.Publisher = cmp.Or(p.ID, p.Name), p.Name, p.Vendor
+		a.Name, a.DisplayName, a.Publisher, a.Path, a.URL = cmp.Or(p.ID, p.Name), p.Name, p.Vendor, p.Location, p.URL
 	}
 	return a
 }

@@ -97,7 +97,7 @@ func documented() map[string]any {
 		"System": inspect.System{}, "Kernel": inspect.Kernel{}, "Initramfs": inspect.Initramfs{}, "Mount": inspect.Mount{}, "Packages": inspect.Packages{},
 		"Package": inspect.Package{}, "Evidence": inspect.Evidence{}, "Lost range": lostDoc{}, "Kept volume": keptDoc{}, "chain": chainDoc{}, "Link": linkDoc{}, "sparsify": sparsifyDoc{}, "Vacant volume": vacantDoc{},
 		"registry": registryDoc{}, "Hive": hiveDoc{}, "Registry key": regKeyDoc{}, "Registry value": regValueDoc{},
-		"Windows": inspect.Windows{}, "Drive": inspect.Drive{}, "Boot manager": inspect.BootManager{}, "Driver": inspect.Driver{},
+		"Windows": inspect.Windows{}, "Membership": inspect.Membership{}, "Account of Windows": inspect.WindowsUser{}, "WSL": inspect.WSL{}, "Drive": inspect.Drive{}, "Boot manager": inspect.BootManager{}, "Driver": inspect.Driver{},
 		"Service": inspect.Service{}, "Guest tool": inspect.GuestTool{}, "Update": inspect.Update{}, "Risk": inspect.Risk{},
 	}
 }

@@ -51,6 +51,23 @@ func windowsRows(sys *inspect.System, row func(title string, value any, more ...
 	if n := len(w.Updates); n > 0 {
 		row("updates", fmt.Sprintf("%d, the newest is %s", n, newest(w.Updates)))
 	}
+	if w.LastShutdown != nil {
+		row("shut down", w.LastShutdown.UTC().Format(time.DateTime))
+	}
+	if m := w.Membership; m != nil {
+		row(m.Kind, m.Name+iff(m.DNSName != "", " ("+m.DNSName+")"))
+	}
+	users := 0
+	for _, u := range w.Users {
+		if !u.Disabled {
+			row(first(users, "users"), u.Name+iff(len(u.Groups) > 0, ", in "+strings.Join(u.Groups, ", ")))
+			users++
+		}
+	}
+	row("roles", strings.Join(w.Roles, ", "))
+	for i, d := range w.WSL {
+		row(first(i, "WSL"), fmt.Sprintf("%s of %s", d.Name, d.User))
+	}
 	for i, b := range w.BootManagers {
 		text := b.Path + " on " + b.Volume
 		if b.Store == "" {

@@ -2,7 +2,6 @@ package linux
 
 import (
 	"path"
-	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -97,7 +96,7 @@ func (r *root) readIfcfg(b []byte, add func(system.Interface)) {
 			prefix = v["PREFIXLEN"+n]
 		}
 		if prefix == "" {
-			prefix = maskLength(v["NETMASK"+n])
+			prefix = guest.MaskLength(v["NETMASK"+n])
 		}
 		if prefix != "" && !strings.Contains(addr, "/") {
 			addr += "/" + prefix
@@ -112,26 +111,6 @@ func (r *root) readIfcfg(b []byte, add func(system.Interface)) {
 		i.DNS = append(i.DNS, words(v[name])...)
 	}
 	add(i)
-}
-
-// maskLength is the length of a prefix that a mask of IPv4 stands for, "" if it is
-// none.
-func maskLength(mask string) string {
-	parts := strings.Split(mask, ".")
-	if len(parts) != 4 {
-		return ""
-	}
-	n, done := 0, false
-	for _, p := range parts {
-		bits := map[string]int{"255": 8, "254": 7, "252": 6, "248": 5, "240": 4, "224": 3, "192": 2, "128": 1, "0": 0}
-		k, ok := bits[p]
-		if !ok || done && k > 0 {
-			return ""
-		}
-		n += k
-		done = k < 8
-	}
-	return strconv.Itoa(n)
 }
 
 // ini yields the assignments of a file of sections.
@@ -233,7 +212,7 @@ func (r *root) readInterfaces(b []byte, add func(system.Interface)) {
 			all[at].Addresses = append(all[at].Addresses, f[1])
 		case f[0] == "netmask":
 			if n := len(all[at].Addresses); n > 0 && !strings.Contains(all[at].Addresses[n-1], "/") {
-				if prefix := maskLength(f[1]); prefix != "" {
+				if prefix := guest.MaskLength(f[1]); prefix != "" {
 					all[at].Addresses[n-1] += "/" + prefix
 				} else if strings.Trim(f[1], "0123456789") == "" {
 					all[at].Addresses[n-1] += "/" + f[1]

@@ -140,7 +140,11 @@ func TestInterfaces(t *testing.T) {
 		"interfaces": {"etc/network/interfaces", "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet static\n  address 10.9.8.7\n  netmask 255.255.252.0\n  gateway 10.9.8.1\n  dns-nameservers 10.9.8.1 8.8.4.4\niface eth1 inet dhcp\n", "{eth0  interfaces /etc/network/interfaces false [10.9.8.7/22] [10.9.8.1] [10.9.8.1 8.8.4.4]} {eth1  interfaces /etc/network/interfaces true [] [] []}"},
 	} {
 		s, problems := identify(t, fstest.MapFS{c.file: text(c.content)})
-		if got := strings.Trim(fmt.Sprint(s.Interfaces), "[]"); strings.Trim("["+c.want+"]", "[]") != got || len(problems) > 0 {
+		var list []string
+		for _, i := range s.Interfaces {
+			list = append(list, fmt.Sprintf("{%s %s %s %s %v %v %v %v}", i.Name, i.MAC, i.By, i.Path, i.DHCP, i.Addresses, i.Gateways, i.DNS))
+		}
+		if got := strings.Join(list, " "); got != c.want || len(problems) > 0 {
 			t.Errorf("%s: %s, want %s; %v", name, got, c.want, problems)
 		}
 	}

@@ -50,6 +50,13 @@ type Package struct {
 	SourceRPM string     `json:"source_rpm,omitempty"`
 	Vendor    string     `json:"vendor,omitempty"`
 	Installed *time.Time `json:"installed,omitempty"`
+	// Location, URL and WinGet are what Windows keeps beside: where a program is
+	// installed, its page, and the ID that winget knows it by. User is set for what only
+	// that user has.
+	Location string `json:"location,omitempty"`
+	URL      string `json:"url,omitempty"`
+	WinGet   string `json:"winget,omitempty"`
+	User     string `json:"user,omitempty"`
 	// State is set where the files are there and the package is not quite
 	// installed: dpkg's "unpacked", "half-configured", "triggers-pending".
 	State string `json:"state,omitempty"`

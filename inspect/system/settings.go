@@ -35,15 +35,19 @@ type HostKey struct {
 type Interface struct {
 	Name string `json:"name,omitempty"` // "eth0"; may be a pattern, or what netplan calls a set
 	MAC  string `json:"mac,omitempty"`
+	// Device is the adapter in words, where Windows says it: "vmxnet3 Ethernet Adapter".
+	Device string `json:"device,omitempty"`
 	// By is what reads the file: "networkmanager", "netplan", "ifcfg", "networkd",
-	// "interfaces".
+	// "interfaces", "cloud-init", "dhcpcd", "windows".
 	By   string `json:"by"`
 	Path string `json:"path"`
 	DHCP bool   `json:"dhcp"` // of either version
 	// Addresses are static ones, with the length of their prefix if it is stated.
 	Addresses []string `json:"addresses,omitempty"`
-	Gateways  []string `json:"gateways,omitempty"`
-	DNS       []string `json:"dns,omitempty"`
+	// Leased are those that a server of DHCP gave it last, where that is kept.
+	Leased   []string `json:"leased,omitempty"`
+	Gateways []string `json:"gateways,omitempty"`
+	DNS      []string `json:"dns,omitempty"`
 }
 
 // A CryptEntry is one line of crypttab.

@@ -22,6 +22,18 @@ type Windows struct {
 	Installed  *time.Time `json:"installed,omitempty"`
 	// FastStartup says that shutting down may hibernate instead.
 	FastStartup bool `json:"fast_startup"`
+	// LastShutdown is when Windows last went down in order.
+	LastShutdown *time.Time `json:"last_shutdown,omitempty"`
+	// PageFiles are those that are configured, each with its least and its greatest
+	// size in MiB, 0 if Windows chooses: `C:\pagefile.sys 0 0`; `?:\pagefile.sys` on
+	// whatever drive.
+	PageFiles []string `json:"page_files,omitempty"`
+	// Membership is the domain or the workgroup, nil if the guest does not tell.
+	Membership *Membership   `json:"membership,omitempty"`
+	Users      []WindowsUser `json:"users,omitempty"`    // accounts of the machine, then others with a profile
+	Roles      []string      `json:"roles,omitempty"`    // roles and features of a server, as Server Manager last saw them
+	Features   []string      `json:"features,omitempty"` // optional features that are on
+	WSL        []WSL         `json:"wsl,omitempty"`      // the distributions of all users
 
 	Drives       []Drive       `json:"drives"` // in the order of their letters
 	BootManagers []BootManager `json:"boot_managers"`
@@ -29,6 +41,41 @@ type Windows struct {
 	Services     []Service     `json:"services"` // all, drivers among them, in the order of the registry
 	GuestTools   []GuestTool   `json:"guest_tools"`
 	Updates      []Update      `json:"updates"` // in the order of their IDs
+}
+
+// Membership is what a Windows belongs to.
+type Membership struct {
+	Kind    string `json:"kind"`               // "domain" or "workgroup"
+	Name    string `json:"name"`               // of NetBIOS: "CORP"
+	DNSName string `json:"dns_name,omitempty"` // of a domain: "corp.example"
+	SID     string `json:"sid,omitempty"`      // of a domain
+}
+
+// A WindowsUser is an account of a Windows. What could be used to log on is never
+// read into it.
+type WindowsUser struct {
+	Name     string `json:"name"` // of one of a domain, the name of the folder of its profile
+	SID      string `json:"sid"`
+	FullName string `json:"full_name,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+	// Local says that the account is one of the machine itself.
+	Local    bool     `json:"local"`
+	Disabled bool     `json:"disabled"`
+	Groups   []string `json:"groups,omitempty"`  // of the machine: "Administrators", in its language
+	Profile  string   `json:"profile,omitempty"` // its folder, in the guest's own words
+	// LastLogon and PasswordSet are known of local accounts.
+	LastLogon   *time.Time `json:"last_logon,omitempty"`
+	PasswordSet *time.Time `json:"password_set,omitempty"`
+}
+
+// A WSL is a distribution of Linux in a Windows.
+type WSL struct {
+	User    string `json:"user"`
+	Name    string `json:"name"`           // "Ubuntu-22.04"
+	Version int    `json:"version"`        // 1 or 2, 0 if that is not stated
+	Path    string `json:"path,omitempty"` // its folder, in the guest's own words
+	Disk    string `json:"disk,omitempty"` // of version 2: its disk in the guest, if that is there
+	Default bool   `json:"default"`
 }
 
 // A Drive is a letter that Windows gave a volume.

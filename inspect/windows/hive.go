@@ -215,6 +215,29 @@ func (vs regValues) text(name string) string {
 	return vs.k.g.r.Fit(s, vs.k.where(v.Name()))
 }
 
+// maxStrings bounds the texts of one value.
+const maxStrings = 256
+
+// strings returns the texts of a value that may have several, without empty ones.
+func (vs regValues) strings(name string) []string {
+	v := vs.find(name)
+	if v == nil {
+		return nil
+	}
+	all, err := v.Strings()
+	if err != nil {
+		vs.k.g.fail(err)
+		return nil
+	}
+	var out []string
+	for _, s := range all[:min(len(all), maxStrings)] {
+		if s = vs.k.g.r.Fit(s, vs.k.where(v.Name())); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // number returns a number, or false.
 func (vs regValues) number(name string) (uint64, bool) {
 	v := vs.find(name)

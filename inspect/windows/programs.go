@@ -15,8 +15,7 @@ var uninstallKeys = [...]struct{ path, arch string }{
 	{`WOW6432Node\Microsoft\Windows\CurrentVersion\Uninstall`, "x86"},
 }
 
-// findPrograms reads what is installed for all users. It returns what it found,
-// also where the packages were not asked for.
+// findPrograms reads what is installed for all users. It returns what it found.
 func (r *Windows) findPrograms() []system.Package {
 	s := r.Sys
 	s.Packages = system.Packages{Status: system.PackagesNotRead, Format: "windows"}
@@ -31,37 +30,43 @@ func (r *Windows) findPrograms() []system.Package {
 		return nil
 	}
 	s.Packages.Status, s.Packages.Database = system.PackagesRead, guest.Shown(g.file)
-	faults := g.faults
 	for _, u := range uninstallKeys {
-		all := g.key(u.path)
-		if all == nil {
-			continue
-		}
-		all.because("packages", "", "")
-		for k := range all.keys() {
-			vs := k.read("DisplayName", "DisplayVersion", "Publisher", "InstallDate")
-			name := vs.text("DisplayName")
-			if name == "" {
-				continue // a part of something else, or left behind
-			}
-			if len(s.Packages.Items) == r.O.MaxPackages {
-				s.Packages.Status, s.Packages.Reason = system.PackagesPartial, fmt.Sprintf("more than %d programs", r.O.MaxPackages)
-				break
-			}
-			p := system.Package{Name: name, Version: vs.text("DisplayVersion"), Arch: u.arch, Vendor: vs.text("Publisher"), ID: k.label(k.k.Name())}
-			if p.Version == "" {
-				p.Version = system.Unknown
-			}
-			p.Upstream = p.Version
-			if t, err := time.Parse("20060102", vs.text("InstallDate")); err == nil {
-				p.Installed = &t
-			}
-			s.Packages.Items = append(s.Packages.Items, p)
-		}
-	}
-	if g.faults > faults && s.Packages.Status == system.PackagesRead {
-		s.Packages.Status, s.Packages.Reason = system.PackagesPartial, "a part of the registry could not be read"
+		r.addPrograms(g, u.path, u.arch, "")
 	}
 	r.Because("package_format", g.file, 0, "")
 	return s.Packages.Items
+}
+
+// addPrograms adds the programs of a key, those that one user has if it is named.
+func (r *Windows) addPrograms(g *hive, key, arch, user string) {
+	list := &r.Sys.Packages
+	faults := g.faults
+	all := g.key(key)
+	if all != nil {
+		all.because("packages", "", "")
+	}
+	for k := range all.keys() {
+		vs := k.read("DisplayName", "DisplayVersion", "Publisher", "InstallDate", "InstallLocation", "URLInfoAbout", "Comments", "WinGetPackageIdentifier")
+		name := vs.text("DisplayName")
+		if name == "" {
+			continue // a part of something else, or left behind
+		}
+		if len(list.Items) == r.O.MaxPackages {
+			list.Status, list.Reason = system.PackagesPartial, fmt.Sprintf("more than %d programs", r.O.MaxPackages)
+			break
+		}
+		p := system.Package{Name: name, Version: vs.text("DisplayVersion"), Arch: arch, Vendor: vs.text("Publisher"), ID: k.label(k.k.Name()), User: user,
+			Location: vs.text("InstallLocation"), URL: vs.text("URLInfoAbout"), Summary: vs.text("Comments"), WinGet: vs.text("WinGetPackageIdentifier")}
+		if p.Version == "" {
+			p.Version = system.Unknown
+		}
+		p.Upstream = p.Version
+		if t, err := time.Parse("20060102", vs.text("InstallDate")); err == nil {
+			p.Installed = &t
+		}
+		list.Items = append(list.Items, p)
+	}
+	if g.faults > faults && list.Status == system.PackagesRead {
+		list.Status, list.Reason = system.PackagesPartial, "a part of the registry could not be read"
+	}
 }
