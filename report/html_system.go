@@ -27,6 +27,12 @@ func newPageSystem(index int, s *inspect.System) pageSystem {
 	fact("Architecture", say(s.Arch))
 	fact("Host name", say(s.Hostname))
 	fact("Time zone", say(s.TimeZone))
+	if s.Windows == nil && s.Installed != nil {
+		fact("Installed", s.Installed.Format(time.DateOnly))
+	}
+	if s.LastBoot != nil {
+		fact("Last start", s.LastBoot.Format(time.DateTime))
+	}
 	fact("Locale", say(s.Locale))
 	fact("Init", esc(strings.TrimSpace(known(s.Init.Name)+" "+known(s.Init.Version))))
 	fact("Firmware", say(string(s.Firmware)))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -311,6 +312,12 @@ func (a *app) showSystem(rep *inspect.Report, sys *inspect.System, packages bool
 	row("host name", hostname(sys))
 	row("time zone", iff(sys.Windows == nil, sys.TimeZone))
 	row("init", strings.TrimSuffix(sys.Init.Name+" "+sys.Init.Version, " "+inspect.Unknown))
+	if sys.Windows == nil && sys.Installed != nil {
+		row("installed", sys.Installed.Format(time.DateOnly))
+	}
+	if sys.LastBoot != nil {
+		row("last start", sys.LastBoot.Format(time.DateTime))
+	}
 	row("firmware", firmware(sys))
 	row("root", sys.Volume+rootDir(sys.Root)+rootDir(iff(sys.Image == "", "/")+sys.Image))
 	row("missing", strings.Join(sys.Missing, ", "))

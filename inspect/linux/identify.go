@@ -32,6 +32,7 @@ func Identify(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Opt
 	r.findInterfaces()
 	r.findCrypttab()
 	r.findAgents()
+	r.findTimes()
 	return ctx.Err()
 }
 

@@ -16,24 +16,29 @@ const maxInterfaces = 256
 // are called and read.
 var networkFiles = [...]struct {
 	dir, prefix, suffix, by string
-	read                    func(r *root, b []byte, add func(system.Interface))
+	read                    func(r *root, b []byte, name string, add func(system.Interface))
 }{
 	{"etc/NetworkManager/system-connections", "", "", "networkmanager", (*root).readKeyfile},
+	{"usr/lib/NetworkManager/system-connections", "", ".nmconnection", "networkmanager", (*root).readKeyfile},
 	{"etc/sysconfig/network-scripts", "ifcfg-", "", "ifcfg", (*root).readIfcfg},
 	{"etc/sysconfig/network", "ifcfg-", "", "ifcfg", (*root).readIfcfg},
 	{"etc/netplan", "", ".yaml", "netplan", (*root).readNetplan},
 	{"etc/systemd/network", "", ".network", "networkd", (*root).readNetworkd},
 	{"etc/network/interfaces.d", "", "", "interfaces", (*root).readInterfaces},
+	{"etc/netctl", "", "", "netctl", (*root).readNetctl},
+	{"etc/cloud/cloud.cfg.d", "", ".cfg", "cloud-init", (*root).readCloudInit},
+	{"var/lib/cloud/seed/nocloud", "network-config", "", "cloud-init", (*root).readCloudInit},
+	{"var/lib/cloud/seed/nocloud-net", "network-config", "", "cloud-init", (*root).readCloudInit},
 }
 
 // findInterfaces reads how the network is configured. The loopback is left out.
 func (r *root) findInterfaces() {
-	read := func(name, by string, parse func(*root, []byte, func(system.Interface))) {
+	read := func(name, by string, parse func(*root, []byte, string, func(system.Interface))) {
 		b, ok := r.textIf(name)
 		if !ok {
 			return
 		}
-		parse(r, b, func(i system.Interface) {
+		parse(r, b, name, func(i system.Interface) {
 			if rest, ok := strings.CutPrefix(path.Base(name), "ifcfg-"); ok && i.Name == "" {
 				i.Name = rest
 			}
@@ -58,6 +63,8 @@ func (r *root) findInterfaces() {
 		})
 	}
 	read("etc/network/interfaces", "interfaces", (*root).readInterfaces)
+	read("etc/dhcpcd.conf", "dhcpcd", (*root).readDhcpcd)
+	read("etc/conf.d/net", "netifrc", (*root).readNetifrc)
 	for _, f := range networkFiles {
 		if !r.IsDir(f.dir) {
 			continue
@@ -76,7 +83,7 @@ func words(s string) []string {
 }
 
 // readIfcfg reads a file of the network scripts of Red Hat and SUSE.
-func (r *root) readIfcfg(b []byte, add func(system.Interface)) {
+func (r *root) readIfcfg(b []byte, name string, add func(system.Interface)) {
 	v := map[string]string{}
 	for _, a := range guest.Assignments(b) {
 		v[a.Name] = a.Value
@@ -95,22 +102,177 @@ func (r *root) readIfcfg(b []byte, add func(system.Interface)) {
 		if prefix == "" {
 			prefix = v["PREFIXLEN"+n]
 		}
-		if prefix == "" {
-			prefix = guest.MaskLength(v["NETMASK"+n])
-		}
 		if prefix != "" && !strings.Contains(addr, "/") {
 			addr += "/" + prefix
 		}
-		i.Addresses = append(i.Addresses, addr)
+		i.Addresses = append(i.Addresses, guest.WithPrefix(addr, v["NETMASK"+n]))
 	}
 	i.Addresses = append(i.Addresses, words(v["IPV6ADDR"])...)
+	i.Addresses = append(i.Addresses, words(v["IPV6ADDR_SECONDARIES"])...)
 	for _, name := range [...]string{"GATEWAY", "GATEWAY0", "IPV6_DEFAULTGW"} {
 		i.Gateways = append(i.Gateways, words(v[name])...)
 	}
 	for _, name := range [...]string{"DNS1", "DNS2", "DNS3"} {
 		i.DNS = append(i.DNS, words(v[name])...)
 	}
+	if len(i.Addresses) > 0 && len(i.Gateways) == 0 {
+		device := i.Name
+		if device == "" {
+			device = strings.TrimPrefix(path.Base(name), "ifcfg-")
+		}
+		i.Gateways = r.defaultRoutes(path.Dir(name), device)
+	}
 	add(i)
+}
+
+// defaultRoutes are the gateways that files beside those of the interfaces have:
+// "default GATEWAY NETMASK INTERFACE" of SUSE, "default via GATEWAY" of Red Hat, and the
+// variable GATEWAY of the latter's file for all.
+func (r *root) defaultRoutes(dir, device string) []string {
+	var out []string
+	for _, name := range [...]string{"route-" + device, "ifroute-" + device, "routes"} {
+		b, ok := r.textIf(path.Join(dir, name))
+		if !ok {
+			continue
+		}
+		for _, text := range guest.Entries(b) {
+			f := strings.Fields(text)
+			if len(f) < 2 || f[0] != "default" && f[0] != "0.0.0.0/0" && f[0] != "::/0" {
+				continue
+			}
+			gateway := f[1]
+			if gateway == "via" && len(f) > 2 {
+				gateway = f[2]
+			}
+			if name == "routes" && len(f) > 3 && f[3] != "-" && f[3] != device || gateway == "-" {
+				continue
+			}
+			out = append(out, gateway)
+		}
+	}
+	const all = "etc/sysconfig/network"
+	if len(out) > 0 || dir != "etc/sysconfig/network-scripts" || !r.IsFile(all) {
+		return out
+	}
+	b, _ := r.Text(all)
+	for _, a := range guest.Assignments(b) {
+		if a.Name == "GATEWAY" && a.Value != "" {
+			out = append(out, a.Value)
+		}
+	}
+	return out
+}
+
+// readDhcpcd reads what dhcpcd.conf(5) has for interfaces that have no DHCP.
+func (r *root) readDhcpcd(b []byte, _ string, add func(system.Interface)) {
+	var i *system.Interface
+	flush := func() {
+		if i != nil && len(i.Addresses) > 0 {
+			add(*i)
+		}
+		i = nil
+	}
+	for _, text := range guest.Entries(b) {
+		f := strings.Fields(text)
+		switch {
+		case len(f) < 2:
+		case f[0] == "interface":
+			flush()
+			i = &system.Interface{Name: f[1]}
+		case f[0] == "profile" || f[0] == "ssid":
+			flush()
+		case f[0] == "static" && i != nil:
+			key, value, _ := strings.Cut(strings.Join(f[1:], " "), "=")
+			switch key {
+			case "ip_address", "ip6_address":
+				i.Addresses = append(i.Addresses, words(value)...)
+			case "routers":
+				i.Gateways = append(i.Gateways, words(value)...)
+			case "domain_name_servers":
+				i.DNS = append(i.DNS, words(value)...)
+			}
+		}
+	}
+	flush()
+}
+
+// shellList are the words of a value, which may be a list of the shell: ('a' "b").
+func shellList(s string) []string {
+	return strings.FieldsFunc(s, func(c rune) bool { return strings.ContainsRune("()'\" \t\n", c) })
+}
+
+// readNetctl reads a profile of Arch's netctl.profile(5).
+func (r *root) readNetctl(b []byte, _ string, add func(system.Interface)) {
+	var i system.Interface
+	for _, a := range guest.Assignments(b) {
+		switch a.Name {
+		case "Interface":
+			i.Name = a.Value
+		case "IP", "IP6":
+			i.DHCP = i.DHCP || strings.HasPrefix(a.Value, "dhcp")
+		case "Address", "Address6":
+			i.Addresses = append(i.Addresses, shellList(a.Value)...)
+		case "Gateway", "Gateway6":
+			i.Gateways = append(i.Gateways, shellList(a.Value)...)
+		case "DNS":
+			i.DNS = append(i.DNS, shellList(a.Value)...)
+		}
+	}
+	if i.Name != "" {
+		add(i)
+	}
+}
+
+// readNetifrc reads /etc/conf.d/net of Gentoo.
+func (r *root) readNetifrc(b []byte, _ string, add func(system.Interface)) {
+	var all []system.Interface
+	at := func(name string) *system.Interface {
+		for n := range all {
+			if all[n].Name == name {
+				return &all[n]
+			}
+		}
+		all = append(all, system.Interface{Name: name})
+		return &all[len(all)-1]
+	}
+	for _, a := range guest.Assignments(b) {
+		kind, name, ok := strings.Cut(a.Name, "_")
+		if !ok || len(all) > maxInterfaces {
+			continue
+		}
+		switch kind {
+		case "config":
+			f := shellList(a.Value)
+			for n, w := range f {
+				if w == "dhcp" || w == "dhcpv6" {
+					at(name).DHCP = true
+				} else if strings.ContainsAny(w, ".:") && (n == 0 || f[n-1] != "brd" && f[n-1] != "broadcast") {
+					mask := ""
+					if n+2 < len(f) && f[n+1] == "netmask" {
+						mask = f[n+2]
+					}
+					if n == 0 || f[n-1] != "netmask" {
+						at(name).Addresses = append(at(name).Addresses, guest.WithPrefix(w, mask))
+					}
+				}
+			}
+		case "routes":
+			f := shellList(a.Value)
+			for n := range f {
+				if f[n] == "default" && n+2 < len(f) && (f[n+1] == "via" || f[n+1] == "gw") {
+					at(name).Gateways = append(at(name).Gateways, f[n+2])
+				}
+			}
+		case "dns":
+			if strings.HasPrefix(name, "servers_") {
+				name = strings.TrimPrefix(name, "servers_")
+				at(name).DNS = append(at(name).DNS, shellList(a.Value)...)
+			}
+		}
+	}
+	for _, i := range all {
+		add(i)
+	}
 }
 
 // ini yields the assignments of a file of sections.
@@ -128,7 +290,7 @@ func ini(b []byte, yield func(section, key, value string)) {
 }
 
 // readKeyfile reads a connection of NetworkManager (nm-settings-keyfile(5)).
-func (r *root) readKeyfile(b []byte, add func(system.Interface)) {
+func (r *root) readKeyfile(b []byte, _ string, add func(system.Interface)) {
 	var i system.Interface
 	id, typ := "", ""
 	ini(b, func(section, key, value string) {
@@ -165,7 +327,7 @@ func (r *root) readKeyfile(b []byte, add func(system.Interface)) {
 }
 
 // readNetworkd reads a file of systemd.network(5).
-func (r *root) readNetworkd(b []byte, add func(system.Interface)) {
+func (r *root) readNetworkd(b []byte, _ string, add func(system.Interface)) {
 	var i system.Interface
 	ini(b, func(section, key, value string) {
 		switch section + "." + key {
@@ -187,7 +349,7 @@ func (r *root) readNetworkd(b []byte, add func(system.Interface)) {
 }
 
 // readInterfaces reads interfaces(5) of Debian and Alpine.
-func (r *root) readInterfaces(b []byte, add func(system.Interface)) {
+func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface)) {
 	var all []system.Interface
 	index := map[string]int{}
 	at := -1
@@ -230,96 +392,3 @@ func (r *root) readInterfaces(b []byte, add func(system.Interface)) {
 		add(i)
 	}
 }
-
-// netplanKinds are the parts of a netplan file that list interfaces.
-var netplanKinds = map[string]bool{"ethernets": true, "wifis": true, "bonds": true, "bridges": true, "vlans": true}
-
-// readNetplan reads the subset of YAML that netplan files are written in: maps by
-// indentation, lists of "- x" and of "[a, b]". What is written otherwise is passed
-// over.
-func (r *root) readNetplan(b []byte, add func(system.Interface)) {
-	type level struct {
-		indent int
-		key    string
-	}
-	var stack []level
-	var current *system.Interface
-	flush := func() {
-		if current != nil {
-			add(*current)
-			current = nil
-		}
-	}
-	for _, raw := range guest.Lines(b) {
-		text := strings.TrimLeft(raw, " ")
-		if text == "" || text[0] == '#' || strings.Contains(raw, "\t") {
-			continue
-		}
-		if i := strings.Index(text, " #"); i >= 0 {
-			text = text[:i]
-		}
-		indent := len(raw) - len(strings.TrimLeft(raw, " "))
-		item, isItem := strings.CutPrefix(text, "- ")
-		for len(stack) > 0 && (stack[len(stack)-1].indent > indent || stack[len(stack)-1].indent == indent && !isItem) {
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) > 16 {
-			return
-		}
-		var names []string
-		for _, l := range stack {
-			names = append(names, l.key)
-		}
-		key, value, isMap := strings.Cut(text, ":")
-		if isItem {
-			key, value, isMap = strings.Cut(item, ": ")
-			if !isMap {
-				key, value = "", item
-			}
-		}
-		key, value = unquoted(key), unquoted(value)
-		if key != "" && !isItem && isMap {
-			stack = append(stack, level{indent, key})
-			names = append(names, key)
-		}
-		// network: ethernets: NAME: …
-		if len(names) < 3 || names[0] != "network" || !netplanKinds[names[1]] {
-			continue
-		}
-		if len(names) == 3 && !isItem {
-			flush()
-			current = &system.Interface{Name: names[2]}
-			continue
-		}
-		if current == nil {
-			continue
-		}
-		list := words(strings.Trim(value, "[]"))
-		for i := range list {
-			list[i] = unquoted(list[i])
-		}
-		switch strings.Join(names[3:], ".") {
-		case "dhcp4", "dhcp6":
-			current.DHCP = current.DHCP || value == "true" || value == "yes"
-		case "addresses":
-			current.Addresses = append(current.Addresses, list...)
-		case "gateway4", "gateway6":
-			current.Gateways = append(current.Gateways, value)
-		case "routes":
-			if key == "via" {
-				current.Gateways = append(current.Gateways, value)
-			}
-		case "routes.via":
-			current.Gateways = append(current.Gateways, value)
-		case "nameservers.addresses":
-			current.DNS = append(current.DNS, list...)
-		case "match.macaddress", "macaddress":
-			current.MAC = value
-		case "match.name", "set-name":
-			current.Name = value
-		}
-	}
-	flush()
-}
-
-func unquoted(s string) string { return strings.Trim(strings.TrimSpace(s), `"'`) }

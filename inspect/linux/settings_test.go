@@ -2,13 +2,16 @@ package linux
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
 )
@@ -133,7 +136,18 @@ func TestInterfaces(t *testing.T) {
 		"netplan, gateway4": {"etc/netplan/01.yaml", "network:\n  ethernets:\n    eth0:\n      addresses: [192.168.1.5/24]\n      gateway4: 192.168.1.1\n", "{eth0  netplan /etc/netplan/01.yaml false [192.168.1.5/24] [192.168.1.1] []}"},
 		"keyfile": {"etc/NetworkManager/system-connections/ens160.nmconnection", "[connection]\nid=ens160\ntype=ethernet\ninterface-name=ens160\n\n[ethernet]\nmac-address=00:50:56:AA:BB:CC\n\n[ipv4]\naddress1=10.1.2.3/24,10.1.2.1\ndns=10.1.2.1;8.8.8.8;\nmethod=manual\n\n[ipv6]\nmethod=auto\n",
 			"{ens160 00:50:56:AA:BB:CC networkmanager /etc/NetworkManager/system-connections/ens160.nmconnection false [10.1.2.3/24] [10.1.2.1] [10.1.2.1 8.8.8.8]}"},
-		"ifcfg":      {"etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=none\nHWADDR=00:0c:29:11:22:33\nIPADDR=192.168.0.10\nNETMASK=255.255.255.0\nGATEWAY=192.168.0.1\nDNS1=192.168.0.1\nONBOOT=yes\n", "{eth0 00:0c:29:11:22:33 ifcfg /etc/sysconfig/network-scripts/ifcfg-eth0 false [192.168.0.10/24] [192.168.0.1] [192.168.0.1]}"},
+		"ifcfg": {"etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=none\nHWADDR=00:0c:29:11:22:33\nIPADDR=192.168.0.10\nNETMASK=255.255.255.0\nGATEWAY=192.168.0.1\nDNS1=192.168.0.1\nONBOOT=yes\n", "{eth0 00:0c:29:11:22:33 ifcfg /etc/sysconfig/network-scripts/ifcfg-eth0 false [192.168.0.10/24] [192.168.0.1] [192.168.0.1]}"},
+		"netplan, flow": {"etc/netplan/02.yaml", "network: {version: 2, ethernets: {any: {match: {name: 'en*'}, dhcp4: yes, nameservers: {addresses: [1.1.1.1]}}}, vlans: {v5: {id: 5, link: any, addresses: [&a 10.5.0.2/24, {10.5.0.3/24: {label: x}}, *a]}}}\n",
+			"{en*  netplan /etc/netplan/02.yaml true [] [] [1.1.1.1]} {v5  netplan /etc/netplan/02.yaml false [10.5.0.2/24 10.5.0.3/24 10.5.0.2/24] [] []}"},
+		"cloud-init 1": {"etc/cloud/cloud.cfg.d/50-curtin-networking.cfg", "network:\n  version: 1\n  config:\n  - type: physical\n    name: eth0\n    mac_address: \"52:54:00:00:00:01\"\n    subnets:\n    - type: static\n      address: 10.0.0.9\n      netmask: 255.255.255.0\n      gateway: 10.0.0.1\n      dns_nameservers:\n      - 10.0.0.2\n  - type: physical\n    name: eth1\n    subnets:\n    - type: dhcp4\n  - type: nameserver\n    address: 9.9.9.9\n",
+			"{eth0 52:54:00:00:00:01 cloud-init /etc/cloud/cloud.cfg.d/50-curtin-networking.cfg false [10.0.0.9/24] [10.0.0.1] [10.0.0.2]} {eth1  cloud-init /etc/cloud/cloud.cfg.d/50-curtin-networking.cfg true [] [] []}"},
+		"cloud-init 2":        {"var/lib/cloud/seed/nocloud-net/network-config", "version: 2\nethernets:\n  ens3:\n    dhcp6: true\n", "{ens3  cloud-init /var/lib/cloud/seed/nocloud-net/network-config true [] [] []}"},
+		"cloud-init disabled": {"etc/cloud/cloud.cfg.d/99-disable-network-config.cfg", "# version\nnetwork: {config: disabled}\n", ""},
+		"dhcpcd": {"etc/dhcpcd.conf", "hostname\noption interface_mtu\ninterface eth0\nstatic ip_address=192.168.0.10/24\nstatic ip6_address=fd51:42f8:caae:d92e::ff/64\nstatic routers=192.168.0.1\nstatic domain_name_servers=192.168.0.1 8.8.8.8\ninterface wlan0\nmetric 200\n",
+			"{eth0  dhcpcd /etc/dhcpcd.conf false [192.168.0.10/24 fd51:42f8:caae:d92e::ff/64] [192.168.0.1] [192.168.0.1 8.8.8.8]}"},
+		"netctl": {"etc/netctl/my_static_profile", "Interface=eth0\nConnection=ethernet\nIP=static\nAddress=('10.1.10.2/24' '10.1.10.3/24')\nGateway='10.1.10.1'\nDNS=('10.1.10.1')\n", "{eth0  netctl /etc/netctl/my_static_profile false [10.1.10.2/24 10.1.10.3/24] [10.1.10.1] [10.1.10.1]}"},
+		"netifrc": {"etc/conf.d/net", "config_eth0=\"192.168.0.7 netmask 255.255.255.0 brd 192.168.0.255\n192.168.0.8/24\"\nroutes_eth0=\"default via 192.168.0.1\"\ndns_servers_eth0=\"192.168.0.1 8.8.8.8\"\nconfig_eth1=\"dhcp\"\n",
+			"{eth0  netifrc /etc/conf.d/net false [192.168.0.7/24 192.168.0.8/24] [192.168.0.1] [192.168.0.1 8.8.8.8]} {eth1  netifrc /etc/conf.d/net true [] [] []}"},
 		"ifcfg lo":   {"etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", ""},
 		"suse":       {"etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nNAME='eth'\n", "{eth0  ifcfg /etc/sysconfig/network/ifcfg-eth0 true [] [] []}"},
 		"networkd":   {"etc/systemd/network/10-en.network", "[Match]\nName=en*\n\n[Network]\nAddress=10.0.0.5/16\nGateway=10.0.0.1\nDNS=9.9.9.9\n", "{en*  networkd /etc/systemd/network/10-en.network false [10.0.0.5/16] [10.0.0.1] [9.9.9.9]}"},
@@ -150,14 +164,92 @@ func TestInterfaces(t *testing.T) {
 	}
 }
 
+// TestDefaultRoutes has the gateway in a file of its own.
+func TestDefaultRoutes(t *testing.T) {
+	for name, c := range map[string]struct {
+		tree fstest.MapFS
+		want string
+	}{
+		"suse": {fstest.MapFS{"etc/sysconfig/network/ifcfg-eth0": text("BOOTPROTO='static'\nIPADDR='10.0.0.5/24'\n"), "etc/sysconfig/network/ifcfg-eth1": text("BOOTPROTO='static'\nIPADDR='10.1.0.5/24'\n"),
+			"etc/sysconfig/network/routes": text("default 10.0.0.1 - eth0\n10.9.0.0/16 10.0.0.2 - eth0\n")}, "eth0 [10.0.0.1] eth1 []"},
+		"red hat": {fstest.MapFS{"etc/sysconfig/network-scripts/ifcfg-eth0": text("DEVICE=eth0\nIPADDR=10.0.0.5\nPREFIX=24\n"), "etc/sysconfig/network-scripts/route-eth0": text("default via 10.0.0.3 dev eth0\n"),
+			"etc/sysconfig/network-scripts/ifcfg-eth1": text("DEVICE=eth1\nIPADDR=10.1.0.5\nPREFIX=24\n"), "etc/sysconfig/network": text("NETWORKING=yes\nGATEWAY=10.0.0.254\n")}, "eth0 [10.0.0.3] eth1 [10.0.0.254]"},
+	} {
+		s, problems := identify(t, c.tree)
+		var got []string
+		for _, i := range s.Interfaces {
+			got = append(got, fmt.Sprint(i.Name, " ", i.Gateways))
+		}
+		if strings.Join(got, " ") != c.want || len(problems) > 0 {
+			t.Errorf("%s: %s, want %s; %v", name, got, c.want, problems)
+		}
+	}
+}
+
+// TestHostileYAML is about files that are none, or too much.
+func TestHostileYAML(t *testing.T) {
+	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+	}
+	for name, c := range map[string]struct {
+		content string
+		class   error
+	}{
+		"no YAML":  {"network: [\n", block.ErrCorrupt},
+		"a tab":    {"network:\n\tethernets: x\n", block.ErrCorrupt},
+		"too long": {strings.Repeat("# x\n", maxYAML/4) + "network: {}\n", block.ErrLimit},
+		"a bomb":   {bomb + "network: {ethernets: *j}\n", nil},
+		"a loop":   {"network: &n\n  ethernets: *n\n", nil},
+		"deep":     {"network: " + strings.Repeat("[", 20000) + "\n", block.ErrCorrupt},
+	} {
+		_, problems := identify(t, fstest.MapFS{"etc/netplan/a.yaml": text(c.content)})
+		if (c.class != nil) != (len(problems) == 1) || c.class != nil && !errors.Is(problems[0], c.class) {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+}
+
+// TestTimes tells when a system was installed and last started; utmpdump makes the log
+// of logins.
+func TestTimes(t *testing.T) {
+	peers.Need(t, "utmpdump")
+	cmd := peers.Command(t, "utmpdump", "-r")
+	cmd.Stdin = strings.NewReader(`[2] [00000] [~~  ] [reboot  ] [~           ] [6.1.0-18-amd64      ] [0.0.0.0        ] [2024-01-02T03:04:05,000000+00:00]
+[1] [00053] [~~  ] [runlevel] [~           ] [6.1.0-18-amd64      ] [0.0.0.0        ] [2024-01-02T03:04:20,000000+00:00]
+[2] [00000] [~~  ] [reboot  ] [~           ] [6.1.0-21-amd64      ] [0.0.0.0        ] [2024-05-06T07:08:09,000000+00:00]
+[7] [01234] [ts/0] [root    ] [pts/0       ] [10.0.0.1            ] [10.0.0.1       ] [2024-05-07T07:08:09,000000+00:00]
+`)
+	wtmp := peers.RunCmd(t, cmd)
+	installed := time.Date(2023, 12, 24, 1, 2, 3, 0, time.UTC)
+	s, problems := identify(t, fstest.MapFS{"var/log/wtmp": text(wtmp), "root/anaconda-ks.cfg": {Data: []byte("x"), Mode: 0o600, ModTime: installed}})
+	if s.LastBoot == nil || s.LastBoot.Format(time.RFC3339) != "2024-05-06T07:08:09Z" || s.Installed == nil || !s.Installed.Equal(installed) || len(problems) > 0 {
+		t.Errorf("started %v, installed %v, %v", s.LastBoot, s.Installed, problems)
+	}
+	if len(s.Because("last_boot")) != 1 || len(s.Because("installed")) != 1 {
+		t.Errorf("%+v", s.Evidence)
+	}
+	wide := make([]byte, 2*utmpSizeWide) // no tool of this machine writes them
+	wide[0], wide[utmpTimeWide+4] = utmpBoot, 1
+	copy(wide[44:], "reboot")
+	if at := lastBoot(wide); at == nil || at.Unix() != 1<<32 {
+		t.Errorf("started %v", at)
+	}
+	if s, _ := identify(t, fstest.MapFS{"var/log/wtmp": text(strings.Repeat("x", 1000))}); s.LastBoot != nil || s.Installed != nil {
+		t.Errorf("started %v, installed %v", s.LastBoot, s.Installed)
+	}
+}
+
 func FuzzSettings(f *testing.F) {
 	f.Add([]byte("network:\n  ethernets:\n    eth0:\n      addresses: [1.2.3.4/24]\n      routes:\n      - via: 1\n"))
+	f.Add([]byte("network: {version: 1, config: [{name: a, subnets: [{type: dhcp, address: 1.2.3.4, netmask: 255.0.0.0}]}]}\n"))
+	f.Add([]byte("a: &a [*a]\nnetwork: {version: 2, ethernets: *a}\n"))
 	f.Add([]byte("iface eth0 inet static\n address 1.2.3.4\n netmask 255.0.0.0\n"))
 	f.Add([]byte("[connection]\nid=x\n[ipv4]\naddress1=1,2\n"))
 	f.Add([]byte("root:x:0:0:root:/root:/bin/bash\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := fstest.MapFS{}
-		for _, name := range []string{"etc/netplan/a.yaml", "etc/NetworkManager/system-connections/a", "etc/sysconfig/network-scripts/ifcfg-a", "etc/systemd/network/a.network", "etc/network/interfaces",
+		for _, name := range []string{"etc/netplan/a.yaml", "etc/cloud/cloud.cfg.d/a.cfg", "etc/dhcpcd.conf", "etc/netctl/a", "etc/conf.d/net", "etc/sysconfig/network-scripts/route-a", "var/log/wtmp", "etc/NetworkManager/system-connections/a", "etc/sysconfig/network-scripts/ifcfg-a", "etc/systemd/network/a.network", "etc/network/interfaces",
 			"etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/crypttab", "etc/selinux/config", "etc/ssh/ssh_host_a.pub", "etc/timezone", "etc/machine-id"} {
 			m[name] = &fstest.MapFile{Data: b, Mode: 0o644}
 		}

@@ -38,7 +38,7 @@ type Interface struct {
 	// Device is the adapter in words, where Windows says it: "vmxnet3 Ethernet Adapter".
 	Device string `json:"device,omitempty"`
 	// By is what reads the file: "networkmanager", "netplan", "ifcfg", "networkd",
-	// "interfaces", "cloud-init", "dhcpcd", "windows".
+	// "interfaces", "cloud-init", "dhcpcd", "netctl", "netifrc", "windows".
 	By   string `json:"by"`
 	Path string `json:"path"`
 	DHCP bool   `json:"dhcp"` // of either version

@@ -5,6 +5,7 @@ package system
 
 import (
 	"errors"
+	"time"
 
 	"github.com/guestkit/guestkit/fs/vfs"
 )
@@ -115,6 +116,11 @@ type System struct {
 	Locale    string `json:"locale"`     // "en_US.UTF-8"
 	Keymap    string `json:"keymap"`     // "us"
 	MachineID string `json:"machine_id"` // of systemd and D-Bus
+
+	// Installed is when the system was installed, LastBoot when it last started, where
+	// the guest says so.
+	Installed *time.Time `json:"installed,omitempty"`
+	LastBoot  *time.Time `json:"last_boot,omitempty"`
 
 	Init     Init     `json:"init"`
 	Firmware Firmware `json:"firmware"` // of the guest's disks, not of this root alone

@@ -43,12 +43,12 @@ func (r *Windows) findInterfaces() {
 					mask = masks[n]
 				}
 				if addr != "0.0.0.0" {
-					i.Addresses = append(i.Addresses, withPrefix(addr, mask))
+					i.Addresses = append(i.Addresses, guest.WithPrefix(addr, mask))
 				}
 			}
 			i.Gateways = vs.strings("DefaultGateway")
 		} else if addr := vs.text("DhcpIPAddress"); addr != "" && addr != "0.0.0.0" {
-			i.Leased = []string{withPrefix(addr, vs.text("DhcpSubnetMask"))}
+			i.Leased = []string{guest.WithPrefix(addr, vs.text("DhcpSubnetMask"))}
 		}
 		i.DNS = strings.FieldsFunc(vs.text("NameServer"), func(c rune) bool { return c == ',' || c == ' ' })
 		if i.Name == "" && i.Device == "" && len(i.Addresses) == 0 && len(i.Leased) == 0 {
@@ -61,13 +61,6 @@ func (r *Windows) findInterfaces() {
 		r.Sys.Interfaces = append(r.Sys.Interfaces, i)
 		k.because("interfaces", "", "")
 	}
-}
-
-func withPrefix(addr, mask string) string {
-	if n := guest.MaskLength(mask); n != "" && !strings.Contains(addr, "/") {
-		return addr + "/" + n
-	}
-	return addr
 }
 
 // macOf is an address of the hardware as others write it: Windows has it without

@@ -136,6 +136,13 @@ func (r *Windows) findControlSet() {
 func (w *Windows) Identify(fsys fs.FS) error {
 	w.FS = fsys
 	w.findVersion()
+	if at := w.Sys.Windows.Installed; at != nil {
+		w.Sys.Installed = at
+		for _, e := range w.Sys.Because("windows.installed") {
+			e.Field = "installed"
+			w.Sys.Evidence = append(w.Sys.Evidence, e)
+		}
+	}
 	w.findArch()
 	w.findHost()
 	w.findServices()

@@ -24,3 +24,11 @@ func MaskLength(mask string) string {
 	}
 	return strconv.Itoa(n)
 }
+
+// WithPrefix is an address with the length of its prefix, if a mask tells it.
+func WithPrefix(addr, mask string) string {
+	if n := MaskLength(mask); n != "" && !strings.Contains(addr, "/") {
+		return addr + "/" + n
+	}
+	return addr
+}

@@ -178,6 +178,32 @@ func (t *Tree) Head(name string, n int) []byte {
 	return b[:n]
 }
 
+// Tail reads the last n bytes of a regular file of any size, or fewer, if the file can
+// be read at any place.
+func (t *Tree) Tail(name string, n int64) []byte {
+	fi := t.Stat(name)
+	if fi == nil || !fi.Mode().IsRegular() {
+		return nil
+	}
+	f, err := t.FS.Open(name)
+	if err != nil {
+		t.Fail(name, err)
+		return nil
+	}
+	defer f.Close()
+	at, ok := f.(io.ReaderAt)
+	if !ok {
+		return nil
+	}
+	n = min(n, fi.Size())
+	b := make([]byte, n)
+	if _, err := at.ReadAt(b, fi.Size()-n); err != nil && err != io.EOF {
+		t.Fail(name, err)
+		return nil
+	}
+	return b
+}
+
 // Lines yields the lines of a text without their ends, numbered from 1.
 func Lines(b []byte) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
