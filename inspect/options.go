@@ -33,6 +33,8 @@ type Options struct {
 	// Initramfs unpacks the initramfs of each kernel, to say which drivers are in
 	// it. That may take seconds.
 	Initramfs bool
+	// PackageFiles lists the files of each package, where the database has them.
+	PackageFiles bool
 	// MaxConfig bounds a configuration file in bytes; 0 means
 	// DefaultMaxConfig. A larger one is reported and ignored.
 	MaxConfig int64

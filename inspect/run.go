@@ -86,7 +86,7 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 
 // detect is how detectors read; where names in problems what they read.
 func (rep *Report) detect(where string, o *Options) *system.Options {
-	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
+	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, PackageFiles: o.PackageFiles, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
 		Problem: func(err error) { rep.problem(where, err) }}
 }
 
@@ -184,6 +184,11 @@ func (rep *Report) windows(ctx context.Context, v *Volume, fsys vfs.FS, sys *Sys
 	if err := w.Identify(sys.Files); err != nil {
 		return err
 	}
+	winget, err := packages.WinGet(ctx, sys.Files, w.Homes(), rep.detect(v.Name, o))
+	if err != nil {
+		return err
+	}
+	sys.OtherPackages = append(sys.OtherPackages, winget...)
 	rep.findBootManagers(ctx, sys, o)
 	rep.findVolumeRisks(sys)
 	w.Risks()

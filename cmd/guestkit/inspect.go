@@ -36,6 +36,7 @@ type inspection struct {
 	packages  bool // --packages
 	required  bool // --require-complete
 	initramfs bool
+	files     bool
 	jobs      int    // --jobs
 	since     string // --since
 	progress  string // --progress
@@ -78,6 +79,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	a.jsonFlag(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&c.packages, "packages", false, "list the installed packages too")
+	f.BoolVar(&c.files, "package-files", false, "list the files of each package in JSON and YAML, where the database has them")
 	f.BoolVar(&c.initramfs, "initramfs", false, "unpack the initramfs of each kernel, to list the drivers in it (with --target always)")
 	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
 	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
@@ -169,7 +171,7 @@ func (c *inspection) one(disks []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection(), Initramfs: c.unpacks()})
+	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection(), Initramfs: c.unpacks(), PackageFiles: c.files})
 	if err != nil {
 		return err
 	}

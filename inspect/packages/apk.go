@@ -20,7 +20,10 @@ func apkField(f string) bool {
 // readApk reads the database of apk: stanzas of one-letter fields. Lines about
 // the package's files (F, R, a, Z …) are passed over.
 func (r *root) readApk(p *system.Packages, name string) error {
-	return r.readStanzas(p, name, apkField, apkPackage)
+	if err := r.readStanzas(p, name, apkField, apkPackage); err != nil || !r.O.PackageFiles {
+		return err
+	}
+	return r.apkFiles(p, name)
 }
 
 func apkPackage(f map[string]string) (system.Package, bool, error) {

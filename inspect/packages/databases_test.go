@@ -9,8 +9,10 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 func read(t *testing.T, m fstest.MapFS) (system.Packages, []error) {
@@ -90,6 +92,12 @@ func TestDatabases(t *testing.T) {
 		"flatpak": {fstest.MapFS{"var/lib/flatpak/app/org.gnome.Maps/x86_64/stable/active/metadata": text(""), "var/lib/flatpak/runtime/org.gnome.Platform/x86_64/45/active/metadata": text(""), "var/lib/flatpak/app/gone/x86_64/stable/x": text("")}, "read: org.gnome.Maps stable stable/ 0 x86_64, org.gnome.Platform 45 45/ 0 x86_64"},
 		"snap": {fstest.MapFS{"var/lib/snapd/state.json": text(`{"data":{"auth":{},"snaps":{"lxd":{"type":"app","sequence":[{"name":"lxd","snap-id":"J60k4JY0HppjwOjW8dZdYc8obXKxujRu","revision":"24322"}],"active":true,"current":"24322","channel":"4.0/stable"},"core20":{"type":"base","sequence":[],"active":false,"current":"1974"}}},"changes":{}}`)},
 			"read: core20 unknown unknown/1974 0 disabled, lxd unknown unknown/24322 0"},
+		"swupd": {fstest.MapFS{"usr/share/clear/bundles/os-core": text(""), "usr/share/clear/bundles/editors": text(""), "usr/share/clear/version": text("41000\n")}, "read: editors 41000 41000/ 0, os-core 41000 41000/ 0"},
+		"homebrew": {fstest.MapFS{"home/linuxbrew/.linuxbrew/Cellar/openssl@3/3.2.1_1/INSTALL_RECEIPT.json": text("{}"), "home/linuxbrew/.linuxbrew/Cellar/jq/1.7.1/bin/jq": text("")},
+			"read: jq 1.7.1 1.7.1/ 0, openssl@3 3.2.1_1 3.2.1/1 0"},
+		"conda": {fstest.MapFS{"home/ada/miniconda3/envs/science/conda-meta/numpy-1.26.4-py312hc5e2394_0.json": text(`{"build":"py312hc5e2394_0","build_number":0,"channel":"https://repo.anaconda.com/pkgs/main/linux-64","files":["lib/x"],"license":"BSD-3-Clause","name":"numpy","subdir":"linux-64","version":"1.26.4"}`),
+			"home/ada/miniconda3/envs/science/conda-meta/history": text("==> 2024 <==\n"), "home/ada/miniconda3/envs/science/conda-meta/broken.json": text("{")},
+			"partial: numpy 1.26.4 1.26.4/py312hc5e2394_0 0 linux-64"},
 		"bottlerocket": {fstest.MapFS{"usr/share/bottlerocket/application-inventory.json": text(`{"Content":[{"Name":"glibc","Publisher":"Bottlerocket","InstalledTime":"2024-02-01T00:00:00Z","ApplicationType":"Unspecified","Architecture":"x86_64","Url":"","Version":"2.38","Release":"1.br1","Epoch":"0","Summary":"The GNU libc libraries"}]}`)}, "read: glibc 2.38-1.br1 2.38/1.br1 0 x86_64"},
 		"cos":          {fstest.MapFS{"etc/cos-package-info.json": text(`{"installedPackages":[{"category":"app-admin","name":"google-guest-agent","version":"20230821","ebuild_version":"20230821"}],"buildTimePackages":[]}`)}, "read: app-admin/google-guest-agent 20230821 20230821/ 0"},
 		"broken JSON":  {fstest.MapFS{"var/lib/snapd/state.json": text(`{"data":`)}, "not_read: "},
@@ -145,17 +153,93 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// TestGuix reads the database that Guix shares with Nix.
+func TestGuix(t *testing.T) {
+	peers.Need(t, "sqlite3")
+	file := filepath.Join(t.TempDir(), "db")
+	peers.Run(t, "sqlite3", file, nixSchema+"INSERT INTO ValidPaths VALUES (NULL,'/gnu/store/"+strings.Repeat("a", 32)+"-hello-2.12.1','sha256:x',1,NULL,1,NULL,NULL,NULL);")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, problems := read(t, fstest.MapFS{"var/guix/db/db.sqlite": {Data: b, Mode: 0o644}})
+	if got := list(p); got != "read: hello 2.12.1 2.12.1/ 0" || p.Format != "guix" || len(problems) > 0 {
+		t.Errorf("%s %q, %v", p.Format, got, problems)
+	}
+}
+
+// wingetSchema is the part of winget's index that is read (winget-cli, SQLiteIndex 1.7).
+const wingetSchema = `CREATE TABLE [ids](rowid INTEGER PRIMARY KEY, [id] TEXT NOT NULL); CREATE TABLE [names](rowid INTEGER PRIMARY KEY, [name] TEXT NOT NULL);
+CREATE TABLE [versions](rowid INTEGER PRIMARY KEY, [version] TEXT NOT NULL);
+CREATE TABLE [manifest](rowid INTEGER PRIMARY KEY, [id] INT64 NOT NULL, [name] INT64 NOT NULL, [moniker] INT64 NOT NULL, [version] INT64 NOT NULL, [channel] INT64 NOT NULL, [pathpart] INT64 NOT NULL, hash BLOB, arp_min_version INT64, arp_max_version INT64);`
+
+// TestWinGet reads the catalog of a user's winget.
+func TestWinGet(t *testing.T) {
+	peers.Need(t, "sqlite3")
+	file := filepath.Join(t.TempDir(), "db")
+	peers.Run(t, "sqlite3", file, wingetSchema+`INSERT INTO ids VALUES (7,'Git.Git'),(3,'Microsoft.PowerToys'); INSERT INTO names VALUES (1,'Git'),(2,'PowerToys'); INSERT INTO versions VALUES (4,'2.44.0'),(9,'0.79.0');
+		INSERT INTO manifest VALUES (1,7,1,0,4,0,0,NULL,NULL,NULL),(2,3,2,0,9,0,0,NULL,NULL,NULL);`)
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const state = "Users/Ada/AppData/Local/Packages/Microsoft.DesktopAppInstaller_8wekyb3d8bbwe/LocalState/"
+	m := fstest.MapFS{state + "Microsoft.Winget.Source_8wekyb3d8bbwe/installed.db": {Data: b, Mode: 0o644}, state + "settings.json": text("{}")}
+	found, err := WinGet(context.Background(), m, []string{"Users/Ada", "Users/Gone"}, nil)
+	if err != nil || len(found) != 1 || list(found[0]) != "read: Git.Git 2.44.0 2.44.0/ 0, Microsoft.PowerToys 0.79.0 0.79.0/ 0" || found[0].Items[1].Summary != "PowerToys" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestSnapVersions looks into snaps, which mksquashfs makes.
+func TestSnapVersions(t *testing.T) {
+	peers.Need(t, "mksquashfs")
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "root/meta"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	meta := "name: lxd\nversion: '5.0.2-838e1b2'\nsummary: LXD - container manager\nlicense: AGPL-3.0-only\napps:\n  lxc:\n    version: 9\n"
+	if err := os.WriteFile(filepath.Join(dir, "root/meta/snap.yaml"), []byte(meta), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "mksquashfs", filepath.Join(dir, "root"), filepath.Join(dir, "snap"), "-comp", "xz", "-quiet", "-no-progress")
+	b, err := os.ReadFile(filepath.Join(dir, "snap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := text(`{"data":{"snaps":{"lxd":{"type":"app","active":true,"current":"24322"},"broken":{"type":"app","active":true,"current":"1"}}}}`)
+	fsys := testimg.MapFS(t, fstest.MapFS{"var/lib/snapd/state.json": state, "var/lib/snapd/snaps/lxd_24322.snap": {Data: b, Mode: 0o600}, "var/lib/snapd/snaps/broken_1.snap": text("hsqs")}, vfs.Info{})
+	var problems []error
+	found, err := Read(context.Background(), fsys, &system.Options{Problem: func(err error) { problems = append(problems, err) }})
+	if err != nil || len(found) != 1 || len(problems) != 1 {
+		t.Fatalf("%+v, %v, %v", found, err, problems)
+	}
+	if x := found[0].Items[1]; x.Version != "5.0.2-838e1b2" || x.Summary != "LXD - container manager" || x.License != "AGPL-3.0-only" || found[0].Items[0].Version != system.Unknown {
+		t.Errorf("%+v", found[0].Items)
+	}
+}
+
 func FuzzDocuments(f *testing.F) {
 	f.Add([]byte("<plist><dict><key>a</key><dict><key>pkgver</key><string>a-1_1</string></dict></dict></plist>"))
 	f.Add([]byte(`{"data":{"snaps":{"a":{"current":1,"active":true}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, name := range []string{"var/db/xbps/pkgdb-0.38.plist", "var/lib/snapd/state.json", "usr/share/bottlerocket/application-inventory.json", "etc/cos-package-info.json", "var/db/pkg/local.sqlite"} {
+		for _, name := range []string{"var/db/xbps/pkgdb-0.38.plist", "var/lib/snapd/state.json", "usr/share/bottlerocket/application-inventory.json", "etc/cos-package-info.json", "var/db/pkg/local.sqlite",
+			"opt/conda/conda-meta/a.json", "usr/share/clear/bundles/a"} {
 			p, _ := read(t, fstest.MapFS{name: {Data: b, Mode: 0o644}})
 			for _, x := range p.Items {
 				if x.Name == "" || x.Version == "" {
 					t.Fatalf("%+v", x)
 				}
 			}
+		}
+		lists := fstest.MapFS{"var/lib/dpkg/status": text("Package: a\nStatus: install ok installed\nVersion: 1\n"), "var/lib/dpkg/info/a.list": {Data: b, Mode: 0o644},
+			"lib/apk/db/installed": {Data: b, Mode: 0o644}, "var/lib/pacman/local/a/desc": text("%NAME%\na\n\n%VERSION%\n1\n"), "var/lib/pacman/local/a/files": {Data: b, Mode: 0o644},
+			"var/db/pkg/a-b/c-1/CONTENTS": {Data: b, Mode: 0o644}, "var/lib/pkgtools/packages/a-1-x-1": {Data: b, Mode: 0o644}}
+		if _, err := Read(context.Background(), lists, &system.Options{PackageFiles: true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := WinGet(context.Background(), fstest.MapFS{"a/AppData/Local/Packages/Microsoft.DesktopAppInstaller_x/LocalState/y/installed.db": {Data: b, Mode: 0o644}}, []string{"a"}, nil); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

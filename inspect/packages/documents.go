@@ -5,11 +5,15 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/squashfs"
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
@@ -26,8 +30,8 @@ func (r *root) document(name string, into any) error {
 	return nil
 }
 
-// readSnap reads the state of snapd, which has the revision of each snap. The
-// version is inside of the snap, and is not read.
+// readSnap reads the state of snapd, which has the revision of each snap; the version
+// is inside of the snap.
 func (r *root) readSnap(p *system.Packages, name string) error {
 	var state struct {
 		Data struct {
@@ -48,17 +52,65 @@ func (r *root) readSnap(p *system.Packages, name string) error {
 		names = append(names, snap)
 	}
 	slices.Sort(names)
-	for _, snap := range names {
+	for i, snap := range names {
 		s := state.Data.Snaps[snap]
 		item := system.Package{Name: snap, Version: system.Unknown, Upstream: system.Unknown, Revision: s.Current.String(), Section: s.Type}
 		if !s.Active {
 			item.State = "disabled"
+		}
+		if i < maxSnaps {
+			r.lookInto(&item, path.Join(path.Dir(name), "snaps", snap+"_"+item.Revision+".snap"))
 		}
 		if err := r.add(p, name, item); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxSnaps bounds the snaps that are looked into.
+const maxSnaps = 128
+
+// lookInto reads the version of a snap, a squashfs, in its meta/snap.yaml: a map of
+// which the outermost keys are at the beginning of their lines.
+func (r *root) lookInto(item *system.Package, name string) {
+	if !fs.ValidPath(name) || !r.IsFile(name) {
+		return
+	}
+	f, err := r.FS.Open(name)
+	if err != nil {
+		r.Fail(name, err)
+		return
+	}
+	defer f.Close()
+	b, ok := f.(block.Reader)
+	if !ok {
+		return
+	}
+	fsys, err := squashfs.Open(b, nil)
+	if err != nil {
+		r.Problem(guest.Named("/"+name, err))
+		return
+	}
+	defer fsys.Close()
+	const meta = "meta/snap.yaml"
+	inner := guest.NewTree(r.Ctx, fsys, &system.Options{MaxConfig: r.O.MaxConfig, Problem: func(err error) { r.Problem(guest.Named("/"+name, err)) }})
+	text, _ := inner.Text(meta)
+	for line, entry := range guest.Lines(text) {
+		key, value, ok := strings.Cut(entry, ": ")
+		if !ok {
+			continue
+		}
+		value = inner.Value(strings.Trim(strings.TrimSpace(value), `"'`), meta, line)
+		switch key {
+		case "version":
+			item.Version, item.Upstream = value, value
+		case "summary":
+			item.Summary = value
+		case "license":
+			item.License = value
+		}
+	}
 }
 
 // readBottlerocket reads the inventory that Bottlerocket has of itself.

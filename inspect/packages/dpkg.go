@@ -101,7 +101,10 @@ func (r *root) readDpkg(p *system.Packages, name string) error {
 	if err != nil {
 		return err
 	}
-	return r.readUpdates(p, path.Join(path.Dir(name), "updates"))
+	if err := r.readUpdates(p, path.Join(path.Dir(name), "updates")); err != nil || !r.O.PackageFiles {
+		return err
+	}
+	return r.dpkgFiles(p, path.Join(path.Dir(name), "info"))
 }
 
 // readUpdates applies what a run of dpkg did that was interrupted: files named by
@@ -291,6 +294,7 @@ func dpkgPackage(f map[string]string, withStatus bool) (system.Package, bool, er
 			p.SourceVersion = strings.TrimSuffix(ver, ")")
 		}
 	}
+	p.SourceEpoch, _, _ = debianVersion(p.SourceVersion)
 	return clean(p), true, nil
 }
 
@@ -310,7 +314,7 @@ func debianVersion(v string) (epoch int, upstream, revision string) {
 
 // clean makes the text of a package valid UTF-8.
 func clean(p system.Package) system.Package {
-	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor, &p.License} {
+	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor, &p.License, &p.Modularity} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
 	return p

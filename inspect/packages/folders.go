@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -52,7 +53,13 @@ func (r *root) readPkgtools(p *system.Packages, name string) error {
 			}
 			rest, parts[i] = rest[:at], rest[at+1:]
 		}
-		return r.add(p, name, system.Package{Name: rest, Version: parts[2] + "-" + parts[0], Upstream: parts[2], Revision: parts[0], Arch: parts[1]})
+		item := system.Package{Name: rest, Version: parts[2] + "-" + parts[0], Upstream: parts[2], Revision: parts[0], Arch: parts[1]}
+		if r.O.PackageFiles {
+			if err := r.files(&item, r.pkgtoolsFiles(path.Join(name, base))); err != nil {
+				return err
+			}
+		}
+		return r.add(p, name, item)
 	})
 }
 
@@ -96,6 +103,11 @@ func (r *root) readPortage(p *system.Packages, name string) error {
 				t := time.Unix(n, 0).UTC()
 				item.Installed = &t
 			}
+			if r.O.PackageFiles {
+				if err := r.files(&item, r.portageFiles(path.Join(dir, "CONTENTS"))); err != nil {
+					return err
+				}
+			}
 			return r.add(p, dir, item)
 		})
 	})
@@ -137,4 +149,103 @@ func (r *root) readFlatpak(p *system.Packages, name string) error {
 		}
 	}
 	return nil
+}
+
+// readSwupd lists the bundles of Clear Linux, which all have the version of the system.
+func (r *root) readSwupd(p *system.Packages, name string) error {
+	version := system.Unknown
+	if b, ok := r.Text(path.Join(path.Dir(name), "version")); ok {
+		version = r.Fit(strings.TrimSpace(string(b)), "/usr/share/clear/version")
+	}
+	return r.folders(p, name, false, func(base string) error {
+		return r.add(p, name, system.Package{Name: base, Version: version})
+	})
+}
+
+// readHomebrew reads the cellar: NAME/VERSION[_REVISION].
+func (r *root) readHomebrew(p *system.Packages, name string) error {
+	return r.folders(p, name, true, func(formula string) error {
+		return r.folders(p, path.Join(name, formula), true, func(version string) error {
+			item := system.Package{Name: formula, Version: version, Upstream: version}
+			if i := strings.LastIndexByte(version, '_'); i > 0 && strings.Trim(version[i+1:], "0123456789") == "" {
+				item.Upstream, item.Revision = version[:i], version[i+1:]
+			}
+			return r.add(p, path.Join(name, formula), item)
+		})
+	})
+}
+
+// condaParents are where installations of conda lie, and condaNames what their folders
+// are called.
+var (
+	condaParents = [...]string{"opt", "root", "usr/local", "usr/share"}
+	condaNames   = map[string]bool{"conda": true, "miniconda": true, "miniconda2": true, "miniconda3": true, "anaconda": true, "anaconda2": true, "anaconda3": true,
+		"miniforge": true, "miniforge3": true, "mambaforge": true, "micromamba": true, ".conda": true}
+)
+
+// maxCondas bounds the environments of conda.
+const maxCondas = 256
+
+// findConda finds the folders conda-meta of installations and their environments.
+func (r *root) findConda() []string {
+	parents := append([]string(nil), condaParents[:]...)
+	for _, e := range r.listIf("home") {
+		parents = append(parents, path.Join("home", e.Name()))
+	}
+	var out []string
+	take := func(dir string) {
+		if meta := path.Join(dir, "conda-meta"); len(out) < maxCondas && r.IsDir(meta) {
+			out = append(out, meta)
+		}
+	}
+	for _, parent := range parents {
+		for _, e := range r.listIf(parent) {
+			if !condaNames[e.Name()] {
+				continue
+			}
+			dir := path.Join(parent, e.Name())
+			take(dir)
+			for _, env := range r.listIf(path.Join(dir, "envs")) {
+				take(path.Join(dir, "envs", env.Name()))
+			}
+		}
+	}
+	return out
+}
+
+// listIf lists a folder that may not be there.
+func (r *root) listIf(name string) []fs.DirEntry {
+	if !r.IsDir(name) {
+		return nil
+	}
+	return r.List(name)
+}
+
+// readConda reads the folder of an environment: a document for each package.
+func (r *root) readConda(p *system.Packages, name string) error {
+	return r.folders(p, name, false, func(base string) error {
+		if !strings.HasSuffix(base, ".json") {
+			return nil
+		}
+		var d struct {
+			Name, Version, Build, License, Subdir string
+			Files                                 []string
+		}
+		at := path.Join(name, base)
+		if err := r.document(at, &d); err != nil {
+			r.flaw(p, at, err)
+			return nil
+		}
+		item := system.Package{Name: d.Name, Version: d.Version, Upstream: d.Version, Revision: d.Build, Arch: d.Subdir, License: d.License}
+		if r.O.PackageFiles {
+			prefix := "/" + path.Dir(name)
+			for i := range d.Files {
+				d.Files[i] = path.Join(prefix, d.Files[i])
+			}
+			if err := r.files(&item, d.Files); err != nil {
+				return err
+			}
+		}
+		return r.add(p, at, item)
+	})
 }

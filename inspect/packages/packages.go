@@ -19,76 +19,107 @@ type packageDB struct {
 	path   string // the last element may hold a "*"
 	// read reads it; nil if this version does not, as the format says.
 	read func(r *root, p *system.Packages, name string) error
+	// find finds all where there may be several, beside path.
+	find func(r *root) []string
 }
 
 // packageDBs are all databases that are known. Of several that are one file
 // (links between them) the first counts.
 var packageDBs = [...]packageDB{
-	{"deb", "var/lib/dpkg/status", (*root).readDpkg},
-	{"deb", "var/lib/dpkg/status.d", (*root).readDpkgDir},
-	{"rpm", "usr/lib/sysimage/rpm/rpmdb.sqlite", (*root).readRPM},
-	{"rpm", "usr/share/rpm/rpmdb.sqlite", (*root).readRPM},
-	{"rpm", "var/lib/rpm/rpmdb.sqlite", (*root).readRPM},
-	{"rpm", "usr/lib/sysimage/rpm/Packages.db", (*root).readRPM},
-	{"rpm", "var/lib/rpm/Packages.db", (*root).readRPM},
-	{"rpm", "usr/share/rpm/Packages", (*root).readRPM},
-	{"rpm", "var/lib/rpm/Packages", (*root).readRPM},
-	{"apk", "usr/lib/apk/db/installed", (*root).readApk},
-	{"apk", "lib/apk/db/installed", (*root).readApk},
-	{"pacman", "var/lib/pacman/local", (*root).readPacman},
-	{"xbps", "var/db/xbps/pkgdb-*.plist", (*root).readXbps},
-	{"nix", "nix/var/nix/db/db.sqlite", (*root).readNix},
-	{"opkg", "usr/lib/opkg/status", (*root).readDpkg},
-	{"opkg", "var/lib/opkg/status", (*root).readDpkg},
-	{"pkg", "var/db/pkg/local.sqlite", (*root).readPkg},
-	{"ebuild", "var/db/pkg", (*root).readPortage},
-	{"pkgtools", "var/lib/pkgtools/packages", (*root).readPkgtools},
-	{"pkgtools", "var/log/packages", (*root).readPkgtools},
-	{"eopkg", "var/lib/eopkg/package", (*root).readEopkg},
-	{"bottlerocket", "usr/share/bottlerocket/application-inventory.json", (*root).readBottlerocket},
-	{"cos", "etc/cos-package-info.json", (*root).readCOS},
-	{"swupd", "usr/share/clear/bundles", nil},
-	{"snap", "var/lib/snapd/state.json", (*root).readSnap},
-	{"flatpak", "var/lib/flatpak/app", (*root).readFlatpak},
+	{format: "deb", path: "var/lib/dpkg/status", read: (*root).readDpkg},
+	{format: "deb", path: "var/lib/dpkg/status.d", read: (*root).readDpkgDir},
+	{format: "rpm", path: "usr/lib/sysimage/rpm/rpmdb.sqlite", read: (*root).readRPM},
+	{format: "rpm", path: "usr/share/rpm/rpmdb.sqlite", read: (*root).readRPM},
+	{format: "rpm", path: "var/lib/rpm/rpmdb.sqlite", read: (*root).readRPM},
+	{format: "rpm", path: "usr/lib/sysimage/rpm/Packages.db", read: (*root).readRPM},
+	{format: "rpm", path: "var/lib/rpm/Packages.db", read: (*root).readRPM},
+	{format: "rpm", path: "usr/share/rpm/Packages", read: (*root).readRPM},
+	{format: "rpm", path: "var/lib/rpm/Packages", read: (*root).readRPM},
+	{format: "apk", path: "usr/lib/apk/db/installed", read: (*root).readApk},
+	{format: "apk", path: "lib/apk/db/installed", read: (*root).readApk},
+	{format: "pacman", path: "var/lib/pacman/local", read: (*root).readPacman},
+	{format: "xbps", path: "var/db/xbps/pkgdb-*.plist", read: (*root).readXbps},
+	{format: "nix", path: "nix/var/nix/db/db.sqlite", read: (*root).readNix},
+	{format: "opkg", path: "usr/lib/opkg/status", read: (*root).readDpkg},
+	{format: "opkg", path: "var/lib/opkg/status", read: (*root).readDpkg},
+	{format: "pkg", path: "var/db/pkg/local.sqlite", read: (*root).readPkg},
+	{format: "ebuild", path: "var/db/pkg", read: (*root).readPortage},
+	{format: "pkgtools", path: "var/lib/pkgtools/packages", read: (*root).readPkgtools},
+	{format: "pkgtools", path: "var/log/packages", read: (*root).readPkgtools},
+	{format: "eopkg", path: "var/lib/eopkg/package", read: (*root).readEopkg},
+	{format: "bottlerocket", path: "usr/share/bottlerocket/application-inventory.json", read: (*root).readBottlerocket},
+	{format: "cos", path: "etc/cos-package-info.json", read: (*root).readCOS},
+	{format: "guix", path: "var/guix/db/db.sqlite", read: (*root).readNix},
+	{format: "swupd", path: "usr/share/clear/bundles", read: (*root).readSwupd},
+	{format: "snap", path: "var/lib/snapd/state.json", read: (*root).readSnap},
+	{format: "flatpak", path: "var/lib/flatpak/app", read: (*root).readFlatpak},
+	{format: "conda", read: (*root).readConda, find: (*root).findConda},
+	{format: "homebrew", path: "home/linuxbrew/.linuxbrew/Cellar", read: (*root).readHomebrew},
+	{format: "homebrew", path: "opt/homebrew/Cellar", read: (*root).readHomebrew},
+	{format: "homebrew", path: "usr/local/Cellar", read: (*root).readHomebrew},
 }
 
 // root is a system while its package databases are read.
-type root struct{ *guest.Tree }
+type root struct {
+	*guest.Tree
+	listed int // files of packages so far
+}
 
 // Read reads the package databases that are there, in the order of a table in
 // which the system's own come first. The error is one of ctx; what is wrong with
 // a database is in its Reason.
 func Read(ctx context.Context, fsys fs.FS, o *system.Options) ([]system.Packages, error) {
-	r := &root{guest.NewTree(ctx, fsys, o)}
+	r := &root{Tree: guest.NewTree(ctx, fsys, o)}
 	var found []system.Packages
 	seen := map[string]bool{}
 	for _, db := range packageDBs {
-		name, ok := r.findDatabase(db)
-		if !ok || seen[r.Real(name)] {
-			continue
-		}
-		seen[r.Real(name)] = true
-		p := system.Packages{Status: system.PackagesRead, Format: db.format, Database: guest.Shown(name)}
-		switch {
-		case r.O.NoPackages:
-			p.Status, p.Reason = system.PackagesNotRead, "packages were not asked for"
-		case db.read == nil:
-			p.Status, p.Reason = system.PackagesNotRead, "databases of "+db.format+" are not read by this version"
-		default:
-			if err := db.read(r, &p, name); err != nil {
-				if r.Ctx.Err() != nil {
-					return nil, r.Ctx.Err()
-				}
-				r.Problem(guest.Named(guest.Shown(name), err))
-				p.Status, p.Reason = system.PackagesPartial, err.Error()
-				if len(p.Items) == 0 {
-					p.Status = system.PackagesNotRead
-				}
+		for _, name := range r.findDatabases(db) {
+			if seen[r.Real(name)] {
+				continue
 			}
+			seen[r.Real(name)] = true
+			p, err := r.readDatabase(db, name)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, p)
 		}
-		found = append(found, p)
 	}
 	return found, nil
+}
+
+// readDatabase reads one database. The error is that of the context.
+func (r *root) readDatabase(db packageDB, name string) (system.Packages, error) {
+	p := system.Packages{Status: system.PackagesRead, Format: db.format, Database: guest.Shown(name)}
+	switch {
+	case r.O.NoPackages:
+		p.Status, p.Reason = system.PackagesNotRead, "packages were not asked for"
+	case db.read == nil:
+		p.Status, p.Reason = system.PackagesNotRead, "databases of "+db.format+" are not read by this version"
+	default:
+		if err := db.read(r, &p, name); err != nil {
+			if r.Ctx.Err() != nil {
+				return p, r.Ctx.Err()
+			}
+			r.Problem(guest.Named(guest.Shown(name), err))
+			p.Status, p.Reason = system.PackagesPartial, err.Error()
+			if len(p.Items) == 0 {
+				p.Status = system.PackagesNotRead
+			}
+		}
+	}
+	return p, nil
+}
+
+// findDatabases returns the paths of those databases that exist.
+func (r *root) findDatabases(db packageDB) []string {
+	if db.find != nil {
+		return db.find(r)
+	}
+	if name, ok := r.findDatabase(db); ok {
+		return []string{name}
+	}
+	return nil
 }
 
 // findDatabase returns the path of a database that exists.

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
@@ -35,6 +36,11 @@ func (r *root) readPacman(p *system.Packages, name string) error {
 		if err != nil {
 			r.flaw(p, desc, block.Errorf("", "package", -1, block.ErrCorrupt, "%v", err))
 			continue
+		}
+		if r.O.PackageFiles {
+			if err := r.files(&item, r.pacmanFiles(path.Join(name, e.Name(), "files"))); err != nil {
+				return err
+			}
 		}
 		p.Items = append(p.Items, item)
 	}
@@ -74,7 +80,11 @@ func pacmanPackage(b []byte) (system.Package, error) {
 		p.Upstream, p.Revision = v[:i], v[i+1:]
 	}
 	if p.Source != "" {
-		p.SourceVersion = p.Version
+		p.SourceVersion, p.SourceEpoch = p.Version, p.Epoch
+	}
+	if n, err := strconv.ParseInt(f["INSTALLDATE"], 10, 64); err == nil && n > 0 && n < 1<<34 {
+		t := time.Unix(n, 0).UTC()
+		p.Installed = &t
 	}
 	return clean(p), nil
 }

@@ -36,6 +36,15 @@ func (r *root) readRPM(p *system.Packages, name string) error {
 		for _, s := range []*string{&item.Arch, &item.Section, &item.Vendor, &item.Source, &item.License} {
 			*s = same.of(*s)
 		}
+		if r.O.PackageFiles {
+			list, err := x.Files()
+			if err != nil {
+				r.flaw(p, name, fmt.Errorf("%s: %w", item.Name, err))
+			}
+			if err := r.files(&item, list); err != nil {
+				return err
+			}
+		}
 		p.Items = append(p.Items, item)
 		return nil
 	})
@@ -87,7 +96,7 @@ func (r *root) openAt(name string) (block.Reader, func() error, error) {
 // Version is as rpm prints it: [epoch:]version-release.
 func rpmPackage(x rpmdb.Package) system.Package {
 	p := system.Package{Name: x.Name, Epoch: x.Epoch, Upstream: x.Version, Revision: x.Release, Arch: x.Arch,
-		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor, License: x.License}
+		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor, License: x.License, Modularity: x.Modularity}
 	p.Version = x.Version + "-" + x.Release
 	if x.HasEpoch {
 		p.Version = fmt.Sprintf("%d:%s", x.Epoch, p.Version)
@@ -96,7 +105,9 @@ func rpmPackage(x rpmdb.Package) system.Package {
 		t := x.Installed
 		p.Installed = &t
 	}
-	p.Source, p.SourceVersion = sourceOf(x.SourceRPM)
+	if p.Source, p.SourceVersion = sourceOf(x.SourceRPM); p.Source != "" {
+		p.SourceEpoch = x.Epoch // as the file's name does not tell; rpm builds all of one source with it
+	}
 	return clean(p)
 }
 

@@ -58,7 +58,7 @@ func TestOpenRPM(t *testing.T) {
 	const db, other = "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages.db"
 	files := fstest.MapFS{db: text("0123456789abcdef"), other: text("0123456789abcdefg"), "dir": {Mode: fs.ModeDir | 0o755}}
 	tree := func(fsys fs.FS) *root {
-		return &root{guest.NewTree(context.Background(), fsys, &system.Options{MaxDatabase: 1})} // 16 times as large may one of rpm be
+		return &root{Tree: guest.NewTree(context.Background(), fsys, &system.Options{MaxDatabase: 1})} // 16 times as large may one of rpm be
 	}
 	b := make([]byte, 4)
 	r, closeFile, err := tree(files).openAt(db)

@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"path"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -61,11 +62,11 @@ func (r *root) readPkg(p *system.Packages, name string) error {
 	})
 }
 
-// readNix reads which paths of the store are valid. Those of derivations, of which
-// packages are built, are left out.
+// readNix reads which paths of the store of Nix or Guix are valid. Those of
+// derivations, of which packages are built, are left out.
 func (r *root) readNix(p *system.Packages, name string) error {
 	return r.readTable(p, name, "ValidPaths", func(row rpmdb.Row) (system.Package, bool) {
-		_, base, ok := strings.Cut(strings.TrimPrefix(row.Text("path"), "/nix/store/"), "-") // HASH-NAME-VERSION
+		_, base, ok := strings.Cut(path.Base(row.Text("path")), "-") // HASH-NAME-VERSION
 		if !ok || strings.HasSuffix(base, ".drv") {
 			return system.Package{}, false
 		}

@@ -34,6 +34,7 @@ type Package struct {
 	Arch          string `json:"arch,omitempty"` // the package's own word: "amd64", "all"
 	Source        string `json:"source,omitempty"`
 	SourceVersion string `json:"source_version,omitempty"`
+	SourceEpoch   int    `json:"source_epoch,omitempty"` // a part of SourceVersion
 	Section       string `json:"section,omitempty"`
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
@@ -57,6 +58,11 @@ type Package struct {
 	URL      string `json:"url,omitempty"`
 	WinGet   string `json:"winget,omitempty"`
 	User     string `json:"user,omitempty"`
+	// Modularity is the label of the module that a package of rpm is of:
+	// "nodejs:18:8090020231018070010:a75119d5".
+	Modularity string `json:"modularity,omitempty"`
+	// Files are its paths, if Options ask for them and the database has them.
+	Files []string `json:"files,omitempty"`
 	// State is set where the files are there and the package is not quite
 	// installed: dpkg's "unpacked", "half-configured", "triggers-pending".
 	State string `json:"state,omitempty"`

@@ -12,6 +12,13 @@ var purlTypes = map[string]string{"deb": "deb", "rpm": "rpm", "apk": "apk", "pac
 // PURL returns the package URL (https://github.com/package-url/purl-spec) of a
 // package of one of the system's databases, "" for formats that have no type.
 func (s *System) PURL(format string, p Package) string {
+	if format == "conda" && p.Name != "" { // of no distribution
+		out := "pkg:conda/" + purlEscape(p.Name) + "@" + purlEscape(p.Version)
+		if p.Revision != "" && p.Arch != "" {
+			out += "?build=" + purlEscape(p.Revision) + "&subdir=" + purlEscape(p.Arch)
+		}
+		return out
+	}
 	typ, ok := purlTypes[format]
 	if !ok || p.Name == "" || p.Version == "" || p.Version == Unknown {
 		return ""

@@ -241,6 +241,21 @@ func (r *Windows) aboutUsers(visit func(u *system.WindowsUser, g *hive)) {
 	}
 }
 
+// Homes are the folders of the users' profiles, as far as they are on drives that are
+// here.
+func (r *Windows) Homes() []string {
+	var out []string
+	for _, u := range r.Sys.Windows.Users {
+		if u.Profile == "" || len(out) == maxProfiles {
+			continue
+		}
+		if at := r.Fold(r.profileDir(u.Profile)); at != "" && at != "." {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
 // profileDir is the folder that a path of the registry stands for, as io/fs names it.
 func (r *Windows) profileDir(dir string) string {
 	for _, v := range [...]struct{ name, is string }{{"%SystemRoot%", `\` + strings.ReplaceAll(r.dir, "/", `\`)}, {"%SystemDrive%", ""}} {

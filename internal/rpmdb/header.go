@@ -26,6 +26,65 @@ type Package struct {
 	SourceRPM, Vendor, Summary   string
 	License, Group               string
 	Installed                    time.Time // zero if not said
+	Modularity                   string    // the label of the module that it is of: "nodejs:18:…"
+
+	files fileTags
+}
+
+// fileTags are the tags that the names of a package's files are in: one array, or, since
+// rpm 4, names, folders, and the folder of each name.
+type fileTags struct {
+	old, base, dirs, index        []byte
+	oldCount, baseCount, dirCount uint32
+	indexCount                    uint32
+}
+
+// MaxFiles bounds the files of one package.
+const MaxFiles = 1 << 20
+
+// Files returns the paths of the package's files, as rpm -ql prints them.
+func (p *Package) Files() ([]string, error) {
+	fault := func(detail string, args ...any) error {
+		return block.Errorf("rpm", "files", -1, block.ErrCorrupt, detail, args...)
+	}
+	f := &p.files
+	if max(f.oldCount, f.baseCount, f.dirCount, f.indexCount) > MaxFiles {
+		return nil, block.Errorf("rpm", "files", -1, block.ErrLimit, "more than %d files", MaxFiles)
+	}
+	if f.oldCount > 0 && f.baseCount == 0 {
+		out, ok := texts(f.old, f.oldCount)
+		if !ok {
+			return nil, fault("the list does not end")
+		}
+		return out, nil
+	}
+	base, ok1 := texts(f.base, f.baseCount)
+	dirs, ok2 := texts(f.dirs, f.dirCount)
+	if !ok1 || !ok2 || f.indexCount != f.baseCount || len(f.index) < 4*len(base) {
+		return nil, fault("%d names, %d folders, %d places", f.baseCount, f.dirCount, f.indexCount)
+	}
+	for i := range base {
+		n := binary.BigEndian.Uint32(f.index[4*i:])
+		if int64(n) >= int64(len(dirs)) {
+			return nil, fault("the folder %d of %d", n, len(dirs))
+		}
+		base[i] = dirs[n] + base[i]
+	}
+	return base, nil
+}
+
+// texts parts an array of texts, each ended by a zero.
+func texts(b []byte, count uint32) ([]string, bool) {
+	var out []string
+	for range count {
+		end := bytes.IndexByte(b, 0)
+		if end < 0 {
+			return nil, false
+		}
+		out = append(out, string(b[:end]))
+		b = b[end+1:]
+	}
+	return out, true
 }
 
 // Tags that are read, and the types that they may have.
@@ -41,6 +100,11 @@ const (
 	tagGroup       = 1016
 	tagArch        = 1022
 	tagSourceRPM   = 1044
+	tagOldFiles    = 1027
+	tagDirIndexes  = 1116
+	tagBaseNames   = 1117
+	tagDirNames    = 1118
+	tagModularity  = 5096
 
 	typeInt32       = 4
 	typeString      = 6
@@ -73,6 +137,10 @@ func parseHeader(b []byte) (p Package, err error) {
 	for i := range il {
 		at := 8 + 16*i
 		tag, typ, off, count := be.Uint32(b[at:]), be.Uint32(b[at+4:]), be.Uint32(b[at+8:]), be.Uint32(b[at+12:])
+		if list, n := p.files.field(tag); list != nil && int64(off) < dl {
+			*list, *n = data[off:], count
+			continue
+		}
 		text, number := p.field(tag)
 		if text == nil && number == nil {
 			continue
@@ -108,6 +176,21 @@ func parseHeader(b []byte) (p Package, err error) {
 	return p, nil
 }
 
+// field returns where the bytes of a tag and how many it has go.
+func (f *fileTags) field(tag uint32) (*[]byte, *uint32) {
+	switch tag {
+	case tagOldFiles:
+		return &f.old, &f.oldCount
+	case tagBaseNames:
+		return &f.base, &f.baseCount
+	case tagDirNames:
+		return &f.dirs, &f.dirCount
+	case tagDirIndexes:
+		return &f.index, &f.indexCount
+	}
+	return nil, nil
+}
+
 // field returns where the value of a tag goes: text, or a number.
 func (p *Package) field(tag uint32) (text *string, number func(uint32)) {
 	switch tag {
@@ -127,6 +210,8 @@ func (p *Package) field(tag uint32) (text *string, number func(uint32)) {
 		return &p.License, nil
 	case tagGroup:
 		return &p.Group, nil
+	case tagModularity:
+		return &p.Modularity, nil
 	case tagSourceRPM:
 		return &p.SourceRPM, nil
 	case tagEpoch:

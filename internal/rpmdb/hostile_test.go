@@ -261,6 +261,7 @@ func FuzzRead(f *testing.F) {
 			if err == nil && (p.Name == "" || p.Version == "" || p.Release == "") {
 				t.Error("a package without a name, version or release")
 			}
+			p.Files()
 			return nil
 		})
 	})

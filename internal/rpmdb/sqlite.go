@@ -170,7 +170,7 @@ func (d *sqlite) cell(p []byte, at int, off int64) (record, error) {
 		return block.Errorf("sqlite", "record", off+int64(at), class, detail, args...)
 	}
 	size, n := varint(p[at:])
-	_, m := varint(p[min(at+n, len(p)):]) // the row's id
+	id, m := varint(p[min(at+n, len(p)):])
 	if n == 0 || m == 0 {
 		return record{}, fault(block.ErrCorrupt, "its size does not end")
 	}
@@ -208,7 +208,7 @@ func (d *sqlite) cell(p []byte, at int, off int64) (record, error) {
 			return record{}, fault(block.ErrCorrupt, "its overflow pages go on behind its end, to page %d", next)
 		}
 	}
-	rec := record{off: off + int64(at)}
+	rec := record{off: off + int64(at), id: int64(id)}
 	if !rec.parse(b) {
 		return record{}, fault(block.ErrCorrupt, "its columns do not fit into %d bytes", len(b))
 	}
@@ -218,6 +218,7 @@ func (d *sqlite) cell(p []byte, at int, off int64) (record, error) {
 // record holds the columns of a row.
 type record struct {
 	off     int64
+	id      int64 // of the row
 	columns []column
 }
 

@@ -13,6 +13,9 @@ type Row struct {
 	rec     record
 }
 
+// ID returns the rowid.
+func (r Row) ID() int64 { return r.rec.id }
+
 // Text returns the text of a column, "" if it has none.
 func (r Row) Text(column string) string {
 	for i, name := range r.columns {

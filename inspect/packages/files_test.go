@@ -1,0 +1,155 @@
+package packages
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/internal/peers"
+)
+
+// withFiles reads the databases of a tree with the files of each package.
+func withFiles(t *testing.T, m fstest.MapFS) (system.Packages, []error) {
+	t.Helper()
+	var problems []error
+	found, err := Read(context.Background(), m, &system.Options{PackageFiles: true, Problem: func(err error) { problems = append(problems, err) }})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%d databases, %v", len(found), err)
+	}
+	return found[0], problems
+}
+
+// TestFiles has the lists of files as each manager keeps them.
+func TestFiles(t *testing.T) {
+	const status = "Package: a\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\nPackage: b\nStatus: install ok installed\nVersion: 2\nArchitecture: amd64\n"
+	for name, c := range map[string]struct {
+		tree fstest.MapFS
+		want string
+	}{
+		"dpkg":                 {fstest.MapFS{"var/lib/dpkg/status": text(status), "var/lib/dpkg/info/a.list": text("/.\n/usr\n/usr/bin/a b\n"), "var/lib/dpkg/info/b:amd64.list": text("/.\n/b\n")}, "read a: /. /usr /usr/bin/a b|b: /. /b"},
+		"dpkg, a list is gone": {fstest.MapFS{"var/lib/dpkg/status": text(status), "var/lib/dpkg/info/a.list": text("/.\n")}, "partial a: /.|b: "},
+		"apk":                  {fstest.MapFS{"lib/apk/db/installed": text("P:a\nV:1\nF:\nR:root\nF:usr/bin\nM:0:0:755\nR:a\nZ:x\nR:b\n\nP:c\nV:1\nF:etc\n")}, "read a: /root /usr/bin/a /usr/bin/b|c: "},
+		"pacman":               {fstest.MapFS{"var/lib/pacman/local/a-1-1/desc": text("%NAME%\na\n\n%VERSION%\n1-1\n"), "var/lib/pacman/local/a-1-1/files": text("%FILES%\nusr/\nusr/bin/a\n\n%BACKUP%\netc/a\tx\n")}, "read a: /usr/ /usr/bin/a"},
+		"portage":              {fstest.MapFS{"var/db/pkg/sys-libs/glibc-2/CONTENTS": text("dir /usr\nobj /usr/a b 0123 17\nsym /lib -> usr/lib 17\n")}, "read sys-libs/glibc: /usr /usr/a b /lib"},
+		"pkgtools":             {fstest.MapFS{"var/lib/pkgtools/packages/a-1-x86_64-2": text("PACKAGE NAME: a\nFILE LIST:\n./\nusr/\nusr/a\n")}, "read a: /usr/ /usr/a"},
+		"conda":                {fstest.MapFS{"opt/miniconda3/conda-meta/a.json": text(`{"name":"a","version":"1","files":["lib/a"]}`)}, "read a: /opt/miniconda3/lib/a"},
+	} {
+		p, problems := withFiles(t, c.tree)
+		var got []string
+		for _, x := range p.Items {
+			got = append(got, x.Name+": "+strings.Join(x.Files, " "))
+		}
+		if s := string(p.Status) + " " + strings.Join(got, "|"); s != c.want || (len(problems) > 0) != (p.Status == system.PackagesPartial) {
+			t.Errorf("%s: %s, want %s; %v", name, s, c.want, problems)
+		}
+	}
+}
+
+// TestHostFiles lists the packages of this machine and their files as dpkg-query does.
+func TestHostFiles(t *testing.T) {
+	peers.Need(t, "dpkg-query")
+	found, err := Read(context.Background(), os.DirFS("/"), &system.Options{PackageFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(found, func(p system.Packages) bool { return p.Format == "deb" })
+	if i < 0 || found[i].Status != system.PackagesRead {
+		t.Fatalf("%+v", found)
+	}
+	want := map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(peers.Run(t, "dpkg-query", "-W", "-f", "${Package}:${Architecture} ${Version} ${Status}\n")), "\n") {
+		if f := strings.Fields(line); f[len(f)-1] == "installed" {
+			want[f[0]] = f[1]
+		}
+	}
+	if len(found[i].Items) != len(want) {
+		t.Errorf("%d packages, and dpkg-query has %d", len(found[i].Items), len(want))
+	}
+	for n, p := range found[i].Items {
+		if want[p.Name+":"+p.Arch] != p.Version {
+			t.Errorf("%s %s, want %s", p.Name, p.Version, want[p.Name+":"+p.Arch])
+		}
+		if n%20 > 0 {
+			continue
+		}
+		name := p.Name
+		if p.Arch != "all" {
+			name += ":" + p.Arch
+		}
+		listed := peers.Run(t, "dpkg-query", "--admindir", "/var/lib/dpkg", "--control-show", name, "md5sums")
+		for _, line := range strings.Split(strings.TrimSpace(listed), "\n") {
+			if _, file, ok := strings.Cut(line, "  "); ok && !slices.Contains(p.Files, "/"+file) {
+				t.Errorf("%s: no /%s", p.Name, file)
+			}
+		}
+	}
+}
+
+const modularSpec = `
+Name: modular
+Version: 1.2
+Release: 3
+Epoch: 4
+Summary: x
+License: MIT
+BuildArch: noarch
+ModularityLabel: nodejs:18:8090020231018070010:a75119d5
+%description
+x
+%package none
+Summary: y
+%description none
+y
+%install
+mkdir -p %{buildroot}/usr/share/modular/sub %{buildroot}/etc
+touch "%{buildroot}/usr/share/modular/a b" %{buildroot}/usr/share/modular/sub/c %{buildroot}/etc/modular.conf
+%files
+/usr/share/modular
+%config /etc/modular.conf
+%files none
+`
+
+// TestRPMFiles lists the files of packages and their module as rpm does, of a database
+// that rpm makes.
+func TestRPMFiles(t *testing.T) {
+	peers.Need(t, "rpm", "rpmbuild")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "x.spec"), []byte(modularSpec), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "rpmbuild", "-bb", "--quiet", "--define", "_topdir "+dir, "--define", "_rpmdir "+dir, filepath.Join(dir, "x.spec"))
+	built, err := filepath.Glob(filepath.Join(dir, "noarch/*.rpm"))
+	if err != nil || len(built) != 2 {
+		t.Fatal(built, err)
+	}
+	rpm := func(args ...string) string {
+		return peers.Run(t, "rpm", append([]string{"--root", filepath.Join(dir, "root"), "--dbpath", "/db", "--define", "_db_backend sqlite"}, args...)...)
+	}
+	rpm(append([]string{"-i", "--nodeps", "--justdb"}, built...)...)
+	b, err := os.ReadFile(filepath.Join(dir, "root/db/rpmdb.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := fstest.MapFS{"usr/lib/sysimage/rpm/rpmdb.sqlite": {Data: b, Mode: 0o644}}
+	if wal, err := os.ReadFile(filepath.Join(dir, "root/db/rpmdb.sqlite-wal")); err == nil {
+		m["usr/lib/sysimage/rpm/rpmdb.sqlite-wal"] = &fstest.MapFile{Data: wal, Mode: 0o644}
+	}
+	p, problems := withFiles(t, m)
+	if len(p.Items) != 2 || len(problems) > 0 {
+		t.Fatalf("%+v, %v", p, problems)
+	}
+	for _, x := range p.Items {
+		lines := strings.Split(strings.TrimSpace(rpm("-q", "--qf", "[%{FILENAMES}\n]%{MODULARITYLABEL}", x.Name)), "\n")
+		if got := append(slices.Clone(x.Files), x.Modularity); !slices.Equal(got, lines) || x.SourceEpoch != 4 {
+			t.Errorf("%s: %q, source epoch %d, want %q", x.Name, got, x.SourceEpoch, lines)
+		}
+		if x.Name == "modular" && len(x.Files) != 5 {
+			t.Errorf("%q", x.Files)
+		}
+	}
+}
