@@ -50,7 +50,10 @@ var releaseFiles = [...]releaseFile{
 	{"etc/pardus-release", "pardus", (*root).fromRelease},
 	{"etc/redhat-release", "", (*root).fromRelease},
 	{"etc/system-release", "", (*root).fromRelease},
+	{"etc/system-release-cpe", "", (*root).fromCPE},
 	{"etc/photon-release", "photon", (*root).fromRelease},
+	{"etc/mariner-release", "mariner", (*root).fromRelease},
+	{"etc/azurelinux-release", "azurelinux", (*root).fromRelease},
 	{"etc/novell-release", "", (*root).fromSuSE},
 	{"etc/sles-release", "sles", (*root).fromSuSE},
 	{"etc/UnitedLinux-release", "unitedlinux", (*root).fromSuSE},
@@ -162,8 +165,11 @@ func (r *root) take(f releaseFile, id identity) {
 	if s.Distro != system.Unknown {
 		if id.id.text == s.Distro {
 			r.refine(id.version.text, f.path, id.version.line)
-			if f.id == "debian" { // whose os-release may have no codename before a release
+			if f.id == "debian" { // whose os-release may have no codename before a release, nor a version in small images
 				r.Set(&s.Codename, "codename", id.codename.text, f.path, id.codename.line)
+				if s.VersionID == system.Unknown {
+					r.Set(&s.Version, "version", id.version.text, f.path, id.version.line)
+				}
 			}
 		}
 		return
@@ -195,6 +201,28 @@ func (r *root) fromRelease(f releaseFile, b []byte) {
 			codename, version = name, version+"."+update
 		}
 		r.take(f, identity{stated{id, line}, stated{text, line}, stated{version, line}, stated{codename, line}})
+		return
+	}
+}
+
+// cpeVendors are the IDs of the distributions of a vendor, as it is called in a name of
+// the Common Platform Enumeration.
+var cpeVendors = map[string]string{"redhat": "rhel", "centos": "centos", "fedoraproject": "fedora", "oracle": "ol", "amazon": "amzn", "rocky": "rocky", "almalinux": "almalinux", "scientificlinux": "scientific"}
+
+// fromCPE reads "cpe:/o:VENDOR:PRODUCT:VERSION" of version 2.2 of that name, or
+// "cpe:2.3:o:…", for a system that has nothing else.
+func (r *root) fromCPE(f releaseFile, b []byte) {
+	if r.Sys.Distro != system.Unknown || r.Sys.ProductName != system.Unknown {
+		return
+	}
+	for line, text := range guest.Entries(b) {
+		rest, ok := strings.CutPrefix(text, "cpe:/o:")
+		if !ok {
+			rest, ok = strings.CutPrefix(text, "cpe:2.3:o:")
+		}
+		if parts := strings.Split(rest, ":"); ok && len(parts) > 2 {
+			r.take(f, identity{id: stated{cpeVendors[parts[0]], line}, version: stated{versionIn(parts[2]), line}})
+		}
 		return
 	}
 }
