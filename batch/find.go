@@ -9,10 +9,10 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // An Image is a place to look for a disk image.
@@ -147,7 +147,7 @@ func named(path string) bool {
 
 // extent is the name of a file that a VMDK's descriptor names, as VMware and
 // qemu-img call it.
-var extent = regexp.MustCompile(`(?i)^(.+)-(?:flat|[sf]\d{3}|delta|sesparse|rdmp?|ctk)(\.vmdk)$`)
+var extent = pattern.Of(`(?i)^(.+)-(?:flat|[sf]\d{3}|delta|sesparse|rdmp?|ctk)(\.vmdk)$`)
 
 // owned tells of the names in a folder which belong to another file of it, and to
 // which.
@@ -158,7 +158,7 @@ func owned(dir string, entries []fs.DirEntry) map[string]string {
 	}
 	out := map[string]string{}
 	for _, e := range entries {
-		if m := extent.FindStringSubmatch(e.Name()); m != nil && names[m[1]+m[2]] {
+		if m := extent().FindStringSubmatch(e.Name()); m != nil && names[m[1]+m[2]] {
 			out[e.Name()] = m[1] + m[2]
 		}
 		if strings.EqualFold(filepath.Ext(e.Name()), ".ovf") && e.Type().IsRegular() {

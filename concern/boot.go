@@ -2,15 +2,15 @@ package concern
 
 import (
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // hardwareName is a name of a device that the kernel gives by the kind and the order
 // of disks, or udev by the hardware.
-var hardwareName = regexp.MustCompile(`^/dev/(?:(?:sd|hd|vd|xvd|dasd|ubd)[a-z]+\d*|nvme\d+n\d+(?:p\d+)?|mmcblk\d+(?:p\d+)?|cciss/c\d+d\d+(?:p\d+)?|disk/by-(?:id|path|diskseq)/.+)$`)
+var hardwareName = pattern.Of(`^/dev/(?:(?:sd|hd|vd|xvd|dasd|ubd)[a-z]+\d*|nvme\d+n\d+(?:p\d+)?|mmcblk\d+(?:p\d+)?|cciss/c\d+d\d+(?:p\d+)?|disk/by-(?:id|path|diskseq)/.+)$`)
 
 // byHardware reports whether a name of a device changes with the hardware. LVM and
 // device mapper have names of their own among by-id.
@@ -21,7 +21,7 @@ func byHardware(spec string) bool {
 			return false
 		}
 	}
-	return hardwareName.MatchString(spec)
+	return hardwareName().MatchString(spec)
 }
 
 // optional reports whether the start goes on without a mount.

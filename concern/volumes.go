@@ -2,10 +2,10 @@ package concern
 
 import (
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 func (v *view) hibernated(f *finding) {
@@ -78,7 +78,7 @@ func (v *view) hasLVM() bool {
 }
 
 // filterWord is an element of a filter: "a|^/dev/sda|".
-var filterWord = regexp.MustCompile(`"([ar])(.)([^"]*)"`)
+var filterWord = pattern.Of(`"([ar])(.)([^"]*)"`)
 
 func (v *view) lvmFilter(f *finding) {
 	if v.sys.Type != inspect.TypeLinux || !v.hasLVM() {
@@ -91,7 +91,7 @@ func (v *view) lvmFilter(f *finding) {
 		if !ok || name != "filter" && name != "global_filter" {
 			continue
 		}
-		for _, m := range filterWord.FindAllStringSubmatch(value, -1) {
+		for _, m := range filterWord().FindAllStringSubmatch(value, -1) {
 			pattern := strings.TrimSuffix(m[3], m[2])
 			if all := pattern == "" || pattern == ".*" || pattern == "^.*$" || pattern == ".*/"; m[1] == "a" && all {
 				break // everything that was not named before is taken
@@ -124,8 +124,8 @@ func (v *view) lvmDevices(f *finding) {
 // Interfaces are named by the slot that the firmware tells. VMware numbers the slots
 // of its adapters from 32 upwards, by 32 and 1: ens32, ens33, ens160, ens192.
 var (
-	vmwareName = regexp.MustCompile(`^(?:ens(?:3[2-9]|160|161|192|193|224|225|256|257)|eno(?:16777736|33554984|50332208|67109432|83886080))$`)
-	slotName   = regexp.MustCompile(`^(?:en|wl)(?:o\d+|s\d+|p\d+s\d+|P\d+p\d+s\d+|x[0-9a-f]{12}).*$`)
+	vmwareName = pattern.Of(`^(?:ens(?:3[2-9]|160|161|192|193|224|225|256|257)|eno(?:16777736|33554984|50332208|67109432|83886080))$`)
+	slotName   = pattern.Of(`^(?:en|wl)(?:o\d+|s\d+|p\d+s\d+|P\d+p\d+s\d+|x[0-9a-f]{12}).*$`)
 )
 
 func (v *view) interfaces(f *finding, wanted func(i inspect.Interface) (string, bool)) {
@@ -137,12 +137,12 @@ func (v *view) interfaces(f *finding, wanted func(i inspect.Interface) (string, 
 }
 
 func (v *view) vmwareNames(f *finding) {
-	v.interfaces(f, func(i inspect.Interface) (string, bool) { return i.Name, vmwareName.MatchString(i.Name) })
+	v.interfaces(f, func(i inspect.Interface) (string, bool) { return i.Name, vmwareName().MatchString(i.Name) })
 }
 
 func (v *view) slotNames(f *finding) {
 	v.interfaces(f, func(i inspect.Interface) (string, bool) {
-		return i.Name, slotName.MatchString(i.Name) && !vmwareName.MatchString(i.Name)
+		return i.Name, slotName().MatchString(i.Name) && !vmwareName().MatchString(i.Name)
 	})
 }
 

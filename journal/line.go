@@ -3,11 +3,12 @@ package journal
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // A Line is what journalctl's short forms show of an entry.
@@ -96,7 +97,7 @@ func (l *Line) Head(layout string, zone *time.Location) string {
 }
 
 // colours are the sequences for terminals that set colours and links.
-var colours = regexp.MustCompile("\x1b\\[[0-9;]*m|\x1b\\][^\a\x1b\n]*\a")
+var colours = pattern.Of("\x1b\\[[0-9;]*m|\x1b\\][^\a\x1b\n]*\a")
 
 // Text is the message in lines, as journalctl prints it: without the colours that
 // a program wrote, and with spaces for tabs. A message that is no text is told by
@@ -107,7 +108,7 @@ func (l *Line) Text(all bool) [][]byte {
 		return bytes.Split(m, []byte("\n"))
 	}
 	if bytes.ContainsAny(m, "\x1b") {
-		m = colours.ReplaceAll(m, nil)
+		m = colours().ReplaceAll(m, nil)
 	}
 	m = bytes.ReplaceAll(m, []byte("\t"), []byte("        "))
 	if !Printable(m, true) {

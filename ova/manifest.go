@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // A Checksum is a line of the manifest.
@@ -27,10 +27,10 @@ type Checksum struct {
 func (p *Package) Checksums() []Checksum { return append([]Checksum(nil), p.sums...) }
 
 // line is "SHA256(name)= hex", as OpenSSL prints it.
-var line = regexp.MustCompile(`^([A-Za-z0-9-]+)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)$`)
+var line = pattern.Of(`^([A-Za-z0-9-]+)\s*\((.+)\)\s*=\s*([0-9A-Fa-f]+)$`)
 
 // listed is "hex  name", as sha256sum and its like print it.
-var listed = regexp.MustCompile(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128}) [ *](.+)$`)
+var listed = pattern.Of(`^([0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128}) [ *](.+)$`)
 
 func newHash(algorithm string) hash.Hash {
 	switch strings.ReplaceAll(algorithm, "-", "") {
@@ -80,8 +80,8 @@ func (p *Package) readManifest() error {
 		fault := func(class error, detail string) error {
 			return block.Errorf(format, fmt.Sprintf("manifest line %d", n+1), off, class, "%s", detail)
 		}
-		fields := line.FindStringSubmatch(s)
-		if bare := listed.FindStringSubmatch(s); fields == nil && bare != nil {
+		fields := line().FindStringSubmatch(s)
+		if bare := listed().FindStringSubmatch(s); fields == nil && bare != nil {
 			fields = []string{s, map[int]string{40: "SHA1", 64: "SHA256", 128: "SHA512"}[len(bare[1])], bare[2], bare[1]}
 		}
 		if fields == nil {

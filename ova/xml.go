@@ -5,12 +5,12 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/charset"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // A node is an element of the descriptor. Namespaces tell versions of OVF
@@ -25,7 +25,7 @@ type node struct {
 }
 
 // declared finds an encoding other than UTF-8 in the declaration of a document.
-var declared = regexp.MustCompile(`^\s*<\?xml[^>]*encoding=["'](?i:[^uU"'][^"']*|us-ascii)["']`)
+var declared = pattern.Of(`^\s*<\?xml[^>]*encoding=["'](?i:[^uU"'][^"']*|us-ascii)["']`)
 
 // parseXML reads a document into a tree. There are no entities but XML's own
 // five, no document type, and bounds of depth and number.
@@ -34,7 +34,7 @@ func parseXML(text []byte) (*node, error) {
 		text = []byte(s)
 	}
 	utf := utf8.Valid(text)
-	if !utf && declared.Find(text[:min(len(text), 200)]) == nil { // UTF-8, if it were
+	if !utf && declared().Find(text[:min(len(text), 200)]) == nil { // UTF-8, if it were
 		text = []byte(charset.Latin(text))
 	}
 	d := xml.NewDecoder(bytes.NewReader(text))

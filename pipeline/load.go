@@ -5,11 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 const (
@@ -66,7 +67,7 @@ func Load(r io.Reader) (*Plan, error) {
 	return p, nil
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line ([0-9]+): `)
+var yamlLine = pattern.Of(`^yaml: line ([0-9]+): `)
 
 // parse reads the one document of a file.
 func parse(b []byte) (*yaml.Node, error) {
@@ -76,7 +77,7 @@ func parse(b []byte) (*yaml.Node, error) {
 		return nil, &PlanError{[]*Problem{problemf("", "the plan is empty")}}
 	} else if err != nil {
 		p := problemf("", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
-		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+		if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 			p.Line, _ = strconv.Atoi(m[1])
 			p.Column = 1
 			p.Text = strings.TrimPrefix(err.Error(), m[0])

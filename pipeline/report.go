@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // A Report says all that a run did. It is the document that "guestkit run --json"
@@ -118,9 +118,9 @@ func resultName(kind string, o *Options, ending string) string {
 	return fmt.Sprintf("%s-%d-of-%d.%s", kind, o.Index, max(o.Of, 1), ending)
 }
 
-var ourFiles = regexp.MustCompile(`^(journal|report|stages)-[0-9]+-of-[0-9]+\.(jsonl|json)$`)
+var ourFiles = pattern.Of(`^(journal|report|stages)-[0-9]+-of-[0-9]+\.(jsonl|json)$`)
 
-func ourFile(name string) bool { return ourFiles.MatchString(name) }
+func ourFile(name string) bool { return ourFiles().MatchString(name) }
 
 // keep writes the report and its rows to where the plan has them.
 func (r *Report) keep(ctx context.Context, p *Plan, o *Options) error {

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/pattern"
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
@@ -46,7 +46,7 @@ const maxDepth = 100
 
 // old is text that is more than that to readers of YAML 1.1, of which there are
 // many: to them no is false, and the version 1:30 is the number 90.
-var old = regexp.MustCompile(`^(?:(?i:y|n|yes|no|on|off)|=|<<|[-+]?\.?[0-9][-+0-9_.:eETtZz \t]*)$`)
+var old = pattern.Of(`^(?:(?i:y|n|yes|no|on|off)|=|<<|[-+]?\.?[0-9][-+0-9_.:eETtZz \t]*)$`)
 
 // node reads a value of JSON.
 func node(d *json.Decoder, depth int) (*yaml.Node, error) {
@@ -77,7 +77,7 @@ func node(d *json.Decoder, depth int) (*yaml.Node, error) {
 		return n, err
 	case string:
 		n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t}
-		if terminal.Controls(t) || old.MatchString(t) {
+		if terminal.Controls(t) || old().MatchString(t) {
 			n.Style = yaml.DoubleQuotedStyle // where characters can be escaped
 		}
 		return n, nil

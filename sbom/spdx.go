@@ -13,6 +13,7 @@ import (
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 const noAssertion = "NOASSERTION"
@@ -102,12 +103,12 @@ func name(s string) string {
 }
 
 // email is an address at the end of a name.
-var email = regexp.MustCompile(`^(.*?)\s*<([^<>()\s]+@[^<>()\s]+)>$`)
+var email = pattern.Of(`^(.*?)\s*<([^<>()\s]+@[^<>()\s]+)>$`)
 
 // organization is a supplier as SPDX writes it: "name (address)".
 func organization(by string) *common.Supplier {
 	address := ""
-	if m := email.FindStringSubmatch(by); m != nil && m[1] != "" {
+	if m := email().FindStringSubmatch(by); m != nil && m[1] != "" {
 		by, address = m[1], " ("+m[2]+")"
 	}
 	by = strings.NewReplacer("(", "[", ")", "]").Replace(by)
@@ -115,9 +116,9 @@ func organization(by string) *common.Supplier {
 }
 
 // cpe is one of the two forms of a CPE, as their schemas have them.
-var cpe = regexp.MustCompile(`^(?:[c][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9\._\-~%]*){0,6}|cpe:2\.3:[aho\*\-](?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){5}:(?:[a-zA-Z]{2,3}(?:-(?:[a-zA-Z]{2}|[0-9]{3}))?|[\*\-])(?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){4})$`)
+var cpe = pattern.Of(`^(?:[c][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9\._\-~%]*){0,6}|cpe:2\.3:[aho\*\-](?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){5}:(?:[a-zA-Z]{2,3}(?:-(?:[a-zA-Z]{2}|[0-9]{3}))?|[\*\-])(?::(?:(?:[?]*|\*?)(?:[a-zA-Z0-9\-\._]|(?:\\[\\\*\?!"#$%&'()\+,/:;<=>@\[\]\^` + "`" + `{\|}~]))+(?:[?]*|\*?)|[\*\-])){4})$`)
 
-func isCPE(s string) bool { return s != "" && len(s) < 1000 && cpe.MatchString(s) }
+func isCPE(s string) bool { return s != "" && len(s) < 1000 && cpe().MatchString(s) }
 
 // license is the name by which a document knows a licence in words of its own,
 // which it then has.

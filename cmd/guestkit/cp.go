@@ -58,9 +58,8 @@ type cp struct {
 
 func newCp(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "cp [flags] IMAGE PATH… DEST",
-		Aliases: []string{"copy-out", "copy"},
-		Short:   "Copy files and directories out of the guest",
+		Use:   "cp [flags] IMAGE PATH… DEST",
+		Short: "Copy files and directories out of the guest",
 		Long: `Copies files of the guest, and directories whole, to the host: modes, times, hard
 links, holes, extended attributes and ACLs, and owners where you may set them.
 A PATH may have wildcards, "**" for any depth. IMAGE:PATH works as well. DEST is

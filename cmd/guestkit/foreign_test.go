@@ -32,7 +32,7 @@ func parses(t *testing.T, line string) {
 		return
 	}
 	var buf bytes.Buffer
-	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf})
+	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}, "")
 	cmd, rest, err := root.Find(habitArgs(words[1:]))
 	if err == nil && cmd == root && !strings.HasPrefix(words[1], "-") && words[1] != "help" && words[1] != "COMMAND" {
 		err = fmt.Errorf("no such command")
@@ -91,7 +91,7 @@ func TestComingFrom(t *testing.T) {
 // of "guestfish -h" and "qemu-img --help".
 func TestForeignVerbs(t *testing.T) {
 	var buf bytes.Buffer
-	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf})
+	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}, "")
 	own := map[string]bool{"help": true}
 	for _, c := range root.Commands() {
 		own[c.Name()] = true

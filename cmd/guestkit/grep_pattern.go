@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // verboseFlag leaves --verbose to a command in which the letter v means something
@@ -92,7 +93,7 @@ func posix(s string) (string, error) {
 			b.WriteString(set)
 			i += end - 1
 		case c == '{':
-			n := repetition.FindString(s[i:])
+			n := repetition().FindString(s[i:])
 			switch {
 			case n == "":
 				b.WriteString(`\{`)
@@ -112,7 +113,7 @@ func posix(s string) (string, error) {
 	return b.String(), nil
 }
 
-var repetition = regexp.MustCompile(`^\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]+)\}`)
+var repetition = pattern.Of(`^\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]+)\}`)
 
 // bracketEnd is the length of the bracket expression that s begins with, -1 if it
 // has no end.

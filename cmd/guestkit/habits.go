@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // A habit is a cluster of letters behind one dash that a command takes as the program
@@ -11,20 +13,20 @@ import (
 // a disk, -f FORMAT states a format.
 type habit struct {
 	command string
-	cluster *regexp.Regexp
+	cluster func() *regexp.Regexp
 	become  func(cluster string) []string
 }
 
 var habits = []habit{
 	// Nothing is hidden here, so that the letter a can go.
-	{"ls", regexp.MustCompile(`^-[ltSrR1dhAFi]*a[ltSrR1dhAFi]*$`), func(s string) []string {
+	{"ls", pattern.Of(`^-[ltSrR1dhAFi]*a[ltSrR1dhAFi]*$`), func(s string) []string {
 		return []string{strings.Replace(s, "a", "", 1)}
 	}},
-	{"du", regexp.MustCompile(`^-[sbcxh]*a[sbcxh]*$`), func(s string) []string {
+	{"du", pattern.Of(`^-[sbcxh]*a[sbcxh]*$`), func(s string) []string {
 		return []string{strings.Replace(s, "a", "", 1), "--all"}
 	}},
 	// The archive is the word that follows: -cf FILE, -czf FILE.
-	{"tar", regexp.MustCompile(`^-?c[vpzJ]*f$`), func(s string) []string {
+	{"tar", pattern.Of(`^-?c[vpzJ]*f$`), func(s string) []string {
 		var out []string
 		for letter, flag := range map[string]string{"v": "--list", "z": "--compress=gz", "J": "--compress=xz"} {
 			if strings.Contains(s, letter) {
@@ -49,7 +51,7 @@ func habitArgs(args []string) []string {
 		if arg == "--" {
 			return append(out, rest[i:]...)
 		}
-		j := slices.IndexFunc(habits, func(h habit) bool { return h.command == args[at] && h.cluster.MatchString(arg) })
+		j := slices.IndexFunc(habits, func(h habit) bool { return h.command == args[at] && h.cluster().MatchString(arg) })
 		if j < 0 || len(arg) < 3 && arg[0] == '-' || arg[0] != '-' && i > 0 { // "tar cf FILE" has no dash
 			out = append(out, arg)
 			continue

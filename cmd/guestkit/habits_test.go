@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// pattern is a disk whose sectors all differ.
-func pattern(t *testing.T, path string, sectors int) []byte {
+// counted is a disk whose sectors all differ.
+func counted(t *testing.T, path string, sectors int) []byte {
 	t.Helper()
 	b := make([]byte, sectors*512)
 	for i := range b {
@@ -36,7 +36,7 @@ func must(t *testing.T, args ...string) result {
 func TestDd(t *testing.T) {
 	dir := t.TempDir()
 	raw, out := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "out")
-	b := pattern(t, raw, 4096)
+	b := counted(t, raw, 4096)
 	image := filepath.Join(dir, "disk.qcow2")
 	must(t, "convert", raw, image)
 	for args, want := range map[string][]byte{
@@ -68,7 +68,7 @@ func TestDd(t *testing.T) {
 func TestConvertSeveral(t *testing.T) {
 	dir := t.TempDir()
 	a, b, out := filepath.Join(dir, "a.raw"), filepath.Join(dir, "b.raw"), filepath.Join(dir, "out.qcow2")
-	first, second := pattern(t, a, 100), pattern(t, b, 300)
+	first, second := counted(t, a, 100), counted(t, b, 300)
 	image := filepath.Join(dir, "b.qcow2")
 	must(t, "convert", b, image)
 	must(t, "convert", a, image, a, out)
@@ -89,7 +89,7 @@ func TestConvertSeveral(t *testing.T) {
 func TestBitmapsCopied(t *testing.T) {
 	dir := t.TempDir()
 	raw, image, out := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk.qcow2"), filepath.Join(dir, "out.qcow2")
-	pattern(t, raw, 4096)
+	counted(t, raw, 4096)
 	must(t, "convert", raw, image)
 	must(t, "bitmap", "--add", "-g", "64k", image, "b0")
 	must(t, "bitmap", "--add", "--disable", image, "b1")
@@ -128,7 +128,7 @@ func TestBitmapsCopied(t *testing.T) {
 func TestChain(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	pattern(t, at("base.raw"), 4096)
+	counted(t, at("base.raw"), 4096)
 	must(t, "create", "-f", "qcow2", "-b", "base.raw", "-F", "raw", at("mid.qcow2"))
 	must(t, "create", "-f", "qcow2", "-b", "mid.qcow2", "-F", "qcow2", at("top.qcow2"))
 	stamp := func(name string, ago time.Duration) {

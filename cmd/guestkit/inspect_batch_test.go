@@ -202,7 +202,7 @@ func TestBatchUsage(t *testing.T) {
 func TestBatchCloses(t *testing.T) {
 	var out, errs bytes.Buffer
 	a := newApp(streams{strings.NewReader(""), &out, &errs})
-	root := newRoot(a, streams{strings.NewReader(""), &out, &errs})
+	root := newRoot(a, streams{strings.NewReader(""), &out, &errs}, "")
 	root.SetArgs([]string{"inspect", "--json", "--jobs", "2", uefi, bios, "nowhere.raw", uefi})
 	if err := root.Execute(); err == nil {
 		t.Error("no error for a file that is not there")

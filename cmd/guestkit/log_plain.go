@@ -8,12 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/pattern"
 	"github.com/guestkit/guestkit/internal/wrapped"
 )
 
@@ -58,7 +58,7 @@ func (l *logRun) plain(t *guestTree, names []string) error {
 
 // rotatedName is what logrotate appends to a name: a number, or a date, and how it
 // was compressed.
-var rotatedName = regexp.MustCompile(`^(?:[.-]([0-9]{1,4})|[.-]([0-9]{8}(?:[-_T.]?[0-9]{2,10})?))(\.gz|\.xz|\.zst|\.bz2)?$`)
+var rotatedName = pattern.Of(`^(?:[.-]([0-9]{1,4})|[.-]([0-9]{8}(?:[-_T.]?[0-9]{2,10})?))(\.gz|\.xz|\.zst|\.bz2)?$`)
 
 // rotated lists a log and those that were rotated, the oldest first.
 func (l *logRun) rotated(t *guestTree, name string) ([]string, error) {
@@ -87,7 +87,7 @@ func (l *logRun) rotated(t *guestTree, name string) ([]string, error) {
 		case rest == "":
 			found = true
 		default:
-			if m := rotatedName.FindStringSubmatch(rest); m != nil {
+			if m := rotatedName().FindStringSubmatch(rest); m != nil {
 				n, _ := strconv.Atoi(m[1])
 				olds = append(olds, old{dir + e.Name(), m[2], n})
 			}

@@ -142,7 +142,7 @@ func TestGolden(t *testing.T) {
 // others, and that a call without arguments is an error with the help.
 func TestHelp(t *testing.T) {
 	var buf bytes.Buffer
-	for _, cmd := range newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}).Commands() {
+	for _, cmd := range newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}, "").Commands() {
 		if cmd.Hidden {
 			continue
 		}
@@ -344,6 +344,23 @@ func TestAddressInPlace(t *testing.T) {
 		r := gk(t, strings.Fields(strings.ReplaceAll(args, "A", "nbd+unix:///?socket=none"))...)
 		if r.code != exitUsage || !strings.Contains(r.err, "is an address") {
 			t.Errorf("%s: %+v", args, r)
+		}
+	}
+}
+
+// TestCommandNames holds the table of commands to what they call themselves, and a
+// tree of one command to the whole.
+func TestCommandNames(t *testing.T) {
+	for _, c := range commands {
+		whole := c.make(newApp(streams{}))
+		if whole.Name() != c.name || len(whole.Aliases) > 0 {
+			t.Errorf("the table says %s, the command %s, %v", c.name, whole.Name(), whole.Aliases)
+		}
+		for _, word := range append(c.aliases, c.name) {
+			root := newRoot(newApp(streams{}), streams{}, word)
+			if got, _, err := root.Find([]string{word}); err != nil || got.Name() != c.name || c.all != (len(root.Commands()) > 1) {
+				t.Errorf("%s: %v of %d commands, %v", word, got, len(root.Commands()), err)
+			}
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestRemedies(t *testing.T) {
 			add(c)
 		}
 	}
-	add(newRoot(newApp(streams{}), streams{}))
+	add(newRoot(newApp(streams{}), streams{}, ""))
 	for name, flag := range flagWords {
 		if flag != "" && !flags[flag] {
 			t.Errorf("%s is set by %s, which no command has", name, flag)

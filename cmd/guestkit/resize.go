@@ -2,13 +2,13 @@ package main
 
 import (
 	"math"
-	"regexp"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/pattern"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
 )
@@ -111,7 +111,7 @@ func newSize(old int64, text string) (int64, error) {
 	return old + n, nil
 }
 
-var lessSize = regexp.MustCompile(`^-[0-9.]+([KMGTPEkmgtpe]i?)?[Bb]?$`)
+var lessSize = pattern.Of(`^-[0-9.]+([KMGTPEkmgtpe]i?)?[Bb]?$`)
 
 // resizeArgs lets "resize IMAGE -10G" be written as qemu-img takes it: what looks
 // like a flag is the size, and goes where no flag is looked for.
@@ -119,7 +119,7 @@ func resizeArgs(args []string) []string {
 	if !slices.Contains(args, "resize") || slices.Contains(args, "--") {
 		return args
 	}
-	i := slices.IndexFunc(args, lessSize.MatchString)
+	i := slices.IndexFunc(args, lessSize().MatchString)
 	if i < 0 {
 		return args
 	}

@@ -83,7 +83,7 @@ func run(args []string, s streams, signals <-chan os.Signal) int {
 	done := make(chan int, 1)
 	go func() {
 		done <- a.guard(func() int {
-			root := newRoot(a, s)
+			root := newRoot(a, s, firstWord(args))
 			if err := knownCommand(root, args); err != nil { // whatever flags follow
 				return a.report(err, root.CommandPath())
 			}
@@ -213,9 +213,62 @@ func (a *app) report(err error, command string) int {
 	return code
 }
 
-// newRoot makes the tree of commands. Each command is a file of its own and a
-// line here.
-func newRoot(a *app, s streams) *cobra.Command {
+// A command as the table has it.
+type command struct {
+	name    string
+	aliases []string
+	make    func(a *app) *cobra.Command
+	all     bool // it is about the others
+}
+
+// commands are the tree: each is a file of its own and a line here.
+var commands = []command{
+	{name: "inspect", make: newInspect},
+	{name: "info", make: newInfo},
+	{name: "detect", make: newDetect},
+	{name: "volumes", make: newVolumes},
+	{name: "ls", make: newLs},
+	{name: "cat", make: newCat},
+	{name: "cp", make: newCp, aliases: []string{"copy-out", "copy"}},
+	{name: "tar", make: newTar, aliases: []string{"tar-out"}},
+	{name: "find", make: newFind},
+	{name: "stat", make: newStat},
+	{name: "grep", make: newGrep},
+	{name: "log", make: newLog},
+	{name: "du", make: newDu},
+	{name: "df", make: newDf},
+	{name: "serve", make: newServe},
+	{name: "mount", make: newMount},
+	{name: "manifest", make: newManifest},
+	{name: "registry", make: newRegistry},
+	{name: "convert", make: newConvert},
+	{name: "create", make: newCreate},
+	{name: "limits", make: newLimits},
+	{name: "map", make: newMap},
+	{name: "compare", make: newCompare},
+	{name: "diff", make: newDiff},
+	{name: "measure", make: newMeasure},
+	{name: "check", make: newCheck},
+	{name: "resize", make: newResize},
+	{name: "snapshot", make: newSnapshot},
+	{name: "bitmap", make: newBitmap},
+	{name: "rebase", make: newRebase},
+	{name: "commit", make: newCommit},
+	{name: "flatten", make: newFlatten},
+	{name: "amend", make: newAmend},
+	{name: "digest", make: newDigest},
+	{name: "sparsify", make: newSparsify},
+	{name: "chain", make: newChain},
+	{name: "dd", make: newDd},
+	{name: "run", make: newRun},
+	{name: "version", make: newVersion},
+	{name: "man-pages", make: newMan, all: true},
+}
+
+// newRoot makes the tree of commands, with the one alone that the first word names:
+// the flags of all of them took half the time in which the program starts. A word that
+// names none, and what is about the others (help, completion), has them all.
+func newRoot(a *app, s streams, word string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "guestkit",
 		Short: "Read, inspect and convert the disk images of virtual machines",
@@ -242,48 +295,17 @@ root, without mounting them, and without changing a byte of the source.`,
 	root.Flags().BoolVarP(&a.showVersion, "version", "V", false, "print the version")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say what is opened, read and skipped, and how long it took")
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors")
-	root.AddCommand(
-		newInspect(a),
-		newInfo(a),
-		newDetect(a),
-		newVolumes(a),
-		newLs(a),
-		newCat(a),
-		newCp(a),
-		newTar(a),
-		newFind(a),
-		newStat(a),
-		newGrep(a),
-		newLog(a),
-		newDu(a),
-		newDf(a),
-		newServe(a),
-		newMount(a),
-		newManifest(a),
-		newRegistry(a),
-		newConvert(a),
-		newCreate(a),
-		newLimits(a),
-		newMap(a),
-		newCompare(a),
-		newDiff(a),
-		newMeasure(a),
-		newCheck(a),
-		newResize(a),
-		newSnapshot(a),
-		newBitmap(a),
-		newRebase(a),
-		newCommit(a),
-		newFlatten(a),
-		newAmend(a),
-		newDigest(a),
-		newSparsify(a),
-		newChain(a),
-		newDd(a),
-		newRun(a),
-		newVersion(a),
-		newMan(a),
-	)
+	named := slices.IndexFunc(commands, func(c command) bool {
+		return !c.all && (c.name == word || slices.Contains(c.aliases, word))
+	})
+	for i, c := range commands {
+		if named < 0 || i == named {
+			cmd := c.make(a)
+			cmd.Aliases = c.aliases
+			root.AddCommand(cmd)
+		}
+	}
+	root.CompletionOptions.DisableDefaultCmd = named >= 0
 	root.SetOut(a.raw)
 	root.SetErr(s.err)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout(), a.helpWidth()) })
@@ -294,7 +316,7 @@ root, without mounting them, and without changing a byte of the source.`,
 // knownCommand is an error if the first word is no command.
 func knownCommand(root *cobra.Command, args []string) error {
 	word := firstWord(args)
-	if word == "" || strings.HasPrefix(word, "__complete") {
+	if word == "" || strings.HasPrefix(word, "__complete") || root.CompletionOptions.DisableDefaultCmd { // the one that is named
 		return nil
 	}
 	root.InitDefaultHelpCmd()

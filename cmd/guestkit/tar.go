@@ -25,9 +25,8 @@ var otherArchives = []string{".bz2", ".tbz", ".tbz2", ".tb2", ".lz", ".lz4", ".l
 
 func newTar(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "tar [flags] IMAGE [PATH] -o FILE",
-		Aliases: []string{"tar-out"},
-		Short:   "Write a tree of the guest as a tar archive",
+		Use:   "tar [flags] IMAGE [PATH] -o FILE",
+		Short: "Write a tree of the guest as a tar archive",
 		Long: `Writes a directory of the guest, or all of it, as a tar archive (pax): owners,
 times to the nanosecond, hard links, device nodes, extended attributes and ACLs,
 files with holes as GNU tar writes them. The same tree gives the same bytes.

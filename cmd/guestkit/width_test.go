@@ -42,7 +42,7 @@ func TestTablesFit(t *testing.T) {
 			var out bytes.Buffer
 			a := newApp(streams{strings.NewReader(""), &out, &out})
 			a.out.SetWidth(func() int { return width })
-			root := newRoot(a, streams{strings.NewReader(""), &out, &out})
+			root := newRoot(a, streams{strings.NewReader(""), &out, &out}, "")
 			root.SetArgs(args)
 			if err := root.Execute(); err != nil {
 				t.Fatal(err)
@@ -76,7 +76,7 @@ func TestHelpFits(t *testing.T) {
 			walk(c)
 		}
 	}
-	walk(newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}))
+	walk(newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}, ""))
 }
 
 // TestStepsFit: so does the line of an inspection.

@@ -3,12 +3,12 @@ package windows
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // maxUpdates bounds the updates that are listed.
@@ -19,7 +19,7 @@ const maxUpdates = 10000
 const cbsInstalled = 0x70
 
 // kbNumber finds the article that an update is known by.
-var kbNumber = regexp.MustCompile(`(?i)KB\d{6,8}`)
+var kbNumber = pattern.Of(`(?i)KB\d{6,8}`)
 
 // findUpdates lists the installed updates: the packages of CBS, and before
 // Vista the hotfixes. Those that do not say their number are left out.
@@ -30,7 +30,7 @@ func (r *Windows) findUpdates() {
 	s := r.Sys.Windows
 	found := map[string]bool{}
 	add := func(k *regKey, u system.Update, text string) {
-		if u.ID = strings.ToUpper(kbNumber.FindString(text)); u.ID == "" || found[u.ID] {
+		if u.ID = strings.ToUpper(kbNumber().FindString(text)); u.ID == "" || found[u.ID] {
 			return
 		}
 		if len(s.Updates) == maxUpdates {

@@ -2,13 +2,13 @@ package windows
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/inspect/system"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // findVersion reads which Windows it is. ProductName is not all of it:
@@ -126,7 +126,7 @@ func windowsRelease(server bool, major, minor, build int, product string) string
 }
 
 // serverYear is what the product name of a server has its release in.
-var serverYear = regexp.MustCompile(`^(Windows Server )20\d\d( |$)`)
+var serverYear = pattern.Of(`^(Windows Server )20\d\d( |$)`)
 
 // serverYears are the releases of servers whose product name has it.
 var serverYears = []string{"2016", "2019", "2022", "2025"}
@@ -146,7 +146,7 @@ func (r *Windows) nameRelease(k *regKey) {
 	case name == "11" && ok:
 		s.ProductName = "Windows 11" + rest
 	case slices.Contains(serverYears, name):
-		s.ProductName = serverYear.ReplaceAllString(stated, "${1}"+name+"$2")
+		s.ProductName = serverYear().ReplaceAllString(stated, "${1}"+name+"$2")
 	}
 	if s.ProductName != stated {
 		k.because("product_name", "CurrentBuildNumber", fmt.Sprintf("the registry says %q; build %d is %s", stated, w.Build, name))

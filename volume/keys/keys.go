@@ -18,12 +18,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/pattern"
 )
 
 // MaxFile bounds a key file, in bytes, as cryptsetup does.
@@ -155,11 +155,11 @@ func (l *List) Unlock(ctx context.Context, need block.KeyNeed) ([]byte, error) {
 }
 
 var (
-	diskName   = regexp.MustCompile(`^/dev/(?:[shv]d|xvd)([a-z])([0-9]*)$`)
-	nvmeName   = regexp.MustCompile(`^/dev/(?:nvme([0-9]+)n1|mmcblk([0-9]+))(?:p([0-9]+))?$`)
-	volumeName = regexp.MustCompile(`^(?:disk([0-9]*)(?::|$))?(?:(?:gpt|mbr)([0-9]+))?$`)
-	arrayName  = regexp.MustCompile(`^md:([^:@]+)(?:@[0-9a-fA-F:-]*?)?(?::(?:gpt|mbr)([0-9]+))?$`)
-	foundArray = regexp.MustCompile(`^1[0-2][0-9](p[0-9]+)?$`)
+	diskName   = pattern.Of(`^/dev/(?:[shv]d|xvd)([a-z])([0-9]*)$`)
+	nvmeName   = pattern.Of(`^/dev/(?:nvme([0-9]+)n1|mmcblk([0-9]+))(?:p([0-9]+))?$`)
+	volumeName = pattern.Of(`^(?:disk([0-9]*)(?::|$))?(?:(?:gpt|mbr)([0-9]+))?$`)
+	arrayName  = pattern.Of(`^md:([^:@]+)(?:@[0-9a-fA-F:-]*?)?(?::(?:gpt|mbr)([0-9]+))?$`)
+	foundArray = pattern.Of(`^1[0-2][0-9](p[0-9]+)?$`)
 )
 
 // Matches reports whether an ID means what a key is needed for.
@@ -196,10 +196,10 @@ func matchesDevice(dev, name string) bool {
 		double := strings.NewReplacer("-", "--")
 		return dev == "/dev/"+vg+"/"+lv || dev == "/dev/mapper/"+double.Replace(vg)+"-"+double.Replace(lv)
 	}
-	if m := arrayName.FindStringSubmatch(name); m != nil {
+	if m := arrayName().FindStringSubmatch(name); m != nil {
 		return matchesArray(strings.TrimPrefix(dev, "/dev/"), m[1], m[2])
 	}
-	v := volumeName.FindStringSubmatch(name)
+	v := volumeName().FindStringSubmatch(name)
 	if v == nil || name == "" {
 		return false
 	}
@@ -208,9 +208,9 @@ func matchesDevice(dev, name string) bool {
 		fmt.Sscan(v[1], &disk)
 	}
 	number, part := -1, ""
-	if m := diskName.FindStringSubmatch(dev); m != nil {
+	if m := diskName().FindStringSubmatch(dev); m != nil {
 		number, part = int(m[1][0]-'a')+1, m[2]
-	} else if m := nvmeName.FindStringSubmatch(dev); m != nil {
+	} else if m := nvmeName().FindStringSubmatch(dev); m != nil {
 		fmt.Sscan(m[1]+m[2], &number)
 		number, part = number+1, m[3]
 	}
@@ -234,6 +234,6 @@ func matchesArray(dev, array, part string) bool {
 		return part == "" && name == array || part != "" && name == array+"-part"+part
 	}
 	number, ok := strings.CutPrefix(dev, "md")
-	m := foundArray.FindStringSubmatch(number)
+	m := foundArray().FindStringSubmatch(number)
 	return ok && m != nil && (part == "" && m[1] == "" || part != "" && m[1] == "p"+part)
 }
