@@ -1,0 +1,88 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/guestkit/guestkit/internal/peers"
+)
+
+// A line is a command of guestkit and what people type on a mount instead, both for sh:
+// $GUESTKIT, the $IMAGE of a disk, the folder $MOUNT where a kernel shows it, the output
+// $OUT, which is removed after each run.
+type line struct {
+	name         string
+	disk         string // one of disks, or of sources; "" is none
+	ours, theirs string
+	tool         string  // that the other needs
+	wall, cpu    float64 // the goals: ratios, 0 for none
+}
+
+var lines = []line{
+	{name: "start", ours: `exec "$GUESTKIT" version`, theirs: `exec qemu-img --version`, tool: "qemu-img"},
+	{name: "info of a qcow2", disk: "qcow2", ours: `exec "$GUESTKIT" info "$IMAGE"`, theirs: `exec qemu-img info "$IMAGE"`, tool: "qemu-img", wall: 1},
+	{name: "map of a qcow2, JSON", disk: "qcow2", ours: `exec "$GUESTKIT" map --output=json "$IMAGE"`, theirs: `exec qemu-img map --output=json "$IMAGE"`, tool: "qemu-img", wall: 1},
+	{name: "check of a qcow2", disk: "qcow2", ours: `exec "$GUESTKIT" check "$IMAGE"`, theirs: `exec qemu-img check -q "$IMAGE"`, tool: "qemu-img", wall: 1},
+	{name: "compare of qcow2 and raw", disk: "qcow2", ours: `exec "$GUESTKIT" compare -q "$IMAGE" "$RAW"`, theirs: `exec qemu-img compare -q "$IMAGE" "$RAW"`, tool: "qemu-img", wall: 1},
+	{name: "snapshot created and deleted", disk: "sparse",
+		ours:   `"$GUESTKIT" snapshot -q -c s "$IMAGE" && exec "$GUESTKIT" snapshot -q -d s "$IMAGE"`,
+		theirs: `qemu-img snapshot -q -c s "$IMAGE" && exec qemu-img snapshot -q -d s "$IMAGE"`, tool: "qemu-img", wall: 0.5},
+	{name: "manifest of a system", disk: "system", ours: `exec "$GUESTKIT" manifest "$IMAGE"`, theirs: `cd "$MOUNT" && find . -type f -print0 | xargs -0 -P2 sha256sum`, wall: 1},
+	{name: "cp of a system", disk: "system", ours: `exec "$GUESTKIT" cp -q "$IMAGE" / "$OUT"`, theirs: `exec cp -a "$MOUNT" "$OUT"`, wall: 1},
+	{name: "tar of a system", disk: "system", ours: `exec "$GUESTKIT" tar "$IMAGE" -o - >/dev/null`, theirs: `tar -C "$MOUNT" -cf - . | cat >/dev/null`, wall: 1},
+	{name: "ls -lR of 50,000 files", disk: "many", ours: `exec "$GUESTKIT" ls -lR "$IMAGE" /`, theirs: `exec ls -lR "$MOUNT"`, wall: 1},
+	{name: "find -ls of 50,000 files", disk: "many", ours: `exec "$GUESTKIT" find "$IMAGE" --ls`, theirs: `exec find "$MOUNT" -ls`, wall: 0.6},
+	{name: "find of 50,000 files by name", disk: "many", ours: `exec "$GUESTKIT" find "$IMAGE" -name '*7.txt'`, theirs: `exec find "$MOUNT" -name '*7.txt'`, wall: 0.6},
+	{name: "du of 50,000 files", disk: "many", ours: `exec "$GUESTKIT" du -s "$IMAGE"`, theirs: `exec du -s "$MOUNT"`, wall: 0.6},
+	{name: "manifest of 50,000 files", disk: "many", ours: `exec "$GUESTKIT" manifest "$IMAGE"`, theirs: `cd "$MOUNT" && find . -type f -print0 | xargs -0 -P2 sha256sum`, wall: 1},
+	{name: "a file of 100,000 extents, XFS", disk: "xfs", ours: `exec "$GUESTKIT" cat "$IMAGE" /fragmented >/dev/null`, theirs: `cat "$MOUNT/fragmented" | cat >/dev/null`, wall: 2},
+	{name: "a file of 100,000 extents, ext4", disk: "ext4", ours: `exec "$GUESTKIT" cat "$IMAGE" /fragmented >/dev/null`, theirs: `cat "$MOUNT/fragmented" | cat >/dev/null`, wall: 2},
+	{name: "a file of 100,000 extents, NTFS", disk: "ntfs", ours: `exec "$GUESTKIT" cat "$IMAGE" /fragmented >/dev/null`, theirs: `cat "$MOUNT/fragmented" | cat >/dev/null`, tool: "ntfs-3g", wall: 1},
+	{name: "inspect of a system, packages too", disk: "system", ours: `exec "$GUESTKIT" inspect --json "$IMAGE"`, theirs: `exec qemu-img info --output=json "$IMAGE"`, tool: "qemu-img"},
+}
+
+// TestCommands prints the table of commands; see the package's documentation.
+func TestCommands(t *testing.T) {
+	b := newBench(t)
+	tab := newTable(t, "commands", "| Command | wall | range of wall | CPU | guestkit: wall, CPU, peak memory | the other | goal |")
+	for _, l := range lines { // here, so that the mounts outlive the jobs
+		if _, ok := disks[l.disk]; ok && os.Geteuid() == 0 {
+			if l.tool == "" || peers.Has(t, l.tool) {
+				b.at(t, l.disk)
+			}
+		}
+	}
+	for _, l := range lines {
+		t.Run(l.name, func(t *testing.T) {
+			if l.tool != "" {
+				peers.Need(t, l.tool)
+			}
+			out := filepath.Join(b.dir, "out")
+			env := []string{"GUESTKIT=" + b.guestkit, "OUT=" + out, "RAW=" + b.raw}
+			switch _, mounted := disks[l.disk]; {
+			case mounted:
+				image, dir := b.at(t, l.disk)
+				env = append(env, "IMAGE="+image, "MOUNT="+dir)
+			case l.disk != "":
+				env = append(env, "IMAGE="+b.source(t, l.disk))
+			}
+			once := func(what string) cost {
+				c := b.run(t, env, []string{"sh", "-c", what})
+				if err := os.RemoveAll(out); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			once(l.ours) // unmeasured, so that both find their files in memory
+			once(l.theirs)
+			p := b.alternate(func() cost { return once(l.ours) }, func() cost { return once(l.theirs) })
+			walls, cpus := p.ratios(wall), p.ratios(cpu)
+			tab.add(fmt.Sprintf("| %s | %.2f | %.2f to %.2f | %.2f | %s | %s | %s |", l.name, middle(walls), walls[0], walls[len(walls)-1], middle(cpus),
+				show(p.ours), show(p.theirs), judge(t, goal{"wall", middle(walls), l.wall}, goal{"CPU", middle(cpus), l.cpu})))
+		})
+	}
+}
