@@ -155,6 +155,17 @@ func TestBatch(t *testing.T) {
 }
 
 // TestBatchTable: people get a table, sorted, and what failed is said.
+// TestPackageFiles lists the files of packages of one image, and of several.
+func TestPackageFiles(t *testing.T) {
+	for _, args := range [][]string{{bios}, {"--jobs", "1", bios}} {
+		args = append([]string{"inspect", "--json", "--package-files"}, args...)
+		r := gk(t, args...)
+		if !strings.Contains(r.out, `"files"`) || !strings.Contains(r.out, "/bin/dash") {
+			t.Errorf("%v: %.300s", args, r.out)
+		}
+	}
+}
+
 func TestBatchTable(t *testing.T) {
 	dir := folderOfImages(t)
 	r := gk(t, "inspect", dir)

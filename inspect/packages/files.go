@@ -28,6 +28,7 @@ func (r *root) files(p *system.Package, list []string) error {
 // dpkgFiles reads the lists in the folder info of dpkg or opkg: one for each package,
 // with its architecture in the name if there may be several.
 func (r *root) dpkgFiles(p *system.Packages, dir string) error {
+	missing, first := 0, ""
 	for i := range p.Items {
 		if err := r.Ctx.Err(); err != nil {
 			return err
@@ -35,7 +36,9 @@ func (r *root) dpkgFiles(p *system.Packages, dir string) error {
 		x := &p.Items[i]
 		name, ok := r.FirstFile(path.Join(dir, x.Name+".list"), path.Join(dir, x.Name+":"+x.Arch+".list"))
 		if !ok {
-			r.flaw(p, path.Join(dir, x.Name+".list"), block.Errorf("", "files of a package", -1, block.ErrCorrupt, "the list is not there"))
+			if missing++; missing == 1 {
+				first = x.Name
+			}
 			continue
 		}
 		b, ok := r.listOf(name)
@@ -53,6 +56,9 @@ func (r *root) dpkgFiles(p *system.Packages, dir string) error {
 		if err := r.files(x, list); err != nil {
 			return err
 		}
+	}
+	if missing > 0 {
+		r.flaw(p, dir, block.Errorf("", "files of packages", -1, block.ErrCorrupt, "the lists of %d of %d packages are not there, that of %s first", missing, len(p.Items), first))
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func TestFiles(t *testing.T) {
 	}{
 		"dpkg":                 {fstest.MapFS{"var/lib/dpkg/status": text(status), "var/lib/dpkg/info/a.list": text("/.\n/usr\n/usr/bin/a b\n"), "var/lib/dpkg/info/b:amd64.list": text("/.\n/b\n")}, "read a: /. /usr /usr/bin/a b|b: /. /b"},
 		"dpkg, a list is gone": {fstest.MapFS{"var/lib/dpkg/status": text(status), "var/lib/dpkg/info/a.list": text("/.\n")}, "partial a: /.|b: "},
+		"dpkg, no lists":       {fstest.MapFS{"var/lib/dpkg/status": text(status)}, "partial a: |b: "},
 		"apk":                  {fstest.MapFS{"lib/apk/db/installed": text("P:a\nV:1\nF:\nR:root\nF:usr/bin\nM:0:0:755\nR:a\nZ:x\nR:b\n\nP:c\nV:1\nF:etc\n")}, "read a: /root /usr/bin/a /usr/bin/b|c: "},
 		"pacman":               {fstest.MapFS{"var/lib/pacman/local/a-1-1/desc": text("%NAME%\na\n\n%VERSION%\n1-1\n"), "var/lib/pacman/local/a-1-1/files": text("%FILES%\nusr/\nusr/bin/a\n\n%BACKUP%\netc/a\tx\n")}, "read a: /usr/ /usr/bin/a"},
 		"portage":              {fstest.MapFS{"var/db/pkg/sys-libs/glibc-2/CONTENTS": text("dir /usr\nobj /usr/a b 0123 17\nsym /lib -> usr/lib 17\n")}, "read sys-libs/glibc: /usr /usr/a b /lib"},
