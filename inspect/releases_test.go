@@ -62,6 +62,24 @@ func TestReleaseFiles(t *testing.T) {
 	}
 }
 
+// TestManagers guesses what manages a distribution where no program tells.
+func TestManagers(t *testing.T) {
+	for release, want := range map[string]string{
+		"ID=debian\nVERSION_ID=12\n": "apt", "ID=fedora\nVERSION_ID=40\n": "dnf", "ID=fedora\nVERSION_ID=21\n": "yum", "ID=rhel\nVERSION_ID=7.9\n": "yum", "ID=rocky\nVERSION_ID=9.4\nID_LIKE=\"rhel\"\n": "dnf",
+		"ID=sles\nVERSION_ID=15.5\n": "zypper", "ID=mageia\nVERSION_ID=9\n": "urpmi", "ID=amzn\nVERSION_ID=2\n": "yum", "ID=amzn\nVERSION_ID=2018.03\n": "yum", "ID=amzn\nVERSION_ID=2023\n": "dnf",
+		"ID=photon\nVERSION_ID=5.0\n": "tdnf", "ID=alpine\n": "apk", "ID=arch\n": "pacman", "ID=void\n": "xbps", "ID=gentoo\n": "portage", "ID=new\n": "", "ID=altlinux\nVERSION_ID=10\n": "apt",
+	} {
+		s, _ := one(t, base(fstest.MapFS{"etc/os-release": file(release)}))
+		if s.PackageManager != Unknown || s.PackageManagerGuess != want {
+			t.Errorf("%q: %s, %s, want %s", release, s.PackageManager, s.PackageManagerGuess, want)
+		}
+	}
+	s, _ := one(t, base(fstest.MapFS{"etc/os-release": file("ID=debian\n"), "usr/bin/apt-get": file("")}))
+	if s.PackageManager != "apt" || s.PackageManagerGuess != "" {
+		t.Errorf("%s, %s", s.PackageManager, s.PackageManagerGuess)
+	}
+}
+
 // TestFamilies applies the rule of precedence: a database that was read, ID_LIKE,
 // PLATFORM_ID, then the table.
 func TestFamilies(t *testing.T) {

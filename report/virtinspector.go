@@ -152,7 +152,7 @@ func VirtInspector(w io.Writer, g *Guest) error {
 func newXMLSystem(rep *inspect.Report, s *inspect.System) (xmlSystem, bool) {
 	x := xmlSystem{
 		Root: deviceNamed(rep, s.Volume), Name: among(xmlTypes, string(s.Type)), Arch: known(s.Arch), Distro: distro(s), Product: known(s.ProductName),
-		Major: s.Major, Minor: s.Minor, Format: among(xmlFormats, s.PackageFormat), Management: among(xmlManagement, s.PackageManager),
+		Major: s.Major, Minor: s.Minor, Format: among(xmlFormats, s.PackageFormat), Management: among(xmlManagement, cmp.Or(known(s.PackageManager), s.PackageManagerGuess)),
 		Hostname: known(s.Hostname), OSInfo: known(s.OSInfo),
 	}
 	if x.Name == "" || s.Kind != inspect.KindInstalled {

@@ -3,6 +3,8 @@ package linux
 import (
 	"context"
 	"io/fs"
+	"strconv"
+	"strings"
 
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
@@ -121,4 +123,62 @@ func (r *root) choose(found []system.Packages) {
 			return
 		}
 	}
+	s.PackageManagerGuess = usualManager(s)
+}
+
+// usualManager is what a distribution is managed by, where no program tells: "" if that
+// is not known.
+func usualManager(s *system.System) string {
+	switch s.PackageFormat {
+	case "deb":
+		return "apt"
+	case "ebuild":
+		return "portage"
+	case "apk", "pacman", "xbps", "nix", "opkg", "pkg", "pkgtools", "eopkg", "swupd":
+		return s.PackageFormat
+	case "rpm":
+	default:
+		return ""
+	}
+	number := versionNumber(s.VersionID)
+	switch s.Distro {
+	case "photon", "mariner", "azurelinux":
+		return "tdnf"
+	case "altlinux":
+		return "apt"
+	case "fedora":
+		if number >= 22 {
+			return "dnf"
+		}
+		return "yum"
+	case "amzn":
+		if number >= 2022 { // before 2 it was named by years too, up to 2018.03
+			return "dnf"
+		}
+		return "yum"
+	case "openeuler", "openEuler", "opencloudos", "openmandriva":
+		return "dnf"
+	}
+	switch s.Family {
+	case system.FamilySUSE:
+		return "zypper"
+	case system.FamilyMandriva:
+		return "urpmi"
+	case system.FamilyRHEL:
+		switch {
+		case number >= 8:
+			return "dnf"
+		case number >= 5:
+			return "yum"
+		case number >= 2:
+			return "up2date"
+		}
+	}
+	return ""
+}
+
+// versionNumber is the number that a version begins with, 0 if there is none.
+func versionNumber(version string) int {
+	n, _ := strconv.Atoi(version[:len(version)-len(strings.TrimLeft(version, "0123456789"))])
+	return n
 }

@@ -137,6 +137,9 @@ type System struct {
 
 	PackageFormat  string `json:"package_format"`  // "deb", "rpm", "apk" …
 	PackageManager string `json:"package_manager"` // "apt", "dnf", "apk" …
+	// PackageManagerGuess is what the distribution is usually managed by, where no
+	// program of the guest tells.
+	PackageManagerGuess string `json:"package_manager_guess,omitempty"`
 	// Packages is the system's own package database; OtherPackages are
 	// those of further package managers that were found beside it.
 	Packages      Packages   `json:"packages"`
