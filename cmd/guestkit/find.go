@@ -262,10 +262,14 @@ func (d *finder) compile() error {
 		if _, err := path.Match(pattern, ""); err != nil {
 			return usagef("%s: %v", pattern, err)
 		}
+		begin, end := literals(pattern)
 		name(func(c vfs.Child, _ []byte) bool {
 			text := strings.ReplaceAll(c.Name(), "/", "\x01")
 			if fold {
 				text = strings.ToLower(text)
+			}
+			if !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, end) {
+				return false
 			}
 			ok, _ := path.Match(pattern, text)
 			return ok
@@ -304,6 +308,16 @@ func (d *finder) compile() error {
 		})
 	}
 	return d.compileNumbers(add)
+}
+
+// literals are the parts of a pattern before its first and behind its last sign, which
+// decide about most names.
+func literals(pattern string) (begin, end string) {
+	const signs = `*?[]\`
+	if i := strings.IndexAny(pattern, signs); i >= 0 {
+		return pattern[:i], pattern[strings.LastIndexAny(pattern, signs)+1:]
+	}
+	return pattern, pattern
 }
 
 // compileNumbers makes tests of sizes, times and modes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -179,4 +180,17 @@ func TestChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	chain("x.qcow2", chainBroken, "back to")
+}
+
+// TestLiterals holds the parts that decide about a name to the whole pattern.
+func TestLiterals(t *testing.T) {
+	for _, pattern := range []string{"*7.txt", "a*", "a?c", "[ab]c", `a\*b`, `\a`, `a\]b`, "[]]x", "plain", "", "*", "a*b*c"} {
+		begin, end := literals(pattern)
+		for _, name := range []string{"17.txt", "7.txt", "abc", "ac", "bc", "a*b", "a", "a]b", "]x", "plain", "", "abbc", "axbyc", "*7.txt"} {
+			ok, err := path.Match(pattern, name)
+			if err == nil && ok && (!strings.HasPrefix(name, begin) || !strings.HasSuffix(name, end)) {
+				t.Errorf("%q: %q and %q refuse %q", pattern, begin, end, name)
+			}
+		}
+	}
 }
