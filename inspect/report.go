@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/guestkit/guestkit/inspect/internal/guest"
@@ -38,14 +39,18 @@ func (r *Report) problem(where string, err error) {
 // its place. It grows while Volume.FS and System.FS are read.
 func (r *Report) Problems() []error {
 	out := r.problems.All()
-	r.each(func(v *Volume) {
+	say := func(v *Volume) {
 		if v.fsys == nil {
 			return
 		}
 		for _, err := range v.fsys.Problems() {
 			out = append(out, guest.Named(v.Name, err))
 		}
-	})
+	}
+	r.each(say)
+	for _, v := range r.revealed() {
+		say(v)
+	}
 	return out
 }
 
@@ -59,11 +64,7 @@ func (r *Report) Close() error {
 		r.opened = r.opened[:len(r.opened)-1]
 		errs = append(errs, last.Close())
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	hidden := slices.Collect(maps.Values(r.hidden))
-	r.hidden = nil
-	for _, v := range slices.Backward(append(slices.Clone(r.Volumes), hidden...)) {
+	for _, v := range slices.Backward(append(slices.Clone(r.Volumes), r.revealed()...)) {
 		for _, p := range append([]*Volume{v}, v.Parts...) {
 			if p.fsys != nil {
 				errs = append(errs, p.fsys.Close())
@@ -104,11 +105,18 @@ func (r *Report) Volume(name string) (found *Volume, ok bool) {
 		return r.reveal(vol), true
 	}
 	r.each(func(v *Volume) {
-		if found == nil && (v.vol == vol && v.of == nil || v.Name == name) {
+		if found == nil && (vol != nil && v.vol == vol && v.of == nil || v.Name == name) {
 			found = v
 		}
 	})
 	return found, found != nil
+}
+
+// revealed lists the hidden volumes that were looked into.
+func (r *Report) revealed() []*Volume {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.hidden), func(a, b *Volume) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // reveal looks into a volume that is hidden, once.
