@@ -299,6 +299,9 @@ func (im *Image) openParent(opener block.Opener) error {
 	var err error
 	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, names, func(d block.Device) (bool, error) {
 		p, ok := d.(*Image)
+		if second, two := im.d.second(); two && ok && p.CID() == second {
+			return true, nil
+		}
 		if ok && p.CID() != im.d.parentCID {
 			return false, fmt.Errorf("its content ID is %08x, not %08x: it was written to, or it is another disk", p.CID(), im.d.parentCID)
 		}

@@ -7,10 +7,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/paged"
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
@@ -23,9 +23,6 @@ import (
 // the disk. It returns how many bytes of the disk were given back. The image gets a
 // new content ID, by which an image that lies upon it tells that it has changed.
 func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
 	s, err := edit(ctx, f, opts)
 	if err != nil {
 		return 0, err
@@ -48,28 +45,34 @@ func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *O
 	} else if err := s.putCID(); err != nil {
 		return 0, err
 	}
+	return freed, s.pack(ctx, p)
+}
+
+// pack frees the grains that are given back, moves the others down and cuts the file
+// behind them.
+func (s *editor) pack(ctx context.Context, p *blocks.Packing) error {
 	// The new tables lie behind all else, and lead to what is left.
 	if err := s.shadow(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	moves, end, err := p.Plan()
 	if err != nil {
-		return freed, err
+		return err
 	}
-	if err := blocks.Copy(ctx, f, moves, s.d.grain); err != nil {
-		return freed, err
+	if err := blocks.Copy(ctx, s.f, moves, s.d.grain); err != nil {
+		return err
 	}
 	s.moves = moves
 	if err := s.home(ctx, s.d, false); err != nil {
-		return freed, err
+		return err
 	}
 	if end = (end + sectorSize - 1) / sectorSize * sectorSize; end < s.size {
 		s.size = end
 	}
-	if err := f.Truncate(s.size); err != nil {
-		return freed, err
+	if err := s.f.Truncate(s.size); err != nil {
+		return err
 	}
-	return freed, f.Sync()
+	return s.f.Sync()
 }
 
 // An editor changes a sparse file with its descriptor inside, in place.
@@ -84,10 +87,15 @@ type editor struct {
 	total int64
 	freed []uint64      // a bit for each grain that is given back
 	moves []blocks.Move // of grains, by their numbers
+	spare int64         // where there is room for new tables
+	opts  *Options
 }
 
 // edit opens an image for changes in place.
 func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
 	im, err := describe(f, opts)
 	if err != nil {
 		return nil, err
@@ -114,7 +122,7 @@ func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &editor{f: f, im: im, g: g, h: *h, size: f.Size()}
+	s := &editor{f: f, im: im, g: g, h: *h, size: f.Size(), opts: opts}
 	if s.d, ok = g.table.(*directory); !ok {
 		return refuse("a %s image is not changed in place", im.info.Subformat)
 	}
@@ -124,6 +132,9 @@ func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) 
 	s.total = (g.size + g.grain - 1) / g.grain
 	s.freed = make([]uint64, (s.total+63)/64)
 	back, err := s.goBack(ctx)
+	if !back && err == nil {
+		back, err = s.textBack()
+	}
 	if back && err == nil {
 		return edit(ctx, f, opts)
 	}
@@ -308,12 +319,18 @@ func (s *editor) home(ctx context.Context, to *directory, all bool) error {
 		if !found {
 			clear(b)
 		}
+		moved := false
 		for len(moves) > 0 && moves[0].I < (n+1)*s.d.perTable {
 			binary.LittleEndian.PutUint32(b[4*(moves[0].I-n*s.d.perTable):], uint32(moves[0].To/sectorSize))
-			moves, changed = moves[1:], true
+			moves, moved = moves[1:], true
 		}
-		if !changed && !all {
+		if !changed && !moved && !all {
 			continue
+		}
+		if all && !found {
+			if err := s.halfTable(to, n); err != nil {
+				return err
+			}
 		}
 		for _, dir := range []int64{to.off, to.redundant} {
 			if dir == 0 {
@@ -323,8 +340,13 @@ func (s *editor) home(ctx context.Context, to *directory, all bool) error {
 			if err != nil {
 				return err
 			}
-			if off == 0 {
+			switch {
+			case off == 0 && !moved:
 				continue // and never was there
+			case off == 0:
+				if off, err = s.newTable(dir, n); err != nil {
+					return err
+				}
 			}
 			if _, err := s.f.WriteAt(b, off); err != nil {
 				return err
@@ -335,6 +357,31 @@ func (s *editor) home(ctx context.Context, to *directory, all bool) error {
 		return err
 	}
 	return s.putHeader(&s.h)
+}
+
+// halfTable takes a grain table out of the directories which an interrupted run has
+// entered into one of them only: nothing is in it.
+func (s *editor) halfTable(to *directory, n int64) error {
+	if to.redundant == 0 {
+		return nil
+	}
+	first, err := to.entry(to.off, n)
+	if err != nil {
+		return err
+	}
+	second, err := to.entry(to.redundant, n)
+	if err != nil || (first == 0) == (second == 0) {
+		return err
+	}
+	at := to.off + 4*n
+	if first == 0 {
+		at = to.redundant + 4*n
+	}
+	if _, err := s.f.WriteAt(make([]byte, 4), at); err != nil {
+		return err
+	}
+	to.pages = paged.New(s.f, 4096, s.opts.tableBudget()) // which has read it
+	return nil
 }
 
 // putHeader writes what an editor changes of the header; the rest of its sector
@@ -363,25 +410,7 @@ func (s *editor) putHeader(h *sparseHeader) error {
 
 // putCID gives the content another identity.
 func (s *editor) putCID() error {
-	off := int64(s.h.descriptorOffset) * sectorSize
-	text, err := block.ReadBytes(s.f, off, int64(s.h.descriptorSize)*sectorSize, MaxDescriptor+1)
-	if err != nil {
-		return block.Locate(format, "descriptor", off, err)
-	}
-	at, n := cidAt(text, "CID")
-	if n == 0 {
-		return block.Errorf(format, "descriptor", off, block.ErrUnsupported, "it has no CID that could be changed")
-	}
-	if _, err := s.f.WriteAt(hexCID(newCID(), n), off+int64(at)); err != nil {
-		return err
-	}
-	return s.f.Sync()
-}
-
-// hexCID writes a content ID with n digits, of which the first is not 0.
-func hexCID(id uint32, n int) []byte {
-	b := fmt.Appendf(nil, "%08x", (id|1<<28)&^1)
-	return b[:n]
+	return s.setKeys([2]string{"CID", fmt.Sprintf("%08x", newCID())})
 }
 
 // newCID is a random one.
@@ -393,21 +422,4 @@ func newCID() uint32 {
 			return id
 		}
 	}
-}
-
-// cidAt finds the digits that a key of a descriptor has, and how many: programs
-// write them with leading zeros or without.
-func cidAt(text []byte, key string) (at, n int) {
-	for line := range bytes.Lines(text) {
-		k, v, ok := bytes.Cut(line, []byte("="))
-		if ok && strings.EqualFold(string(bytes.TrimSpace(k)), key) {
-			digits := bytes.TrimSpace(v)
-			if _, err := parseCID(string(digits)); err != nil {
-				return 0, 0
-			}
-			return at + len(k) + 1 + bytes.Index(v, digits), min(len(digits), 8)
-		}
-		at += len(line)
-	}
-	return 0, 0
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // An overlay is a format whose images lie upon others.
@@ -34,6 +35,15 @@ var overlays = map[string]overlay{
 		empty: func(ctx context.Context, f *convert.Storage, src *source) error { return vhd.Empty(ctx, f, src.vhd()) },
 		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, src *source) error {
 			return vhd.CommitInto(ctx, base, child, disk, depth, src.vhd())
+		},
+	},
+	"vmdk": {
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
+			return vmdk.Rebase(ctx, f, o, nil)
+		},
+		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return vmdk.Empty(ctx, f, nil) },
+		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, _ *source) error {
+			return vmdk.CommitInto(ctx, base, child, disk, depth, nil)
 		},
 	},
 }

@@ -2,6 +2,7 @@ package testimg
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"testing"
 
@@ -15,6 +16,7 @@ type Files map[string][]byte
 type Overlaid struct {
 	Base, Other, Top []byte // Top lies upon "base"; "other" is another disk of its size
 	Runs             int    // random losses of power, of each operation
+	Again            int    // every how many of them the operation is done again; 0 means 8
 	// Open checks an image, the parents of which are among the files, and returns
 	// its disk; it fails where the image is not sound.
 	Open   func(b []byte, files Files) (block.Device, error)
@@ -71,7 +73,7 @@ func (o *Overlaid) survives(t *testing.T, what string, p *Power, files Files, wa
 	n := p.Crashes(t, o.Runs, func(when string, file func() []byte) {
 		b := file()
 		o.same(t, what+", "+when, b, files, want)
-		if i++; i%8 != 0 {
+		if i++; i%cmp.Or(o.Again, 8) != 0 {
 			return
 		}
 		again := NewPower(b)
@@ -185,7 +187,7 @@ func TestOverlaid(t *testing.T, o Overlaid) {
 	i := 0
 	n := all.Crashes(t, o.Runs, func(when string, f [][]byte) {
 		o.same(t, "commit, "+when, f[1], Files{"base": f[0]}, want)
-		if i++; i%8 != 0 {
+		if i++; i%cmp.Or(o.Again, 8) != 0 {
 			return
 		}
 		again := Together(f...)

@@ -1,0 +1,138 @@
+package vmdk
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/overlays"
+)
+
+// RebaseOptions says what Rebase puts behind an image. Old and New are VMDKs.
+type RebaseOptions = block.RebaseOptions
+
+// Rebase puts a delta disk in one file upon another parent, or upon none. What the
+// disk reads does not change: where the parents differ and the image holds nothing,
+// it goes into the image. If it is interrupted, the image lies upon the old parent or
+// the new one.
+func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Options) error {
+	s, err := edit(ctx, f, opts)
+	if err != nil {
+		return err
+	}
+	refuse := func(class error, detail string, args ...any) error {
+		return block.Errorf(format, "rebase", -1, class, detail, args...)
+	}
+	switch {
+	case s.im.d.parentCID == noParent:
+		return refuse(block.ErrUnsupported, "the disk has no parent")
+	case o.Old == nil && !o.Unsafe:
+		return refuse(block.ErrParent, "the old parent is not at hand")
+	case o.Backing == "" && o.Unsafe:
+		return refuse(block.ErrRefused, "without a parent the image must hold all of the disk, which is not done by the name alone")
+	case !plainText(o.Backing):
+		return invalid("the name of the parent %q cannot be said in a descriptor", o.Backing)
+	}
+	cid, hint := uint32(noParent), ""
+	if o.Backing != "" {
+		parent, ok := block.Unwrap(overlays.OrNone(o.New)).(*Image)
+		switch {
+		case !ok:
+			return refuse(block.ErrRefused, "the parent of a VMDK is a VMDK")
+		case parent.Size() != s.im.size:
+			return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", s.im.size, parent.Size())
+		}
+		cid, hint = parent.CID(), fmt.Sprintf("%q", o.Backing)
+	}
+	if o.Old != nil && !(o.Unsafe && o.Force) {
+		parts, err := overlays.Exposed(ctx, s.im, o.Old, o.New, s.d.grain, o.Unsafe)
+		if err != nil {
+			return err
+		}
+		if o.Unsafe && len(parts) > 0 {
+			return refuse(block.ErrRefused, "the disk would change at byte %d, where the parents differ", parts[0].Off)
+		}
+		upon, err := describe(f, s.opts)
+		if err != nil {
+			return err
+		}
+		upon.parent = o.Old
+		if err := store(ctx, f, parts, upon, opts); err != nil {
+			return err
+		}
+		if s, err = edit(ctx, f, opts); err != nil {
+			return err
+		}
+	}
+	return s.setKeys([2]string{"parentCID", fmt.Sprintf("%08x", cid)}, [2]string{"parentFileNameHint", hint}, [2]string{secondKey, ""})
+}
+
+// secondKey is a second content ID that the parent may have, while a commit gives it
+// another one: programs that do not know it refuse the chain then.
+const secondKey = "ddb.guestkit.parentCID"
+
+// second is that ID; ok tells whether there is one.
+func (d *descriptor) second() (cid uint32, ok bool) {
+	cid, err := parseCID(d.ddb[secondKey])
+	return cid, err == nil
+}
+
+// CommitInto writes into the image in base what a disk that lies upon it has of its
+// own: that of less than depth (block.Extent.Depth). The image gets a new content ID,
+// by which others that lie upon it tell that it has changed; child, which has it for
+// its parent, is told. If it is interrupted, the disk reads the same, and base may
+// hold a part: commit again then. Until that is done, other programs may refuse
+// child, since the content IDs differ.
+func CommitInto(ctx context.Context, base, child block.Storage, disk block.Device, depth int, opts *Options) error {
+	b, err := edit(ctx, base, opts)
+	if err != nil {
+		return err
+	}
+	c, err := edit(ctx, child, opts)
+	if err != nil {
+		return err
+	}
+	if disk.Size() != b.im.size {
+		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), b.im.size)
+	}
+	parts, err := overlays.Held(ctx, disk, depth, b.d.grain)
+	if err != nil {
+		return err
+	}
+	cid, ok := c.im.d.second()
+	if !ok {
+		cid = newCID()
+	}
+	said := fmt.Sprintf("%08x", cid)
+	if err := c.setKeys([2]string{secondKey, strconv.Quote(said)}); err != nil {
+		return err
+	}
+	if err := b.setKeys([2]string{"CID", said}); err != nil {
+		return err
+	}
+	if err := store(ctx, base, parts, disk, opts); err != nil {
+		return err
+	}
+	return c.setKeys([2]string{"parentCID", said}, [2]string{secondKey, ""})
+}
+
+// Empty takes all from a delta disk in one file, which its parent holds too, and gives
+// the room back. If it is interrupted, the image is as before or empty.
+func Empty(ctx context.Context, f block.Storage, opts *Options) error {
+	s, err := edit(ctx, f, opts)
+	if err != nil {
+		return err
+	}
+	if s.im.d.parentCID == noParent {
+		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the disk has no parent")
+	}
+	for i := range s.freed {
+		s.freed[i] = 1<<64 - 1
+	}
+	p, err := s.packing()
+	if err != nil {
+		return err
+	}
+	return s.pack(ctx, p)
+}

@@ -1,0 +1,208 @@
+package vmdk_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/vmdk"
+)
+
+// among gives the files that images name.
+func among(files testimg.Files) block.Opener {
+	var open block.Opener
+	open = func(ref block.Ref) (block.Device, error) {
+		b, ok := files[ref.Name[strings.LastIndexByte(ref.Name, '/')+1:]]
+		if !ok {
+			return nil, fs.ErrNotExist
+		}
+		return vmdk.Open(bytes.NewReader(b), &vmdk.Options{Opener: open})
+	}
+	return open
+}
+
+func openSound(b []byte, files testimg.Files) (block.Device, error) {
+	var fault error
+	res, err := vmdk.Check(context.Background(), bytes.NewReader(b), nil, func(f block.Fault) { fault = f.Err })
+	if err != nil {
+		return nil, err
+	}
+	if res.Corruptions > 0 {
+		return nil, fmt.Errorf("%+v %w", res, fault)
+	}
+	return vmdk.Open(bytes.NewReader(b), &vmdk.Options{Opener: among(files)})
+}
+
+// A piece of a disk is filled with bytes of one value.
+type piece struct {
+	off, n int64
+	v      byte
+}
+
+func made(t *testing.T, l vmdk.Layout, pieces ...piece) []byte {
+	t.Helper()
+	f := testimg.NewPower(nil)
+	w, err := vmdk.NewWriter(f, nil, &l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pieces {
+		if p.v == 0 {
+			err = w.Zero(p.off, p.n)
+		} else {
+			_, err = w.WriteAt(bytes.Repeat([]byte{p.v}, int(p.n)), p.off)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	return f.B
+}
+
+// overlaid has disks of two grain tables; tools makes the descriptor longer.
+func overlaid(t *testing.T, zeroed bool, tools string) testimg.Overlaid {
+	const k, size = 8 << 10, 520*8<<10 + 512
+	l := vmdk.Layout{Size: size, GrainSize: k, ZeroedGrain: zeroed, ToolsVersion: tools, CID: 0x1234, Name: "base"}
+	o := testimg.Overlaid{Runs: 60, Open: openSound}
+	o.Base = made(t, l, piece{0, 10 * k, 1}, piece{20 * k, 9 * k, 2}, piece{515 * k, 2 * k, 3}, piece{520 * k, 512, 7})
+	l.CID, l.Name = 0x5678, "other"
+	o.Other = made(t, l, piece{0, 9 * k, 1}, piece{20 * k, 9 * k, 2}, piece{100 * k, 5 * k, 4})
+	l.CID, l.Name, l.Parent, l.ParentCID = 0, "disk.vmdk", "base", 0x1234
+	o.Top = made(t, l, piece{k, 2 * k, 5}, piece{8 * k, 2 * k, 0}, piece{40 * k, k, 6}, piece{515 * k, k, 8})
+	o.Rebase = func(f block.Storage, r *block.RebaseOptions) error { return vmdk.Rebase(t.Context(), f, r, nil) }
+	o.Commit = func(base, child block.Storage, disk block.Device) error {
+		return vmdk.CommitInto(t.Context(), base, child, disk, 1, nil)
+	}
+	o.Empty = func(f block.Storage) error { return vmdk.Empty(t.Context(), f, nil) }
+	return o
+}
+
+// TestOverlaid changes what images lie upon, and writes into that.
+func TestOverlaid(t *testing.T) {
+	testimg.TestOverlaid(t, overlaid(t, false, ""))
+	testimg.TestOverlaid(t, overlaid(t, true, strings.Repeat("9", 600)))
+}
+
+// TestOverlaidAgain: done again after a loss of power, nothing of the first time is
+// left in the header, and the descriptor is where programs look for it.
+func TestOverlaidAgain(t *testing.T) {
+	o := overlaid(t, false, strings.Repeat("9", 600))
+	files := testimg.Files{"base": o.Base, "other": o.Other}
+	rebase := func(f block.Storage) error {
+		return o.Rebase(f, &block.RebaseOptions{Backing: "other", Old: must(t, o.Base, files), New: must(t, o.Other, files)})
+	}
+	p := testimg.NewPower(o.Top)
+	if err := rebase(p); err != nil {
+		t.Fatal(err)
+	}
+	away := 0
+	p.Crashes(t, 0, func(what string, file func() []byte) {
+		f := testimg.NewPower(file())
+		if !bytes.Equal(f.B[0x60:512], make([]byte, 512-0x60)) {
+			away++
+		}
+		if err := o.Rebase(f, &block.RebaseOptions{Backing: "other", New: must(t, o.Other, files), Unsafe: true, Force: true}); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if !bytes.Equal(f.B[0x60:512], make([]byte, 512-0x60)) || le.Uint64(f.B[0x1c:]) != 1 {
+			t.Fatalf("%s, once more: a header %x", what, f.B[:512])
+		}
+	})
+	if away < 2 {
+		t.Errorf("%d headers lead to another place, want some", away)
+	}
+}
+
+func must(t *testing.T, b []byte, files testimg.Files) block.Device {
+	t.Helper()
+	d, err := openSound(b, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestOverlaidTables commits into an image without grain tables.
+func TestOverlaidTables(t *testing.T) {
+	o := overlaid(t, false, "")
+	o.Base = made(t, vmdk.Layout{Size: 520*8<<10 + 512, GrainSize: 8 << 10, CID: 0x1234})
+	for _, at := range []int{0x30, 0x38} {
+		dir := le.Uint64(o.Base[at:]) * 512
+		le.PutUint32(o.Base[dir+4:], 0)
+	}
+	o.Again = 1
+	testimg.TestOverlaid(t, o)
+}
+
+// libvmdk prints the disk of an image, with the parents that it names.
+const libvmdk = `
+import os, sys, pyvmdk
+opened = []
+def chain(path):
+    h = pyvmdk.handle()
+    h.open(path)
+    h.open_extent_data_files()
+    opened.append(h) # else it is closed
+    if h.get_parent_content_identifier() != 0xffffffff:
+        p = chain(os.path.join(os.path.dirname(path), h.get_parent_filename()))
+        assert p.get_content_identifier() == h.get_parent_content_identifier(), "another parent"
+        h.set_parent(p)
+    return h
+h = chain(sys.argv[1])
+n = h.get_media_size()
+while n:
+    b = h.read(min(n, 4096))
+    assert b, "end of the disk"
+    n -= len(b)
+    sys.stdout.buffer.write(b)
+`
+
+// TestOverlaidPeer has qemu-img and libvmdk read the chains.
+func TestOverlaidPeer(t *testing.T) {
+	peers.Need(t, "/usr/bin/python3", "qemu-img")
+	if peers.Command(t, "/usr/bin/python3", "-c", "import pyvmdk").Run() != nil {
+		peers.Need(t, "python3-libvmdk")
+	}
+	o := overlaid(t, false, "")
+	o.Runs = 0
+	o.Judge = func(t *testing.T, what string, b []byte, files testimg.Files) []byte {
+		dir := t.TempDir()
+		if files == nil {
+			files = testimg.Files{"base": b} // libvmdk opens the name of the extent
+		}
+		for name, b := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		img, raw := filepath.Join(dir, "disk.vmdk"), filepath.Join(dir, "raw")
+		if err := os.WriteFile(img, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		peers.Run(t, "qemu-img", "check", "-q", "-f", "vmdk", img)
+		peers.Run(t, "qemu-img", "convert", "-f", "vmdk", "-O", "raw", img, raw)
+		disk, err := os.ReadFile(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		c := peers.Command(t, "/usr/bin/python3", "-c", libvmdk, img)
+		c.Stderr = &said
+		if b, err := c.Output(); err != nil || !bytes.Equal(b, disk) {
+			t.Errorf("%s: qemu-img and libvmdk read different disks, %v %s", what, err, said.Bytes())
+		}
+		return disk
+	}
+	testimg.TestOverlaid(t, o)
+}

@@ -1,0 +1,157 @@
+package vmdk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// While a descriptor is written that takes more than one sector, the header leads to
+// a copy of it at the end of the file: then this mark is in the header, and where the
+// descriptor belongs.
+const (
+	textMark = "GKTD"
+	textAt   = awayAt + awaySize
+	textSize = 4 + 8
+)
+
+// text reads the descriptor, with all that fills up its room.
+func (s *editor) text() ([]byte, error) {
+	off := int64(s.h.descriptorOffset) * sectorSize
+	b, err := block.ReadBytes(s.f, off, int64(s.h.descriptorSize)*sectorSize, MaxDescriptor+1)
+	return b, block.Locate(format, "descriptor", off, err)
+}
+
+// setKeys lets the descriptor have other values, by their keys; an empty one takes a
+// key out. It has the old ones or the new ones, whatever interrupts it.
+func (s *editor) setKeys(keys ...[2]string) error {
+	old, err := s.text()
+	if err != nil {
+		return err
+	}
+	now := bytes.TrimRight(old, "\x00")
+	for _, kv := range keys {
+		now = withKey(now, kv[0], kv[1])
+	}
+	if len(now) > len(old) {
+		return block.Errorf(format, "descriptor", int64(s.h.descriptorOffset)*sectorSize, block.ErrUnsupported, "it has room for %d bytes, and %d are needed", len(old), len(now))
+	}
+	now = append(now, make([]byte, len(old)-len(now))...)
+	home := int64(s.h.descriptorOffset) * sectorSize
+	first, last := -1, -1
+	for i := range len(old) / sectorSize {
+		if !bytes.Equal(old[i*sectorSize:][:sectorSize], now[i*sectorSize:][:sectorSize]) {
+			if last = i; first < 0 {
+				first = i
+			}
+		}
+	}
+	switch {
+	case first < 0:
+		return nil
+	case first == last:
+		return s.write(now[first*sectorSize:][:sectorSize], home+int64(first)*sectorSize)
+	}
+	at := (s.size + sectorSize - 1) / sectorSize * sectorSize
+	if err := s.write(now, at); err != nil {
+		return err
+	}
+	if err := s.putTextPlace(uint64(at/sectorSize), s.h.descriptorOffset); err != nil {
+		return err
+	}
+	return s.textHome(now, s.h.descriptorOffset)
+}
+
+// textHome writes the descriptor to its place, and leads the header there.
+func (s *editor) textHome(b []byte, sector uint64) error {
+	if err := s.write(b, int64(sector)*sectorSize); err != nil {
+		return err
+	}
+	if err := s.putTextPlace(sector, 0); err != nil {
+		return err
+	}
+	if s.size < s.f.Size() {
+		if err := s.f.Truncate(s.size); err != nil {
+			return err
+		}
+	}
+	return s.f.Sync()
+}
+
+// putTextPlace changes in the header where the descriptor lies; home, if not 0, is
+// where it belongs.
+func (s *editor) putTextPlace(sector, home uint64) error {
+	b, err := block.ReadBytes(s.f, 0, headerSize, headerSize)
+	if err != nil {
+		return block.Locate(format, "sparse header", 0, err)
+	}
+	binary.LittleEndian.PutUint64(b[0x1c:], sector)
+	clear(b[textAt : textAt+textSize])
+	if home != 0 {
+		copy(b[textAt:], textMark)
+		binary.LittleEndian.PutUint64(b[textAt+4:], home)
+	}
+	return s.write(b, 0)
+}
+
+// textBack ends what an interrupted run has left of a change of the descriptor.
+func (s *editor) textBack() (back bool, err error) {
+	b, err := block.ReadBytes(s.f, textAt, textSize, textSize)
+	if err != nil || string(b[:4]) != textMark {
+		return false, block.Locate(format, "sparse header", textAt, err)
+	}
+	home := binary.LittleEndian.Uint64(b[4:])
+	if now := s.h.descriptorOffset; home == 0 || home > now || s.h.descriptorSize > now-home {
+		return false, block.Errorf(format, "sparse header", textAt, block.ErrCorrupt, "the descriptor at sector %d does not belong to sector %d", now, home)
+	}
+	text, err := s.text()
+	if err != nil {
+		return false, err
+	}
+	s.size = int64(s.h.descriptorOffset) * sectorSize // behind it is nothing
+	return true, s.textHome(text, home)
+}
+
+func (s *editor) write(b []byte, off int64) error {
+	if _, err := s.f.WriteAt(b, off); err != nil {
+		return err
+	}
+	return s.f.Sync()
+}
+
+// withKey replaces the line of a key of a descriptor, or adds one: of the disk data
+// base at the end, others behind the createType. An empty value takes the line out.
+func withKey(text []byte, key, value string) []byte {
+	var out []byte
+	line := ""
+	if value != "" {
+		line = fmt.Sprintf("%s=%s\n", key, value)
+	}
+	at := -1 // where the line would go
+	for l := range bytes.Lines(text) {
+		k, _, _ := bytes.Cut(l, []byte("="))
+		k = bytes.TrimSpace(k)
+		if strings.EqualFold(string(k), key) {
+			out = append(out, line...)
+			line, at = "", -1
+			continue
+		}
+		out = append(out, l...)
+		if strings.EqualFold(string(k), "createType") {
+			at = len(out)
+		}
+	}
+	switch {
+	case line == "":
+		return out
+	case at < 0 || strings.HasPrefix(key, "ddb."):
+		if n := len(out); n > 0 && out[n-1] != '\n' {
+			out = append(out, '\n')
+		}
+		return append(out, line...)
+	}
+	return append(out[:at:at], append([]byte(line), out[at:]...)...)
+}
