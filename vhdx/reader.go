@@ -59,6 +59,7 @@ type Image struct {
 	h        header
 	m        metadata
 	bat      region
+	meta     region
 	taken    []region // where no block may lie
 	table    *paged.Cache
 	chunk    int64 // blocks a chunk
@@ -152,7 +153,7 @@ func (im *Image) openRegions() error {
 	if im.m, err = readMetadata(im.dev, meta); err != nil {
 		return err
 	}
-	im.bat = bat
+	im.bat, im.meta = bat, meta
 	im.taken = append(im.taken, bat, meta)
 	im.chunk = chunkRatio(im.m.logicalSector, im.m.blockSize)
 	entries := batEntries((im.m.size+im.m.blockSize-1)/im.m.blockSize, im.chunk, im.m.hasParent)
@@ -180,7 +181,7 @@ func batEntries(blocks, chunk int64, differencing bool) int64 {
 
 func (im *Image) openParent(opener block.Opener) error {
 	linkage := map[guid.GUID]bool{}
-	for _, key := range []string{"parent_linkage", "parent_linkage2"} {
+	for _, key := range []string{linkageKey, secondKey} {
 		if g, err := guid.Parse(im.m.locator[key]); err == nil {
 			linkage[g] = true
 		}
@@ -189,7 +190,7 @@ func (im *Image) openParent(opener block.Opener) error {
 	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.parentNames(), func(d block.Device) (bool, error) {
 		p, ok := d.(*Image)
 		if ok && !linkage[p.h.dataWriteGUID] {
-			return false, fmt.Errorf("its data has the identity %s, not %s", p.DataWriteGUID(), im.m.locator["parent_linkage"])
+			return false, fmt.Errorf("its data has the identity %s, not %s", p.DataWriteGUID(), im.m.locator[linkageKey])
 		}
 		return ok, nil
 	})
@@ -209,7 +210,7 @@ func (im *Image) parentNames() (names []string) {
 
 // parentLinkage is the identity of the parent's data, as the locator has it.
 func (im *Image) parentLinkage() string {
-	g, err := guid.Parse(im.m.locator["parent_linkage"])
+	g, err := guid.Parse(im.m.locator[linkageKey])
 	if err != nil {
 		return ""
 	}

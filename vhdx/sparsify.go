@@ -137,7 +137,7 @@ func (im *Image) fixed(total int64) ([]block.Range, error) {
 		out = append(out, block.Range{Off: int64(e.offset), Len: int64(e.length)})
 	}
 	for chunk := range (total + im.chunk - 1) / im.chunk {
-		if chunk == (total-1)/im.chunk {
+		if chunk == (total-1)/im.chunk && !im.m.hasParent {
 			break // the last one has none in such an image
 		}
 		present, off, err := im.bitmapEntry(chunk)

@@ -9,6 +9,7 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vhd"
+	"github.com/guestkit/guestkit/vhdx"
 	"github.com/guestkit/guestkit/vmdk"
 )
 
@@ -35,6 +36,15 @@ var overlays = map[string]overlay{
 		empty: func(ctx context.Context, f *convert.Storage, src *source) error { return vhd.Empty(ctx, f, src.vhd()) },
 		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, src *source) error {
 			return vhd.CommitInto(ctx, base, child, disk, depth, src.vhd())
+		},
+	},
+	"vhdx": {
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
+			return vhdx.Rebase(ctx, f, o)
+		},
+		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return vhdx.Empty(ctx, f) },
+		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, _ *source) error {
+			return vhdx.CommitInto(ctx, base, child, disk, depth)
 		},
 	},
 	"vmdk": {

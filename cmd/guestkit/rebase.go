@@ -19,9 +19,9 @@ func newRebase(a *app) *cobra.Command {
 		Use:   "rebase [flags] -b BASE [-F FORMAT] IMAGE",
 		Short: "Put an overlay upon another backing file, in place",
 		Long: `Changes the backing file of a qcow2 overlay, or the parent of a differencing VHD or
-a delta VMDK in one file, which is of the same format. What the disk reads does not
-change: where the new backing file differs from the old one and nothing lies over it, it
-is copied into the image. -b "" makes an image without a backing file, as 'guestkit
+VHDX or a delta VMDK in one file, which is of the same format. What the disk reads does
+not change: where the new backing file differs from the old one and nothing lies over it,
+it is copied into the image. -b "" makes an image without a backing file, as 'guestkit
 flatten' does.
 
 With -u the name alone is changed, as after the backing file was moved. The new chain
