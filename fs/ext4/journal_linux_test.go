@@ -235,3 +235,33 @@ func compareDebugfs(t *testing.T, image string) {
 		}
 	}
 }
+
+// TestManyRevokes replays a log that revokes millions of blocks, most of which it
+// never logged: one of those that it did counts.
+func TestManyRevokes(t *testing.T) {
+	peers.NeedRoot(t)
+	peers.Need(t, "debugfs")
+	image := mkfs(t, "12G", "-t", "ext4", "-b", "4096", "-J", "size=64", "-E", "lazy_itable_init=1")
+	dir := peers.Mount(t, image, "ext4", "noinit_itable")
+	for _, name := range []string{"one", "two", "three"} {
+		if err := os.WriteFile(filepath.Join(dir, name), bytes.Repeat([]byte(name), 1000), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	peers.Unmount(t, dir)
+	blockOf := func(name string) string {
+		return strings.TrimSpace(peers.Run(t, "debugfs", "-R", "bmap "+name+" 0", image))
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(data, bytes.Repeat([]byte("N"), 3*4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "script")
+	text := fmt.Sprintf("jo -v 3 -c\njw -b %s,%s %s\njc\njo\njw -r %s,1000000-2000000,2100000-3100000\njc\njo\njw -b %s %s\njc\n",
+		blockOf("one"), blockOf("two"), data, blockOf("two"), blockOf("three"), data)
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peers.Run(t, "debugfs", "-w", "-f", script, image)
+	compareDebugfs(t, image)
+}

@@ -32,13 +32,23 @@ type logged struct {
 // A recovery collects what a journal changes.
 type recovery struct {
 	*journal
-	blocks  []logged
-	revoked map[uint64]uint32 // block to the last transaction that revoked it
+	blocks []logged
+	// revoked are the blocks that were logged so far, and the last transaction that
+	// revoked each, if any did: revokes of others, of which a log may have many
+	// millions, change nothing.
+	revoked map[uint64]revoke
+	known   int // blocks that are in revoked
 
 	// Of the transaction that is being read.
 	newBlocks  []logged
-	newRevoked []uint64
-	crc        uint32 // checksum of version 1
+	newRevokes []uint32 // its revoke blocks
+	crc        uint32   // checksum of version 1
+}
+
+// A revoke says which transaction is the last that revoked a block.
+type revoke struct {
+	seq uint32
+	is  bool
 }
 
 // errEnd is the end of the log: no block of the next transaction follows.
@@ -57,7 +67,7 @@ func (f *filesystem) replay() (dev block.Device, fast []fastRecord, dirty bool, 
 	if j.sb.start == 0 {
 		return nil, nil, false, nil
 	}
-	r := &recovery{journal: j, revoked: map[uint64]uint32{}}
+	r := &recovery{journal: j, revoked: map[uint64]revoke{}}
 	next, stopped, err := r.scan()
 	if err == nil && stopped == nil {
 		fast, stopped, err = r.fastCommits(next)
@@ -92,12 +102,11 @@ func (r *recovery) scan() (next uint32, stopped, err error) {
 		case err != nil:
 			return next, err, nil
 		}
-		for _, b := range r.newRevoked {
-			r.revoked[b] = next
-		}
 		r.blocks = append(r.blocks, r.newBlocks...)
-		if len(r.blocks)+len(r.revoked) > MaxReplay {
-			return next, nil, block.Errorf("ext4", "journal", -1, block.ErrLimit, "it changes more than %d blocks", MaxReplay)
+		for _, n := range r.newRevokes {
+			if err := r.revokes(n, next); err != nil {
+				return next, nil, err
+			}
 		}
 		at = n
 		blocks += used
@@ -135,7 +144,7 @@ var errOutside = fmt.Errorf("%w: it aims outside the filesystem", block.ErrCorru
 // transaction reads the transaction seq that starts at the block at, up to its
 // commit block. It returns the block behind that and how many blocks there were.
 func (r *recovery) transaction(at, seq uint32) (next, used uint32, err error) {
-	r.newBlocks, r.newRevoked = nil, nil
+	r.newBlocks, r.newRevokes = nil, nil
 	r.crc = ^uint32(0)
 	var bad error // a descriptor that did not verify
 	for used < r.sb.logEnd() {
@@ -150,6 +159,9 @@ func (r *recovery) transaction(at, seq uint32) (next, used uint32, err error) {
 				return 0, 0, bad
 			}
 			return 0, 0, errEnd
+		}
+		if len(r.blocks)+len(r.newBlocks)+len(r.newRevokes) > MaxReplay {
+			return 0, 0, block.Errorf("ext4", "journal", -1, block.ErrLimit, "it changes more than %d blocks", MaxReplay)
 		}
 		at = r.after(at)
 		used++
@@ -169,9 +181,10 @@ func (r *recovery) transaction(at, seq uint32) (next, used uint32, err error) {
 			if err := r.checkTail("revoke block", n, b); err != nil {
 				return 0, 0, err
 			}
-			if err := r.revokes(n, b); err != nil {
+			if _, err := r.revokeEnd(n, b); err != nil {
 				return 0, 0, err
 			}
+			r.newRevokes = append(r.newRevokes, n)
 		case jbdCommit:
 			return at, used, r.checkCommit(n, b)
 		default:
@@ -288,25 +301,46 @@ func (r *recovery) checkTail(what string, n uint32, b []byte) error {
 	return nil
 }
 
-// revokes reads a revoke block: blocks whose earlier content must not be
-// replayed.
-func (r *recovery) revokes(n uint32, b []byte) error {
-	be := binary.BigEndian
-	used, end, size := be.Uint32(b[12:]), len(b), 4
+// revokeEnd is where the numbers of a revoke block end.
+func (r *recovery) revokeEnd(n uint32, b []byte) (int, error) {
+	used, end := binary.BigEndian.Uint32(b[12:]), len(b)
 	if r.sb.csum23() {
 		end -= 4
 	}
+	if used < 16 || uint64(used) > uint64(end) {
+		return 0, r.corrupt("revoke block", n, "%d bytes used of %d", used, end)
+	}
+	return int(used), nil
+}
+
+// revokes notes what the revoke block n of the transaction seq says of blocks that
+// were logged up to the end of that: their content there must not be replayed.
+func (r *recovery) revokes(n, seq uint32) error {
+	for ; r.known < len(r.blocks); r.known++ {
+		if b := r.blocks[r.known].pblk; !r.revoked[b].is {
+			r.revoked[b] = revoke{}
+		}
+	}
+	b, err := r.read(n)
+	if err != nil {
+		return err
+	}
+	end, err := r.revokeEnd(n, b)
+	if err != nil {
+		return err
+	}
+	size := 4
 	if r.sb.featureIncompat&jbdIncompat64bit != 0 {
 		size = 8
 	}
-	if used < 16 || uint64(used) > uint64(end) {
-		return r.corrupt("revoke block", n, "%d bytes used of %d", used, end)
-	}
-	for pos := 16; pos+size <= int(used); pos += size {
+	be := binary.BigEndian
+	for pos := 16; pos+size <= end; pos += size {
+		blk := uint64(be.Uint32(b[pos:]))
 		if size == 8 {
-			r.newRevoked = append(r.newRevoked, be.Uint64(b[pos:]))
-		} else {
-			r.newRevoked = append(r.newRevoked, uint64(be.Uint32(b[pos:])))
+			blk = be.Uint64(b[pos:])
+		}
+		if _, ok := r.revoked[blk]; ok {
+			r.revoked[blk] = revoke{seq, true}
 		}
 	}
 	return nil
@@ -355,7 +389,7 @@ func (r *recovery) overlay() (block.Device, error) {
 	escaped := bytes.NewReader(binary.BigEndian.AppendUint32(nil, jbdMagic))
 	o := block.NewOverlay(r.fs.dev, r.fs.dev.Size(), 2*MaxReplay)
 	for _, l := range r.blocks {
-		if seq, ok := r.revoked[l.pblk]; ok && int32(seq-l.seq) >= 0 {
+		if v := r.revoked[l.pblk]; v.is && int32(v.seq-l.seq) >= 0 {
 			continue
 		}
 		off := r.fs.blockOff(l.pblk)

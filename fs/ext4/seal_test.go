@@ -106,7 +106,7 @@ func (s *Sealer) journal(t testing.TB) {
 		t.Fatal(err)
 	}
 	s.jsb = j.sb
-	r := &recovery{journal: j, revoked: map[uint64]uint32{}}
+	r := &recovery{journal: j}
 	for at := range j.sb.maxLen {
 		b, err := j.read(at)
 		if err != nil {
