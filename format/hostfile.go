@@ -135,11 +135,16 @@ func (h *HostFile) SectorSize() int { return h.sector }
 
 // Allocated returns how many bytes the file takes on its file system, -1 if
 // that is unknown.
-func (h *HostFile) Allocated() int64 { return allocated(h.before) }
+func (h *HostFile) Allocated() int64 { return Allocated(h.before) }
 
 // Allocated returns how many bytes a file takes on its file system, -1 if that
-// is unknown.
-func Allocated(fi os.FileInfo) int64 { return allocated(fi) }
+// is unknown, as it is of a device.
+func Allocated(fi os.FileInfo) int64 {
+	if !fi.Mode().IsRegular() {
+		return -1
+	}
+	return allocated(fi)
+}
 
 // ReadAt implements io.ReaderAt. What was added to the file since it was opened
 // is not there.
