@@ -279,7 +279,7 @@ func TestResizeFaults(t *testing.T) {
 		return img.Size()
 	}
 	calls, kinds := []string{"pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate"}, []string{"error=EIO", "signal=KILL"}
-	most := 6
+	most := 3
 	if os.Getenv("GUESTKIT_FAULTS") == "all" {
 		calls, kinds, most = append(calls, "pread64", "openat", "flock", "ioctl"), append(kinds, "error=ENOSPC"), 300
 	}
