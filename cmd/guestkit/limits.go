@@ -105,6 +105,7 @@ func limits() []limitDoc {
 		{"ext4: blocks changed by the journal", ext4.MaxReplay, false},
 		{"XFS: names of a directory", xfs.DefaultMaxDirEntries, false},
 		{"XFS: index into the log", xfs.DefaultLogBytes, true},
+		{"manifest: values of the extended attributes of a file", maxLineXattrs, true},
 		{"rpm: header of a package", rpmdb.MaxHeader, true},
 		{"registry: data of a value", registry.DefaultMaxValueBytes, true},
 		{"registry: levels of keys", registry.MaxDepth, false},

@@ -204,19 +204,36 @@ func (m *manifest) fill(ctx context.Context, l *manifestLine, buf []byte) {
 		case <-ctx.Done():
 			return
 		}
-		l.doc.SHA256, l.doc.Xattrs, l.errs = l.same.doc.SHA256, l.same.doc.Xattrs, l.same.errs
+		l.doc.SHA256, l.errs = l.same.doc.SHA256, l.same.errs
+		m.xattrs(l) // what is wrong with them is among the errors
 		return
 	}
 	if st.Mode.IsRegular() {
 		l.doc.SHA256, err = m.hash(ctx, l.n, buf)
 		l.errs = appendError(l.errs, err)
 	}
-	xattrs, err := l.n.Xattrs()
-	l.errs = appendError(l.errs, err)
-	l.doc.addXattrs(xattrs)
+	l.errs = appendError(l.errs, m.xattrs(l))
 	if len(l.errs) > 0 {
 		l.doc.Error = strings.Join(texts(l.errs), "; ")
 	}
+}
+
+// maxLineXattrs bounds the values of extended attributes on a line, since many lines
+// wait to be printed. Linux keeps up to 64 KiB in one.
+const maxLineXattrs = 1 << 20
+
+// xattrs adds the extended attributes to the line of a file.
+func (m *manifest) xattrs(l *manifestLine) error {
+	xattrs, err := l.n.Xattrs()
+	size := 0
+	for _, x := range xattrs {
+		size += len(x.Value)
+	}
+	if size > maxLineXattrs {
+		return block.Errorf("", "extended attributes", -1, block.ErrLimit, "they have %d bytes, at most %d are listed", size, maxLineXattrs)
+	}
+	l.doc.addXattrs(xattrs)
+	return err
 }
 
 // print prints the line of a file.
@@ -228,6 +245,7 @@ func (m *manifest) print(l *manifestLine) error {
 		if err := m.a.line(l.doc); err != nil {
 			return err
 		}
+		l.doc.Xattrs = nil // it may be kept for further links
 		for _, err := range l.errs {
 			m.fail(guestError(l.n.Path(), err))
 		}

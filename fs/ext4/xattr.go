@@ -12,10 +12,12 @@ const (
 	xattrHeaderSize = 32 // of a block; that in an inode is the magic alone
 	xattrEntrySize  = 16
 
-	// maxXattrValue is the largest value that ext4 keeps, in an inode of its
-	// own, and maxXattrTotal what all values of one inode may come to.
-	maxXattrValue = 1 << 24
-	maxXattrTotal = 1 << 25
+	// maxXattrValue bounds a value that has an inode of its own, and maxXattrTotal
+	// what all values of one inode may come to. Linux sets none of more than 64 KiB,
+	// Lustre none of more than a MiB; the format has room for 16 MiB, of which many
+	// inodes may share one.
+	maxXattrValue = 1 << 20
+	maxXattrTotal = 1 << 24
 )
 
 // Values of e_name_index.

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/guestkit/guestkit/internal/peers"
+)
+
+// TestManifestXattrs: both names of a file have its extended attributes, and what
+// would make a line without bound is said instead.
+func TestManifestXattrs(t *testing.T) {
+	peers.NeedRoot(t)
+	peers.Need(t, "mkfs.ext4")
+	image := filepath.Join(t.TempDir(), "image")
+	peers.Run(t, "mkfs.ext4", "-q", "-O", "ea_inode", image, "64M")
+	dir := peers.Mount(t, image, "ext4")
+	for _, name := range []string{"many", "few"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 18 {
+		if err := unix.Setxattr(filepath.Join(dir, "many"), fmt.Sprintf("user.%d", i), bytes.Repeat([]byte{byte(i)}, 60_000), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Setxattr(filepath.Join(dir, "few"), "user.a", []byte("value"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(dir, "few"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	peers.Unmount(t, dir)
+	r := gk(t, "manifest", image)
+	if n := strings.Count(r.out, `"xattrs":{"user.a":"dmFsdWU="}`); n != 2 {
+		t.Errorf("%d lines have the attribute\n%s", n, r.out)
+	}
+	if r.code != exitFailed || !strings.Contains(r.out, `"path":"/many"`) || !strings.Contains(r.out, "they have 1080000 bytes, at most 1048576 are listed") {
+		t.Errorf("%d, %s\n%.2000s", r.code, r.err, r.out)
+	}
+}
