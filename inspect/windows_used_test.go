@@ -2,12 +2,14 @@ package inspect
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
 	"github.com/guestkit/guestkit/internal/regftest"
 	"github.com/guestkit/guestkit/partition"
@@ -191,6 +193,28 @@ func TestUsedWindows(t *testing.T) {
 	}
 	if text := fmt.Sprint(rep.Systems[0], *w); strings.Contains(text, "HASH") {
 		t.Error("a hash came out")
+	}
+}
+
+// TestManyHives: the hives of all users are looked into as far as one, each once.
+func TestManyHives(t *testing.T) {
+	g := releaseGuest("11-23H2")
+	const profiles = `Microsoft\Windows NT\CurrentVersion\ProfileList\`
+	user := &regftest.Key{Name: "NTUSER"}
+	for i := range 9000 {
+		user.Set(fmt.Sprintf(`Software\Microsoft\Windows\CurrentVersion\Uninstall\%d`, i), regftest.SZ("DisplayVersion", "1"))
+	}
+	hive := &fstest.MapFile{Data: regftest.Build(user, nil), Mode: 0o644}
+	for i := range 20 {
+		g.software.Set(fmt.Sprintf(profiles+"S-1-5-21-9-9-9-%d", 2000+i), regftest.SZ("ProfileImagePath", fmt.Sprintf(`C:\Users\u%d`, i/2)))
+		g.files[fmt.Sprintf("Users/u%d/NTUSER.DAT", i/2)] = hive
+	}
+	rep := guestOf(t, ntfsVol(t, "gpt3", g.tree()))
+	if p := rep.Problems(); len(p) != 1 || !errors.Is(p[0], block.ErrLimit) {
+		t.Errorf("%v", p)
+	}
+	if p := rep.Systems[0].Packages; p.Status != PackagesPartial {
+		t.Errorf("%s", p.Status)
 	}
 }
 

@@ -63,12 +63,15 @@ func (r *root) dpkgFiles(p *system.Packages, dir string) error {
 	return nil
 }
 
-// listOf reads a list of files, which may be as long as a database.
+// listOf reads a list of files, which may be as long as a database. What is read counts
+// like files of 64 bytes, so that links to one long list do not multiply it.
 func (r *root) listOf(name string) ([]byte, bool) {
 	big := *r.O
 	big.MaxConfig = r.O.MaxDatabase
 	t := guest.Tree{Ctx: r.Ctx, FS: r.FS, O: &big}
-	return t.Text(name)
+	b, ok := t.Text(name)
+	r.listed += len(b) >> 6
+	return b, ok
 }
 
 // apkFiles reads the lines of the database that are about files: a folder (F), and the

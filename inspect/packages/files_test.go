@@ -2,6 +2,7 @@ package packages
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
 )
@@ -88,6 +90,23 @@ func TestHostFiles(t *testing.T) {
 				t.Errorf("%s: no /%s", p.Name, file)
 			}
 		}
+	}
+}
+
+// TestLongLists: links to one long list do not make work without end.
+func TestLongLists(t *testing.T) {
+	m := fstest.MapFS{}
+	long := text(strings.Repeat("x", 32<<20))
+	status := ""
+	for i := range 40 {
+		name := string(rune('a'+i%26)) + string(rune('a'+i/26))
+		status += "Package: " + name + "\nStatus: install ok installed\nVersion: 1\n\n"
+		m["var/lib/dpkg/info/"+name+".list"] = long
+	}
+	m["var/lib/dpkg/status"] = text(status)
+	p, problems := withFiles(t, m)
+	if p.Status != system.PackagesPartial || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || len(p.Items) != 40 {
+		t.Errorf("%s, %d packages, %v", p.Status, len(p.Items), problems)
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"github.com/guestkit/guestkit/internal/rpmdb"
 )
 
+// maxCatalogs bounds the catalogs of all users.
+const maxCatalogs = 64
+
 // WinGet reads what winget has installed for the users of a Windows, whose folders are
 // given: the catalogs in which it keeps track, one for each of its sources.
 func WinGet(ctx context.Context, fsys fs.FS, users []string, o *system.Options) ([]system.Packages, error) {
@@ -19,6 +22,7 @@ func WinGet(ctx context.Context, fsys fs.FS, users []string, o *system.Options) 
 		return nil, nil
 	}
 	db := packageDB{format: "winget", read: (*root).readWinGet}
+	seen := map[string]bool{}
 	var out []system.Packages
 	for _, user := range users {
 		dir := r.Fold(path.Join(user, "AppData/Local/Packages"))
@@ -32,9 +36,10 @@ func WinGet(ctx context.Context, fsys fs.FS, users []string, o *system.Options) 
 			state := path.Join(dir, app.Name(), "LocalState")
 			for _, source := range r.listIf(state) {
 				name := path.Join(state, source.Name(), "installed.db")
-				if !r.IsFile(name) {
+				if !r.IsFile(name) || seen[name] || len(seen) == maxCatalogs {
 					continue
 				}
+				seen[name] = true
 				p, err := r.readDatabase(db, name)
 				if err != nil {
 					return nil, err

@@ -217,26 +217,33 @@ func (r *Windows) findMembership() {
 	security.problems()
 }
 
-// aboutUsers yields the hive of each user that has a profile on a drive that is here.
+// aboutUsers visits the hive of each user that has a profile on a drive that is here.
+// All of them together are looked into as far as one other hive is.
 func (r *Windows) aboutUsers(visit func(u *system.WindowsUser, g *hive)) {
 	users := r.Sys.Windows.Users
-	seen := 0
+	seen := map[string]bool{}
+	keys, values := maxKeys, maxValues
 	for i := range users {
 		u := &users[i]
 		if u.Profile == "" || r.Ctx.Err() != nil {
 			continue
 		}
 		at := r.Fold(path.Join(r.profileDir(u.Profile), "NTUSER.DAT"))
-		if at == "" || !r.IsFile(at) {
+		if at == "" || !r.IsFile(at) || seen[at] {
 			continue
 		}
-		if seen++; seen > maxProfiles {
+		if seen[at] = true; len(seen) > maxProfiles {
 			r.Problem(block.Errorf("", "NTUSER.DAT", -1, block.ErrLimit, "the hives of the first %d users are looked into", maxProfiles))
 			return
 		}
 		if g := r.openHive(`HKU\`+u.SID, at); g != nil {
+			g.keys, g.values = keys, values
 			visit(u, g)
+			keys, values = g.keys, g.values
 			g.problems()
+			if keys < 0 || values < 0 {
+				return // which was said
+			}
 		}
 	}
 }
