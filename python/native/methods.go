@@ -59,6 +59,10 @@ type opening struct {
 	// Environment is how the caller reaches S3: its own, which may have changed since
 	// this library was loaded.
 	Environment map[string]string `json:"environment"`
+	// Op is the number by which the call is cancelled.
+	Op int64 `json:"op"`
+
+	ctx context.Context // of what is fetched, nil if nothing ends it
 }
 
 func (o *opening) format() *format.Options {
@@ -69,11 +73,21 @@ func open(o opening) (any, error) {
 	if len(o.Paths) == 0 {
 		return nil, &block.Error{What: "open", Off: -1, Err: block.ErrOption}
 	}
+	// What is fetched ends with the call while that runs, and then with the guest.
+	call, _, end := begin(o.Op)
+	defer end()
+	life, kill := context.WithCancel(context.Background())
+	stop := context.AfterFunc(call, kill)
+	o.ctx = life
 	g, err := guestkit.OpenDisks(o.Paths, &guestkit.Options{Format: o.format(), Unlock: unlock(o.Keys)})
+	if err == nil && !stop() {
+		err = errors.Join(context.Canceled, g.Close())
+	}
 	if err != nil {
+		kill()
 		return nil, err
 	}
-	return put(&guest{Guest: g}), nil
+	return put(&guest{Guest: g, kill: kill}), nil
 }
 
 type handle struct {
@@ -83,6 +97,7 @@ type handle struct {
 func closeHandle(h handle) (any, error) {
 	switch x := drop(h.Handle).(type) {
 	case *guest:
+		defer x.kill()
 		return nil, x.Close()
 	case *openFile:
 		return nil, x.Close()
@@ -312,6 +327,9 @@ func fileError(h handle) (any, error) {
 }
 
 func detect(o opening) (any, error) {
+	ctx, _, end := begin(o.Op)
+	defer end()
+	o.ctx = ctx
 	src, err := format.PathSource(strings.Join(o.Paths, ""), o.format())
 	if err != nil {
 		return nil, err
@@ -329,6 +347,9 @@ type infoDoc struct {
 }
 
 func info(o opening) (any, error) {
+	ctx, _, end := begin(o.Op)
+	defer end()
+	o.ctx = ctx
 	path := strings.Join(o.Paths, "")
 	i, _, err := format.DescribeFile(path, o.format())
 	if err != nil {
@@ -343,12 +364,12 @@ type conversion struct {
 	To       string `json:"to"`
 	Compress bool   `json:"compress"`
 	Force    bool   `json:"force"`
-	Op       int64  `json:"op"`
 }
 
 func convertImage(c conversion) (any, error) {
 	ctx, op, end := begin(c.Op)
 	defer end()
+	c.ctx = ctx
 	start := time.Now()
 	o := &guestkit.ConvertOptions{Format: c.format(), Output: convert.Output{Format: c.To, Verify: true, File: convert.FileOptions{Replace: c.Force}}}
 	if c.Compress {

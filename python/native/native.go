@@ -199,8 +199,9 @@ func answer(method, request string) (r reply) {
 // guest is what open makes.
 type guest struct {
 	*guestkit.Guest
-	mu  sync.Mutex
-	rep *guestkit.Report // when it is inspected
+	kill context.CancelFunc // of what is fetched for it
+	mu   sync.Mutex
+	rep  *guestkit.Report // when it is inspected
 }
 
 // inspected inspects a guest once.

@@ -102,7 +102,7 @@ func (o *opening) openAddress(address string) (format.Source, error) {
 	if x, ok := o.Objects[address]; ok {
 		return objectSource{format.NewSource(block.Cached(objectReader{x}, nil), address, nil), x.ID}, nil
 	}
-	options := &remote.Options{}
+	options := &remote.Options{Context: o.ctx}
 	if strings.HasPrefix(strings.ToLower(address), "s3://") {
 		s3, err := remote.S3FromEnvironment(func(name string) string { return o.Environment[name] }, o.Environment["HOME"])
 		if err != nil {

@@ -54,4 +54,9 @@ def test_pandas_inside(tmp_path):
 
     from guestkit.fsspec import GuestFileSystem
 
-    pandas.testing.assert_frame_equal(pandas.read_parquet("/srv/data.parquet", filesystem=GuestFileSystem(disk=str(disk))), frame)
+    inside = GuestFileSystem(disk=str(disk))
+    pandas.testing.assert_frame_equal(pandas.read_parquet("/srv/data.parquet", filesystem=inside), frame)
+
+    duckdb = pytest.importorskip("duckdb").connect()
+    duckdb.register_filesystem(inside)
+    assert duckdb.execute("select sum(n), max(text) from 'guestkit:///srv/*.parquet'").fetchall() == [(4999950000, "row 99999")]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import io
 import os
 import pathlib
+import socket
 import threading
 
 import pytest
@@ -115,6 +117,25 @@ def test_interrupt(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         guestkit.convert(Disk(os.urandom(1 << 20) * 32), tmp_path / "out.qcow2", format="qcow2", progress=stop)
     assert cancelled.is_set()
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupt_of_a_stalled_server(tmp_path):
+    """A server takes the request and says nothing; each call ends with the interrupt."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/disk.qcow2"
+        for call in (guestkit.open, guestkit.detect, guestkit.info, lambda a: guestkit.convert(a, tmp_path / "x.raw")):
+            asked: list[socket.socket] = []
+
+            def stall(asked=asked):
+                asked.append(server.accept()[0])  # it stays open
+                asked[0].recv(10)
+                _thread.interrupt_main()
+
+            threading.Thread(target=stall, daemon=True).start()
+            with pytest.raises(KeyboardInterrupt):
+                call(address)
+            asked[0].close()
     assert not list(tmp_path.iterdir())
 
 

@@ -242,7 +242,7 @@ def open(  # noqa: A001 - as gzip.open and others
     """
     images = _Images(_several(disks))
     try:
-        handle = _native.call(
+        handle = _native.long_call(
             "open", keys=list(keys), format=format, allow_dirs=[os.fspath(a) for a in allow_dirs], **images.request()
         )
     except BaseException:
@@ -254,7 +254,7 @@ def open(  # noqa: A001 - as gzip.open and others
 def detect(image: Image) -> str:
     """The format of an image, by its content."""
     with _Images([image]) as i:
-        return str(_native.call("detect", **i.request()))
+        return str(_native.long_call("detect", **i.request()))
 
 
 def info(image: Image) -> Info:
@@ -262,7 +262,7 @@ def info(image: Image) -> Info:
     from .results import Info
 
     with _Images([image]) as i:
-        return Info.of(i.paths[0], _native.call("info", **i.request()))
+        return Info.of(i.paths[0], _native.long_call("info", **i.request()))
 
 
 def convert(
