@@ -56,21 +56,32 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzFind: whatever a disc says, sessions rise and lie on it.
+// FuzzFind: whatever a disc says, sessions rise and lie on it. A disc is one of three
+// sessions, changed at some places: their offsets and what is written there.
 func FuzzFind(f *testing.F) {
+	le := binary.LittleEndian
 	disc := make([]byte, 300*Sector)
 	session(disc, 0, 100, 20)
 	session(disc, 110, 50, 130)
 	session(disc, 170, 50, 190)
-	f.Add(disc[:200*Sector], uint32(16*Sector+0x50), uint32(7))
-	f.Add(disc, uint32(126*Sector+0x9E), uint32(140))
-	f.Fuzz(func(t *testing.T, image []byte, at, v uint32) {
-		if int64(at)+4 <= int64(len(image)) {
-			image = bytes.Clone(image)
-			binary.LittleEndian.PutUint32(image[at:], v)
+	anchor := disc[256*Sector:] // of UDF, with a partition
+	copy(anchor, []byte{2, 0, 0, 0, 3})
+	le.PutUint16(anchor[12:], 256)
+	le.PutUint32(anchor[16:], 4*Sector)
+	le.PutUint32(anchor[20:], 257)
+	disc[257*Sector] = 5
+	le.PutUint32(disc[257*Sector+0xC0:], 100)
+	f.Add(le.AppendUint32(le.AppendUint32(nil, 16*Sector+0x50), 7))
+	f.Add(le.AppendUint32(le.AppendUint32(nil, 126*Sector+0x9E), 140))
+	f.Add(le.AppendUint32(le.AppendUint32(nil, 257*Sector+0xC0), 1<<31))
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		image := bytes.Clone(disc)
+		for ; len(changes) >= 8; changes = changes[8:] {
+			at := int(le.Uint32(changes)) % (len(image) - 4)
+			copy(image[at:], changes[4:8])
 		}
 		got, err := Find(bytes.NewReader(image))
-		if err != nil || got[0] != 0 || len(got) > most || !slices.IsSorted(got) || len(got) > 1 && got[len(got)-1]*Sector > int64(len(image)) {
+		if err != nil || got[0] != 0 || len(got) > most || !slices.IsSorted(got) || got[len(got)-1]*Sector > int64(len(image)) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
