@@ -62,6 +62,9 @@ func TestRows(t *testing.T) {
 		volumes []*inspect.Volume
 		want    []string // "id: part of the message"
 	}{
+		"a BSD's driver": {&inspect.System{Volume: "gpt3", Type: inspect.TypeFreeBSD, Kind: inspect.KindInstalled, Firmware: inspect.FirmwareBoth,
+			Mounts: []inspect.Mount{{Spec: "/dev/ada0p3", Path: "/", Volume: "gpt3", By: "device name", Line: 1}, {Spec: "/dev/gpt/srv", Path: "/srv", Volume: "gpt4", By: "partlabel", Line: 2}}},
+			nil, nil, []string{"fstab-device-name: / is mounted by /dev/ada0p3"}},
 		"nothing": {linux(func(s *inspect.System) {
 			kernel("root=UUID=aa ro resume=UUID=0A1B")(s)
 			s.Mounts = []inspect.Mount{{Spec: "UUID=aa", Path: "/", Volume: "gpt2", By: "uuid", Line: 1}, {Spec: "/dev/mapper/vg-x", Path: "/x", Volume: "lvm:vg/x", By: "volume name", Line: 2},

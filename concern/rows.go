@@ -21,7 +21,7 @@ var rows = []row{
 	{Kind{"no-boot-loader", Critical, nil, "No boot loader was found",
 		"Give all disks of the guest, the one with the boot loader among them."}, (*view).noBootLoader},
 	{Kind{"fstab-device-name", Critical, nil, "fstab mounts what is needed to start by a name of the hardware",
-		"Name the volume in /etc/fstab by UUID= (blkid prints it)."}, (*view).fstabNames},
+		"Name the volume in /etc/fstab by UUID= (blkid prints it), in a BSD by its label (gpt/NAME, ufs/NAME, NAME=)."}, (*view).fstabNames},
 	{Kind{"boot-device-name", Critical, nil, "The boot command line names the root by the hardware",
 		"Set root=UUID=… in the boot loader's configuration and in /etc/default/grub, and write it anew."}, (*view).bootNames},
 	{Kind{"crypttab-device-name", Critical, nil, "crypttab names a volume by the hardware",
