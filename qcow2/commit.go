@@ -3,6 +3,7 @@ package qcow2
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/problem"
@@ -94,7 +95,9 @@ func Empty(ctx context.Context, f Storage) error {
 }
 
 // Compact moves the tables of an image down into the room that is free before
-// them, and cuts the file behind what is in use. Data stays where it is.
+// them, and cuts the file behind what is in use. Data stays where it is. What is free
+// between takes no room on the host any more, if f can punch holes (by a method
+// Punch(off, n int64) error, as convert.Storage has it).
 func Compact(ctx context.Context, f Storage) error {
 	w, err := change(ctx, f, "image")
 	if err != nil {
@@ -113,10 +116,39 @@ func Compact(ctx context.Context, f Storage) error {
 			}
 		}
 	}
-	if end <<= w.h.clusterBits; end < f.Size() {
-		if err := f.Truncate(end); err != nil {
+	if off := end << w.h.clusterBits; off < f.Size() {
+		if err := f.Truncate(off); err != nil {
 			return err
 		}
 	}
-	return f.Sync()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return w.punch(end)
+}
+
+// punch gives the room back of clusters before the end that nothing refers to.
+func (w *rewrite) punch(end int64) error {
+	p, ok := w.f.(interface{ Punch(off, n int64) error })
+	if !ok {
+		return nil
+	}
+	for i := int64(0); i < end; i++ {
+		first := i
+		for i < end && w.counts.of(i) == 0 {
+			i++
+		}
+		if first == i {
+			continue
+		}
+		if err := w.tick(); err != nil {
+			return err
+		}
+		if err := p.Punch(first<<w.h.clusterBits, (i-first)<<w.h.clusterBits); errors.Is(err, block.ErrUnsupported) {
+			return nil // the image is right all the same
+		} else if err != nil {
+			return err
+		}
+	}
+	return w.f.Sync()
 }

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // A powerLog is a Storage that records what is written to it, and where it was
@@ -153,6 +156,18 @@ func survives(t *testing.T, name string, before []byte, opener block.Opener, op 
 	if was != is && (seen[false] == 0 || seen[true] == 0) {
 		t.Errorf("%s: %v, want both", name, seen)
 	}
+	// And with a disk that is full.
+	testimg.FillsUp(before, func(f *testimg.Full) error { return op(f) }, func(left int, b []byte, err error) {
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("%s, with room for %d writes: %v", name, left, err)
+		}
+		if got := state(t, b, opener); err != nil && got != was && got != is {
+			t.Fatalf("%s, with room for %d writes: neither as before nor as after", name, left)
+		}
+		if res, faults := mustCheck(t, b); res.Corruptions > 0 {
+			t.Fatalf("%s, with room for %d writes: %+v %v", name, left, res, faults)
+		}
+	})
 	judge(t, name, p.b)
 	return p.b
 }

@@ -30,6 +30,8 @@
 // by the largest geometry where the geometry cannot say the same, so that
 // whatever rule a program follows, it presents the same disk.
 //
+// [Rebase], [CommitInto], [Empty] and [Sparsify] change images in place.
+//
 // # Copies
 //
 // If one of the two footers of a dynamic image is bad, the other is used and a

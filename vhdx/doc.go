@@ -21,9 +21,9 @@
 // one after it is known to be whole.
 //
 // Fixed, dynamic and differencing images are read, fixed and dynamic ones
-// written; [Rebase], [CommitInto] and [Empty] change differencing ones in place. The specification is
-// [MS-VHDX], "Virtual Hard Disk v2 (VHDX) File Format"; sections are named
-// where they are used.
+// written; [Rebase], [CommitInto] and [Empty] change differencing ones in place.
+// The specification is [MS-VHDX], "Virtual Hard Disk v2 (VHDX) File Format";
+// sections are named where they are used.
 //
 // [MS-VHDX]: https://learn.microsoft.com/openspecs/windows_protocols/ms-vhdx
 package vhdx

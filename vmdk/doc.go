@@ -39,6 +39,13 @@
 // files have all their tables at the front, twice; a streamOptimized file has
 // them behind the grains, as VMware's tools write it, and version 3.
 //
+// # In place
+//
+// [Rebase], [CommitInto] and [Empty] change delta disks, and [Sparsify] disks without
+// a parent, that are monolithicSparse. While one of them runs, the free bytes of
+// the header say where the tables and the descriptor belong, so that the next run
+// can end it.
+//
 // # References
 //
 // The file names in a descriptor are opened by the caller's Opener only, and

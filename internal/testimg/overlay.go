@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
+	"syscall"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -82,6 +84,12 @@ func (o *Overlaid) survives(t *testing.T, what string, p *Power, files Files, wa
 		}
 		o.same(t, what+", "+when+", once more", again.B, files, want)
 	})
+	FillsUp(p.base, func(f *Full) error { return run(f) }, func(left int, b []byte, err error) {
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("%s, with room for %d writes: %v", what, left, err)
+		}
+		o.same(t, fmt.Sprintf("%s, with room for %d writes", what, left), b, files, want)
+	})
 	t.Logf("%s: %d crashes survived", what, n)
 }
 
@@ -143,10 +151,10 @@ func TestOverlaid(t *testing.T, o Overlaid) {
 	}
 	o.judge(t, "rebase", rebased, files, want)
 	o.survives(t, "rebase", p, files, want, func(f block.Storage) error {
-		d := open(f.(*Power).B)
-		defer block.Close(d)
-		if _, err := o.read(f.(*Power).B, Files{"other": o.Other}); err == nil {
-			return errDone
+		if p, ok := f.(*Power); ok {
+			if _, err := o.read(p.B, Files{"other": o.Other}); err == nil {
+				return errDone
+			}
 		}
 		return rebase(f)
 	})
@@ -161,8 +169,10 @@ func TestOverlaid(t *testing.T, o Overlaid) {
 	}
 	o.judge(t, "flatten", p.B, nil, want)
 	o.survives(t, "flatten", p, files, want, func(f block.Storage) error {
-		if _, err := o.read(f.(*Power).B, nil); err == nil {
-			return errDone
+		if p, ok := f.(*Power); ok {
+			if _, err := o.read(p.B, nil); err == nil {
+				return errDone
+			}
 		}
 		return flatten(f)
 	})
@@ -198,6 +208,18 @@ func TestOverlaid(t *testing.T, o Overlaid) {
 		o.same(t, "commit, "+when+", once more", again[1].B, Files{"base": again[0].B}, want)
 	})
 	t.Logf("commit: %d crashes survived", n)
+	FillsUp(o.Base, func(f *Full) error {
+		child := NewPower(o.Top)
+		d := open(o.Top)
+		defer block.Close(d)
+		err := o.Commit(f, child, d)
+		o.same(t, fmt.Sprintf("commit, %v", err), child.B, Files{"base": f.B}, want)
+		return err
+	}, func(left int, b []byte, err error) {
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("commit, with room for %d writes: %v", left, err)
+		}
+	})
 	p = NewPower(all[1].B)
 	if err := o.Empty(p); err != nil {
 		t.Fatal(err)
