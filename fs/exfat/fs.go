@@ -8,6 +8,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/crosslink"
 	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/internal/onetree"
 	"github.com/guestkit/guestkit/internal/paged"
@@ -51,6 +52,7 @@ type volume struct {
 	label    string
 	free     int64
 	problems problem.List
+	files    crosslink.Files
 }
 
 func open(r block.Reader, opts *Options) (*volume, error) {

@@ -68,6 +68,11 @@ func (n *inode) Content() (block.Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.runs) > 0 && !n.stat.Mode.IsDir() {
+		if _, ok := n.v.files.Other(n.first, n.stat.Ino); ok {
+			n.v.problems.Add(n.errorf(block.ErrCorrupt, "it begins at cluster %d, as another file does: they are cross-linked, and the content is that of one of them at most", n.first))
+		}
+	}
 	return c, nil
 }
 

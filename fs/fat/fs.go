@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/crosslink"
 	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/internal/problem"
 )
@@ -34,6 +35,7 @@ type volume struct {
 	dirs        *lru.Cache[uint32, *dir]
 	problems    problem.List
 	info        vfs.Info
+	files       crosslink.Files
 }
 
 // Open opens the FAT12, FAT16 or FAT32 volume on r. What is none wraps

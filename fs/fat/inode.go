@@ -140,5 +140,11 @@ func (n *inode) Content() (block.Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	if want > 0 {
+		if off, ok := n.v.files.Other(n.first, n.stat.Ino*direntLen); ok {
+			n.v.problems.Add(block.Errorf(format, "directory entry", int64(n.stat.Ino*direntLen), block.ErrCorrupt,
+				"its file begins at %s, as that of the entry at %#x does: they are cross-linked, and the content is that of one of them at most", n.v.name(n.first), off))
+		}
+	}
 	return &file{chain: c, size: n.stat.Size}, nil
 }
