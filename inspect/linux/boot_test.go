@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
@@ -204,17 +203,16 @@ submenu 'sub>x' --id sub { menuentry one { linux /1
 			if err := os.WriteFile(filepath.Join(dir, "grub.cfg"), []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			ctx, stop := context.WithTimeout(context.Background(), 100*time.Second)
-			defer stop()
-			cmd := peers.Command(t, "script", "-qfc", "grub-emu -d "+dir, "/dev/null")
+			// It does not mind that its terminal goes away, so what was started ends it.
+			cmd := peers.Command(t, "script", "-qfc", "echo $$ >"+dir+"/pid; exec timeout -s KILL 100 grub-emu -d "+dir, "/dev/null")
 			cmd.Env = append(os.Environ(), "TERM=vt100")
 			r, w := io.Pipe()
 			cmd.Stdout = w
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			go func() { <-ctx.Done(); cmd.Process.Kill() }()
-			go func() { cmd.Wait(); w.Close() }()
+			ended := make(chan error)
+			go func() { err := cmd.Wait(); w.Close(); ended <- err }()
 			// It waits for a key once it has run the entry.
 			var out []byte
 			buf := make([]byte, 4096)
@@ -224,8 +222,9 @@ submenu 'sub>x' --id sub { menuentry one { linux /1
 					break
 				}
 			}
-			cmd.Process.Kill()
 			go io.Copy(io.Discard, r)
+			peers.Run(t, "sh", "-c", `kill "$(cat "$1")"`, "sh", filepath.Join(dir, "pid"))
+			<-ended
 			clean := strings.Join(strings.Fields(terminalCodes.ReplaceAllString(string(out), "")), "")
 			var titles []string
 			for _, part := range strings.Split(clean, "Booting`")[1:] {
