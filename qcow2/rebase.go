@@ -51,7 +51,12 @@ func Rebase(ctx context.Context, f Storage, o *RebaseOptions) error {
 			return err
 		}
 		defer im.Close()
-		differ, err := overlays.Exposed(ctx, own, o.Old, o.New, w.h.clusterSize(), o.Unsafe)
+		var differ []block.Range
+		if o.New == nil && o.Old != nil && !o.Unsafe && len(w.snapshots) == 0 { // zeros among it take no room
+			differ, err = overlays.Behind(ctx, own, o.Old, w.h.clusterSize())
+		} else {
+			differ, err = overlays.Exposed(ctx, own, o.Old, o.New, w.h.clusterSize(), o.Unsafe)
+		}
 		if err != nil {
 			return err
 		}

@@ -64,6 +64,34 @@ func Exposed(ctx context.Context, im, old, now block.Device, unit int64, first b
 	return out, nil
 }
 
+// Behind finds what an image that lies upon another disk does not hold itself, but for
+// what is known to be zeros there, in pieces of unit bytes: what Exposed finds where
+// nothing is to lie behind the image, without reading it. im is as there.
+func Behind(ctx context.Context, im, old block.Device, unit int64) ([]block.Range, error) {
+	var out []block.Range
+	for e, err := range block.Extents(im, 0, im.Size()) {
+		if err != nil {
+			return nil, err
+		}
+		if Own(e) {
+			continue
+		}
+		for b, err := range block.Extents(old, e.Off, min(e.Len, max(old.Size()-e.Off, 0))) {
+			if err != nil {
+				return nil, err
+			}
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if !b.Zero {
+				first := b.Off / unit * unit
+				out = add(out, first, (b.Off+b.Len-first+unit-1)/unit*unit)
+			}
+		}
+	}
+	return out, nil
+}
+
 // Own reports whether the image itself holds what the extent tells of, zeros among
 // it, and not what lies behind it.
 func Own(e block.Extent) bool { return e.Depth == 0 && !e.Unset }

@@ -78,6 +78,24 @@ func TestExposed(t *testing.T) {
 	}
 }
 
+func TestBehind(t *testing.T) {
+	for _, x := range []struct {
+		own, old lid
+		want     []block.Range
+	}{
+		{"....", "xxxx", []block.Range{{Off: 0, Len: 2048}}},
+		{".xx.", "xxxx", []block.Range{{Off: 0, Len: 2048}}},
+		{"xx..", "xxxz", []block.Range{{Off: 1024, Len: 1024}}},
+		{"....", "zz.b", []block.Range{{Off: 1024, Len: 1024}}},
+		{"....", "zx", []block.Range{{Off: 0, Len: 1024}}},
+		{"zzxx", "xxxx", nil},
+	} {
+		if got, err := Behind(t.Context(), x.own, x.old, 1024); err != nil || !slices.Equal(got, x.want) {
+			t.Errorf("%s upon %s: %v, %v; want %v", x.own, x.old, got, err, x.want)
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, x := range []struct {
 		disk  string
