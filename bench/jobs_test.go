@@ -4,6 +4,7 @@ package bench
 
 import (
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -88,10 +89,32 @@ func (b *bench) source(t *testing.T, name string) string {
 	case "sparse":
 		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", path, "16T")
 		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 1 3T 50M", "-c", "write -P 2 11T 50M", path)
+	case "wide": // 100 MiB in pieces over a TiB
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", path, "1T")
+		b.patterns(t, path, 1600, 650<<20, 64<<10)
+	case "base": // 2 GiB of 8
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", path, "8G")
+		b.patterns(t, path, 256, 8<<20, 8<<20)
+	case "other": // differs from it in 256 MiB
+		peers.Run(t, "cp", "--sparse=always", b.source(t, "base"), path)
+		b.patterns(t, path, 64, 32<<20, 4<<20)
+	case "overlay": // 128 MiB above the base
+		b.source(t, "other")
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-b", "base", "-F", "qcow2", path)
+		b.patterns(t, path, 2048, 3<<20, 64<<10)
 	default:
 		peers.Run(t, "qemu-img", slices.Concat([]string{"convert", "-f", "raw"}, sources[name], []string{b.raw, path})...)
 	}
 	return path
+}
+
+// patterns writes so many pieces into a qcow2, a step apart, none like its neighbours.
+func (b *bench) patterns(t *testing.T, path string, n int, step, piece int64) {
+	line := []string{"-f", "qcow2"}
+	for i := range int64(n) {
+		line = append(line, "-c", fmt.Sprintf("write -q -P %d %d %d", (i+piece>>16)%250+1, i*step, piece))
+	}
+	peers.Run(t, "qemu-io", append(line, path)...)
 }
 
 // share returns the path of a source in a mount whose files can share blocks.
