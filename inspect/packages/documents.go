@@ -52,6 +52,9 @@ func (r *root) readSnap(p *system.Packages, name string) error {
 		names = append(names, snap)
 	}
 	slices.Sort(names)
+	if len(names) > maxSnaps {
+		r.flaw(p, name, block.Errorf("", "package list", -1, block.ErrLimit, "only the first %d of %d snaps are looked into for their versions", maxSnaps, len(names)))
+	}
 	for i, snap := range names {
 		s := state.Data.Snaps[snap]
 		item := system.Package{Name: snap, Version: system.Unknown, Upstream: system.Unknown, Revision: s.Current.String(), Section: s.Type}

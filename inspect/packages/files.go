@@ -2,6 +2,10 @@ package packages
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
 	"path"
 	"strings"
 
@@ -13,15 +17,16 @@ import (
 // maxFiles bounds the files of all packages of a guest.
 const maxFiles = 4 << 20
 
-// files gives a package its files.
-func (r *root) files(p *system.Package, list []string) error {
-	if r.listed += len(list); r.listed > maxFiles {
+// file gives a package one of its files. The last piece of the path may be joined to
+// a long folder for each of them, which counts like files of 64 bytes.
+func (r *root) file(p *system.Package, dir, name string) error {
+	if r.listed += 1 + len(dir)>>6; r.listed > maxFiles {
 		return block.Errorf("", "files of packages", -1, block.ErrLimit, "more than %d", maxFiles)
 	}
-	for i := range list {
-		list[i] = strings.ToValidUTF8(list[i], "\uFFFD")
+	if dir != "" {
+		name = path.Join(dir, name)
 	}
-	p.Files = list
+	p.Files = append(p.Files, strings.ToValidUTF8(name, "\uFFFD"))
 	return nil
 }
 
@@ -46,15 +51,14 @@ func (r *root) dpkgFiles(p *system.Packages, dir string) error {
 			r.flaw(p, name, block.Errorf("", "files of a package", -1, block.ErrCorrupt, "the list cannot be read"))
 			continue
 		}
-		var list []string
 		for _, line := range guest.Lines(b) {
 			line, _, _ = strings.Cut(line, "\t") // opkg has the mode behind it
-			if line != "" {
-				list = append(list, line)
+			if line == "" {
+				continue
 			}
-		}
-		if err := r.files(x, list); err != nil {
-			return err
+			if err := r.file(x, "", line); err != nil {
+				return err
+			}
 		}
 	}
 	if missing > 0 {
@@ -74,29 +78,36 @@ func (r *root) listOf(name string) ([]byte, bool) {
 	return b, ok
 }
 
+// ownList visits the lines of the list of files that a package has for itself.
+func (r *root) ownList(p *system.Packages, name string, visit func(line string) error) error {
+	b, ok := r.listOf(name)
+	if !ok {
+		r.flaw(p, name, block.Errorf("", "files of a package", -1, block.ErrCorrupt, "the list cannot be read"))
+	}
+	for _, line := range guest.Lines(b) {
+		if err := visit(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apkFiles reads the lines of the database that are about files: a folder (F), and the
-// files in it (R).
+// files in it (R). They follow the name and the version of their package.
 func (r *root) apkFiles(p *system.Packages, name string) error {
 	f, err := r.openDatabase(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	of := map[string]*system.Package{}
+	type id struct{ name, version string }
+	of := map[id]*system.Package{}
 	for i := range p.Items {
-		of[p.Items[i].Name] = &p.Items[i]
+		x := &p.Items[i]
+		of[id{x.Name, x.Version}] = x
 	}
-	var x *system.Package
-	var list []string
+	var own id // of the stanza
 	dir := ""
-	flush := func() error {
-		if x == nil {
-			return nil
-		}
-		err := r.files(x, list)
-		x, list, dir = nil, nil, ""
-		return err
-	}
 	in := bufio.NewScanner(f)
 	in.Buffer(make([]byte, 4096), maxLine)
 	for n := 0; in.Scan(); n++ {
@@ -105,55 +116,58 @@ func (r *root) apkFiles(p *system.Packages, name string) error {
 				return err
 			}
 		}
-		line := in.Text()
-		if line == "" {
-			if err := flush(); err != nil {
-				return err
+		key, value, _ := bytes.Cut(in.Bytes(), []byte(":"))
+		switch string(key) {
+		case "":
+			if len(in.Bytes()) == 0 {
+				own, dir = id{}, ""
 			}
-			continue
-		}
-		switch key, value, _ := strings.Cut(line, ":"); key {
 		case "P":
-			x = of[value]
+			own.name = cmp.Or(own.name, apkValue(value))
+		case "V":
+			own.version = cmp.Or(own.version, apkValue(value))
 		case "F":
-			dir = value
+			dir = string(value)
 		case "R":
-			list = append(list, "/"+path.Join(dir, value))
+			if x := of[own]; x != nil { // not of an entry that is no package
+				if err := r.file(x, "/"+dir, string(value)); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	if err := in.Err(); err != nil {
-		return err
-	}
-	return flush()
+	return in.Err()
+}
+
+// apkValue is the value of a field as a package has it.
+func apkValue(b []byte) string {
+	return strings.ToValidUTF8(string(bytes.TrimSpace(b)), "\uFFFD")
 }
 
 // pacmanFiles reads the file that lists those of a package, behind "%FILES%".
-func (r *root) pacmanFiles(name string) []string {
+func (r *root) pacmanFiles(p *system.Packages, x *system.Package, name string) error {
 	if !r.IsFile(name) {
 		return nil
 	}
-	b, _ := r.listOf(name)
-	var list []string
 	on := false
-	for _, line := range guest.Lines(b) {
-		switch {
-		case strings.HasPrefix(line, "%"):
+	return r.ownList(p, name, func(line string) error {
+		if strings.HasPrefix(line, "%") {
 			on = line == "%FILES%"
-		case on && line != "":
-			list = append(list, "/"+line)
+			return nil
 		}
-	}
-	return list
+		if !on || line == "" {
+			return nil
+		}
+		return r.file(x, "", "/"+line)
+	})
 }
 
 // portageFiles reads CONTENTS: "dir PATH", "obj PATH MD5 MTIME", "sym PATH -> TARGET MTIME".
-func (r *root) portageFiles(name string) []string {
+func (r *root) portageFiles(p *system.Packages, x *system.Package, name string) error {
 	if !r.IsFile(name) {
 		return nil
 	}
-	b, _ := r.listOf(name)
-	var list []string
-	for _, line := range guest.Lines(b) {
+	return r.ownList(p, name, func(line string) error {
 		kind, rest, _ := strings.Cut(line, " ")
 		switch kind {
 		case "obj":
@@ -166,23 +180,41 @@ func (r *root) portageFiles(name string) []string {
 			rest, _, _ = strings.Cut(rest, " -> ")
 		case "dir", "fif", "dev":
 		default:
-			continue
+			return nil
 		}
-		list = append(list, rest)
-	}
-	return list
+		return r.file(x, "", rest)
+	})
 }
 
 // pkgtoolsFiles reads what follows "FILE LIST:" in the file of a package of Slackware.
-func (r *root) pkgtoolsFiles(name string) []string {
-	b, _ := r.listOf(name)
-	var list []string
+func (r *root) pkgtoolsFiles(p *system.Packages, x *system.Package, name string) error {
 	on := false
-	for _, line := range guest.Lines(b) {
-		if on && line != "" && line != "./" {
-			list = append(list, "/"+line)
+	return r.ownList(p, name, func(line string) error {
+		if !on || line == "" || line == "./" {
+			on = on || line == "FILE LIST:"
+			return nil
 		}
-		on = on || line == "FILE LIST:"
+		return r.file(x, "", "/"+line)
+	})
+}
+
+// condaFiles gives a package the files that its document lists, below the prefix of
+// its environment.
+func (r *root) condaFiles(x *system.Package, list json.RawMessage, prefix string) error {
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if t, err := dec.Token(); err == io.EOF || err == nil && t == nil {
+		return nil // there is none
+	} else if err != nil || t != json.Delim('[') {
+		return block.Errorf("", "files of a package", -1, block.ErrCorrupt, "they are no list")
 	}
-	return list
+	for dec.More() {
+		var name string
+		if err := dec.Decode(&name); err != nil {
+			return block.Errorf("", "files of a package", -1, block.ErrCorrupt, "%v", err)
+		}
+		if err := r.file(x, prefix, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package packages
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,10 +38,12 @@ func TestFiles(t *testing.T) {
 		"dpkg, a list is gone": {fstest.MapFS{"var/lib/dpkg/status": text(status), "var/lib/dpkg/info/a.list": text("/.\n")}, "partial a: /.|b: "},
 		"dpkg, no lists":       {fstest.MapFS{"var/lib/dpkg/status": text(status)}, "partial a: |b: "},
 		"apk":                  {fstest.MapFS{"lib/apk/db/installed": text("P:a\nV:1\nF:\nR:root\nF:usr/bin\nM:0:0:755\nR:a\nZ:x\nR:b\n\nP:c\nV:1\nF:etc\n")}, "read a: /root /usr/bin/a /usr/bin/b|c: "},
+		"apk, a bad entry":     {fstest.MapFS{"lib/apk/db/installed": text("P:bad\nF:opt/bad\nR:evil\n\nP:c\nV:1\nF:etc\nR:c.conf\n\nP:c\nF:opt\nR:none\n")}, "partial c: /etc/c.conf"},
 		"pacman":               {fstest.MapFS{"var/lib/pacman/local/a-1-1/desc": text("%NAME%\na\n\n%VERSION%\n1-1\n"), "var/lib/pacman/local/a-1-1/files": text("%FILES%\nusr/\nusr/bin/a\n\n%BACKUP%\netc/a\tx\n")}, "read a: /usr/ /usr/bin/a"},
 		"portage":              {fstest.MapFS{"var/db/pkg/sys-libs/glibc-2/CONTENTS": text("dir /usr\nobj /usr/a b 0123 17\nsym /lib -> usr/lib 17\n")}, "read sys-libs/glibc: /usr /usr/a b /lib"},
 		"pkgtools":             {fstest.MapFS{"var/lib/pkgtools/packages/a-1-x86_64-2": text("PACKAGE NAME: a\nFILE LIST:\n./\nusr/\nusr/a\n")}, "read a: /usr/ /usr/a"},
 		"conda":                {fstest.MapFS{"opt/miniconda3/conda-meta/a.json": text(`{"name":"a","version":"1","files":["lib/a"]}`)}, "read a: /opt/miniconda3/lib/a"},
+		"conda, no list":       {fstest.MapFS{"opt/miniconda3/conda-meta/a.json": text(`{"name":"a","version":"1","files":"lib/a"}`), "opt/miniconda3/conda-meta/b.json": text(`{"name":"b","version":"1","files":null}`)}, "partial a: |b: "},
 	} {
 		p, problems := withFiles(t, c.tree)
 		var got []string
@@ -107,6 +110,70 @@ func TestLongLists(t *testing.T) {
 	p, problems := withFiles(t, m)
 	if p.Status != system.PackagesPartial || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || len(p.Items) != 40 {
 		t.Errorf("%s, %d packages, %v", p.Status, len(p.Items), problems)
+	}
+}
+
+// TestManyFiles: a list is cut while it is read, and a long folder counts for each file.
+func TestManyFiles(t *testing.T) {
+	folder := strings.Repeat("d", 32<<10)
+	for name, m := range map[string]fstest.MapFS{
+		"apk":      {"lib/apk/db/installed": text("P:a\nV:1\nF:x\n" + strings.Repeat("R:\n", maxFiles+1))},
+		"folder":   {"lib/apk/db/installed": text("P:a\nV:1\nF:" + folder + "\n" + strings.Repeat("R:x\n", 20_000))},
+		"pkgtools": {"var/lib/pkgtools/packages/a-1-x86_64-2": text("FILE LIST:\n" + strings.Repeat("x\n", maxFiles+1))},
+		"conda":    {"opt/conda/conda-meta/a.json": text(`{"name":"a","version":"1","files":[` + strings.Repeat(`"",`, maxFiles+1) + `""]}`)},
+	} {
+		p, problems := withFiles(t, m)
+		if p.Status != system.PackagesPartial && p.Status != system.PackagesNotRead || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) {
+			t.Errorf("%s: %s, %v", name, p.Status, problems)
+		}
+		for _, x := range p.Items {
+			if len(x.Files) > maxFiles || name == "folder" && len(x.Files) > 10_000 {
+				t.Errorf("%s: %d files", name, len(x.Files))
+			}
+		}
+	}
+}
+
+// TestUnreadableLists: a list that cannot be read leaves the packages partial.
+func TestUnreadableLists(t *testing.T) {
+	for list, m := range map[string]fstest.MapFS{
+		"var/lib/pacman/local/a-1-1/files":       {"var/lib/pacman/local/a-1-1/desc": text("%NAME%\na\n\n%VERSION%\n1-1\n")},
+		"var/db/pkg/sys-libs/glibc-2/CONTENTS":   {"var/db/pkg/sys-libs/glibc-2/SLOT": text("2")},
+		"var/lib/pkgtools/packages/a-1-x86_64-2": {},
+	} {
+		m[list] = text(strings.Repeat("x", 100))
+		found, err := Read(context.Background(), m, &system.Options{PackageFiles: true, MaxDatabase: 50})
+		if err != nil || len(found) != 1 || found[0].Status != system.PackagesPartial || len(found[0].Items) != 1 {
+			t.Errorf("%s: %+v, %v", list, found, err)
+		}
+	}
+}
+
+// TestManyDatabases: what is left out of many databases is said.
+func TestManyDatabases(t *testing.T) {
+	condas, catalogs, snaps := fstest.MapFS{}, fstest.MapFS{}, []string{}
+	for i := range max(maxCondas, maxCatalogs, maxSnaps) + 1 {
+		condas[fmt.Sprintf("opt/conda/envs/e%d/conda-meta/history", i)] = text("")
+		catalogs[fmt.Sprintf("a/AppData/Local/Packages/Microsoft.DesktopAppInstaller_x/LocalState/s%d/installed.db", i)] = text("")
+		snaps = append(snaps, fmt.Sprintf(`"s%d":{"current":"1","active":true}`, i))
+	}
+	limits := 0
+	o := &system.Options{Problem: func(err error) {
+		if errors.Is(err, block.ErrLimit) {
+			limits++
+		}
+	}}
+	if found, err := Read(context.Background(), condas, o); err != nil || len(found) != maxCondas || limits != 1 {
+		t.Errorf("%d environments, %d said, %v", len(found), limits, err)
+	}
+	limits = 0
+	if found, err := WinGet(context.Background(), catalogs, []string{"a"}, o); err != nil || len(found) != maxCatalogs || limits != 1 {
+		t.Errorf("%d catalogs, %d said, %v", len(found), limits, err)
+	}
+	limits = 0
+	found, err := Read(context.Background(), fstest.MapFS{"var/lib/snapd/state.json": text(`{"data":{"snaps":{` + strings.Join(snaps, ",") + `}}}`)}, o)
+	if err != nil || len(found) != 1 || found[0].Status != system.PackagesPartial || limits != 1 {
+		t.Errorf("%v, %d said, %v", found, limits, err)
 	}
 }
 

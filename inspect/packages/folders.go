@@ -1,6 +1,8 @@
 package packages
 
 import (
+	"encoding/json"
+	"errors"
 	"io/fs"
 	"path"
 	"strconv"
@@ -55,7 +57,7 @@ func (r *root) readPkgtools(p *system.Packages, name string) error {
 		}
 		item := system.Package{Name: rest, Version: parts[2] + "-" + parts[0], Upstream: parts[2], Revision: parts[0], Arch: parts[1]}
 		if r.O.PackageFiles {
-			if err := r.files(&item, r.pkgtoolsFiles(path.Join(name, base))); err != nil {
+			if err := r.pkgtoolsFiles(p, &item, path.Join(name, base)); err != nil {
 				return err
 			}
 		}
@@ -104,7 +106,7 @@ func (r *root) readPortage(p *system.Packages, name string) error {
 				item.Installed = &t
 			}
 			if r.O.PackageFiles {
-				if err := r.files(&item, r.portageFiles(path.Join(dir, "CONTENTS"))); err != nil {
+				if err := r.portageFiles(p, &item, path.Join(dir, "CONTENTS")); err != nil {
 					return err
 				}
 			}
@@ -193,10 +195,17 @@ func (r *root) findConda() []string {
 		parents = append(parents, path.Join("home", e.Name()))
 	}
 	var out []string
-	take := func(dir string) {
-		if meta := path.Join(dir, "conda-meta"); len(out) < maxCondas && r.IsDir(meta) {
-			out = append(out, meta)
+	take := func(dir string) bool {
+		meta := path.Join(dir, "conda-meta")
+		if !r.IsDir(meta) {
+			return true
 		}
+		if len(out) == maxCondas {
+			r.Problem(block.Errorf("", "/"+meta, -1, block.ErrLimit, "more than %d environments of conda; the others are left out", maxCondas))
+			return false
+		}
+		out = append(out, meta)
+		return true
 	}
 	for _, parent := range parents {
 		for _, e := range r.listIf(parent) {
@@ -204,9 +213,13 @@ func (r *root) findConda() []string {
 				continue
 			}
 			dir := path.Join(parent, e.Name())
-			take(dir)
+			if !take(dir) {
+				return out
+			}
 			for _, env := range r.listIf(path.Join(dir, "envs")) {
-				take(path.Join(dir, "envs", env.Name()))
+				if !take(path.Join(dir, "envs", env.Name())) {
+					return out
+				}
 			}
 		}
 	}
@@ -229,7 +242,7 @@ func (r *root) readConda(p *system.Packages, name string) error {
 		}
 		var d struct {
 			Name, Version, Build, License, Subdir string
-			Files                                 []string
+			Files                                 json.RawMessage
 		}
 		at := path.Join(name, base)
 		if err := r.document(at, &d); err != nil {
@@ -238,11 +251,10 @@ func (r *root) readConda(p *system.Packages, name string) error {
 		}
 		item := system.Package{Name: d.Name, Version: d.Version, Upstream: d.Version, Revision: d.Build, Arch: d.Subdir, License: d.License}
 		if r.O.PackageFiles {
-			prefix := "/" + path.Dir(name)
-			for i := range d.Files {
-				d.Files[i] = path.Join(prefix, d.Files[i])
-			}
-			if err := r.files(&item, d.Files); err != nil {
+			err := r.condaFiles(&item, d.Files, "/"+path.Dir(name))
+			if errors.Is(err, block.ErrCorrupt) {
+				r.flaw(p, at, err)
+			} else if err != nil {
 				return err
 			}
 		}

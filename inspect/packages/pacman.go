@@ -38,7 +38,7 @@ func (r *root) readPacman(p *system.Packages, name string) error {
 			continue
 		}
 		if r.O.PackageFiles {
-			if err := r.files(&item, r.pacmanFiles(path.Join(name, e.Name(), "files"))); err != nil {
+			if err := r.pacmanFiles(p, &item, path.Join(name, e.Name(), "files")); err != nil {
 				return err
 			}
 		}

@@ -41,8 +41,10 @@ func (r *root) readRPM(p *system.Packages, name string) error {
 			if err != nil {
 				r.flaw(p, name, fmt.Errorf("%s: %w", item.Name, err))
 			}
-			if err := r.files(&item, list); err != nil {
-				return err
+			for _, name := range list {
+				if err := r.file(&item, "", name); err != nil {
+					return err
+				}
 			}
 		}
 		p.Items = append(p.Items, item)

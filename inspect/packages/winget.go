@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/rpmdb"
@@ -36,8 +37,12 @@ func WinGet(ctx context.Context, fsys fs.FS, users []string, o *system.Options) 
 			state := path.Join(dir, app.Name(), "LocalState")
 			for _, source := range r.listIf(state) {
 				name := path.Join(state, source.Name(), "installed.db")
-				if !r.IsFile(name) || seen[name] || len(seen) == maxCatalogs {
+				if seen[name] || !r.IsFile(name) {
 					continue
+				}
+				if len(seen) == maxCatalogs {
+					r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d catalogs of winget; the others are left out", maxCatalogs))
+					return out, nil
 				}
 				seen[name] = true
 				p, err := r.readDatabase(db, name)
