@@ -245,7 +245,8 @@ func TestBSDLabels(t *testing.T) {
 func TestFreeBSDMedium(t *testing.T) {
 	peers.Need(t, "xorriso")
 	dir := t.TempDir()
-	for name, text := range map[string]string{"bin/freebsd-version": "USERLAND_VERSION=\"14.1-RELEASE\"\n", "bin/sh": "", "etc/fstab": "/dev/iso9660/14_1_RELEASE_AMD64_CD / cd9660 ro 0 0\n", "usr/freebsd-dist/MANIFEST": ""} {
+	for name, text := range map[string]string{"bin/freebsd-version": "USERLAND_VERSION=\"14.1-RELEASE\"\n", "bin/sh": "", "etc/fstab": "/dev/iso9660/14_1_RELEASE_AMD64_CD / cd9660 ro 0 0\n", "usr/freebsd-dist/MANIFEST": "",
+		"etc/rc.local": "#!/bin/sh\nif [ -f /tmp/bsdinstall-installscript ]; then\n\tbsdinstall script /etc/installerconfig\nfi\n"} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

@@ -482,7 +482,7 @@ func isLocal(m Mount) bool {
 	case "UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID", "NAME":
 		return tagged
 	}
-	return dev && name != "shm" && !strings.Contains(m.Reason, "removable") && !strings.Contains(m.Reason, "bind mount")
+	return (dev && name != "shm" || linux.IsLabelName(m.Spec) || m.Type == "zfs") && !strings.Contains(m.Reason, "removable") && !strings.Contains(m.Reason, "bind mount")
 }
 
 // distrustPackages says of the databases what a missing /usr or /var means for them:

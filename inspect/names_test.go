@@ -187,3 +187,40 @@ func TestGroupsOfOneName(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingLabelVolumes: the partitions of a BSD's label have names without a folder
+// of devices, datasets of ZFS are never on the network.
+func TestMissingLabelVolumes(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec    string
+		tree    fstest.MapFS
+		missing bool
+	}{
+		"openbsd": {"52fdfce2a1b2c3d4.d /usr ffs rw 1 2", fstest.MapFS{"bsd": file(""), "bin/sh": file(""), "usr": dir()}, true},
+		"netbsd":  {"ROOT.e /usr ffs rw 1 2", fstest.MapFS{"netbsd": file(""), "bin/sh": file(""), "usr": dir()}, true},
+		"zfs":     {"tank/usr /usr zfs defaults 0 0", fstest.MapFS{"bin/freebsd-version": file(""), "bin/sh": file(""), "usr": dir()}, true},
+		"nfs":     {"host.d:/usr /usr nfs rw 0 0", fstest.MapFS{"bsd": file(""), "bin/sh": file(""), "usr": dir()}, false},
+		"folder":  {"52fdfce2.d /usr ffs rw 1 2", fstest.MapFS{"bsd": file(""), "bin/sh": file(""), "usr": dir()}, false},
+	} {
+		c.tree["etc/fstab"] = file(c.spec + "\n")
+		s, rep := one(t, c.tree)
+		if slices.Equal(s.Missing, []string{"/usr"}) != c.missing || rep.Complete() == c.missing {
+			t.Errorf("%s: missing %v, complete %t", name, s.Missing, rep.Complete())
+		}
+	}
+}
+
+// TestFreeBSDSets: the sets of the installer are on hosts of jails, too.
+func TestFreeBSDSets(t *testing.T) {
+	for local, want := range map[string]SystemKind{
+		"": KindInstalled, "#!/bin/sh\n# bsdinstall was here\n": KindInstalled, "#!/bin/sh\n: ${BSDINSTALL_LOG=/tmp/log}\n\tbsdinstall\n": KindInstaller,
+	} {
+		m := fstest.MapFS{"bin/freebsd-version": file("USERLAND_VERSION=\"14.1-RELEASE\"\n"), "bin/sh": file(""), "etc/fstab": file(""), "usr/freebsd-dist/MANIFEST": file("")}
+		if local != "" {
+			m["etc/rc.local"] = file(local)
+		}
+		if s, _ := one(t, m); s.Kind != want {
+			t.Errorf("%q: %s, want %s", local, s.Kind, want)
+		}
+	}
+}

@@ -24,13 +24,8 @@ func bsdDevices(e fstabEntry) []system.Device {
 	if name, ok := strings.CutPrefix(spec, "NAME="); ok { // of a wedge of NetBSD
 		return []system.Device{{By: "partlabel", Value: name}, {By: "partuuid", Value: name}}
 	}
-	if letter, ok := strings.CutPrefix(spec, "ROOT."); ok { // NetBSD: the disk that it was started from
-		if isLetter(letter) {
-			return []system.Device{{By: "root disk", Value: spec, Letter: letter}}
-		}
-	}
-	if duid, letter, ok := strings.Cut(spec, "."); ok && len(duid) == 16 && isLetter(letter) && strings.Trim(duid, hexDigits) == "" {
-		return []system.Device{{By: "label uid", Value: duid, Letter: letter}}
+	if d, ok := labelDevice(spec); ok {
+		return []system.Device{d}
 	}
 	name, ok := strings.CutPrefix(spec, "/dev/")
 	switch {
@@ -53,6 +48,28 @@ func bsdDevices(e fstabEntry) []system.Device {
 		return []system.Device{d}
 	}
 	return none("the name of the device says nothing of a volume")
+}
+
+// IsLabelName reports whether the first field of an entry of fstab names a partition of
+// a BSD's disk label, with no folder of devices before it.
+func IsLabelName(spec string) bool {
+	_, ok := labelDevice(spec)
+	return ok
+}
+
+// labelDevice reads the names that a partition of a label has without /dev: ROOT.a is
+// on the disk that NetBSD was started from, DUID.a on that which has the identifier in
+// its label, as OpenBSD says.
+func labelDevice(spec string) (system.Device, bool) {
+	disk, letter, _ := strings.Cut(spec, ".")
+	switch {
+	case !isLetter(letter):
+	case disk == "ROOT":
+		return system.Device{By: "root disk", Value: spec, Letter: letter}, true
+	case len(disk) == 16 && strings.Trim(disk, hexDigits) == "":
+		return system.Device{By: "label uid", Value: disk, Letter: letter}, true
+	}
+	return system.Device{}, false
 }
 
 // geomDevices reads a name below a folder of /dev: what GEOM tasted there, by its

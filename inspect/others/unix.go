@@ -39,8 +39,24 @@ var kinds = [...]kind{
 	{system.TypeESXi, "esxi", []string{"boot.cfg", "s.v00", "b.b00"}, "esxi"},
 }
 
-// freebsdDist has the sets that FreeBSD's installer unpacks.
+// freebsdDist has the sets that FreeBSD's installer unpacks. bsdinstall leaves them on
+// a host that it made jails on, too.
 const freebsdDist = "usr/freebsd-dist"
+
+// isMedium reports whether a FreeBSD starts its installer: the rc.local of media does.
+func isMedium(t *guest.Tree) bool {
+	const start = "etc/rc.local"
+	if !t.IsDir(freebsdDist) || !t.IsFile(start) {
+		return false
+	}
+	b, _ := t.Text(start)
+	for _, line := range guest.Entries(b) {
+		if strings.Contains(line, "bsdinstall") {
+			return true
+		}
+	}
+	return false
+}
 
 // Find knows systems by the files that they install.
 func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
@@ -59,7 +75,7 @@ func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
 		}
 		if marker != "" {
 			p := system.Place{Dir: ".", Type: k.typ, Marker: marker, Finder: k.name}
-			if k.typ == system.TypeFreeBSD && t.IsDir(freebsdDist) {
+			if k.typ == system.TypeFreeBSD && isMedium(t) {
 				p.Kind, p.Marker = system.KindInstaller, freebsdDist
 			}
 			return []system.Place{p}
