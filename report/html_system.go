@@ -91,7 +91,7 @@ func (x *pageSystem) tables(s *inspect.System) {
 	var boots [][]string
 	for _, b := range s.BootLoaders {
 		at := strings.TrimSpace(b.Volume + " " + b.Path)
-		if len(b.Entries) == 0 {
+		if len(b.Entries) == 0 || b.Reason != "" {
 			boots = append(boots, []string{b.Name, "", "", "", b.Reason, at})
 		}
 		for _, e := range b.Entries {
@@ -99,7 +99,11 @@ func (x *pageSystem) tables(s *inspect.System) {
 			if e.Default {
 				note = "starts"
 			}
-			boots = append(boots, []string{b.Name, cmp.Or(e.Title, e.ID), e.Kernel, e.Options, note, fmt.Sprintf("%s:%d", e.Path, e.Line)})
+			at := strings.TrimSpace(b.Volume + " " + e.Path)
+			if e.Line > 0 {
+				at += fmt.Sprintf(":%d", e.Line)
+			}
+			boots = append(boots, []string{b.Name, cmp.Or(e.Title, e.ID), e.Kernel, e.Options, note, at})
 		}
 	}
 	x.table("Boot loaders", "Loader|Entry|Kernel|Command line||By", boots)

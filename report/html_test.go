@@ -134,3 +134,17 @@ func TestPageVolumes(t *testing.T) {
 		t.Error("the partition in a logical volume is not drawn to scale")
 	}
 }
+
+// TestPageBootEntries: an entry stands where its loader looks for it, and what is not
+// known of a loader is said beside its entries.
+func TestPageBootEntries(t *testing.T) {
+	s := &inspect.System{Type: inspect.TypeLinux, Kind: inspect.KindInstalled, BootLoaders: []inspect.BootLoader{
+		{Name: "systemd-boot", Path: "/loader/loader.conf", Volume: "gpt1", Reason: "the firmware chooses", Entries: []inspect.BootEntry{{Title: "Arch", Path: "/EFI/Linux/arch.efi"}}},
+		{Name: "grub", Path: "/boot/grub/grub.cfg", Entries: []inspect.BootEntry{{Title: "Debian", Path: "/boot/grub/grub.cfg", Line: 12}}}}}
+	text := html.UnescapeString(htmlPage(t, &report.Guest{Report: &inspect.Report{Systems: []*inspect.System{s}}}))
+	for want, has := range map[string]bool{"gpt1 /EFI/Linux/arch.efi": true, "the firmware chooses": true, "/boot/grub/grub.cfg:12": true, ".efi:0": false} {
+		if strings.Contains(text, want) != has {
+			t.Errorf("%q: want %t", want, has)
+		}
+	}
+}
