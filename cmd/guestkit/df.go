@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"math/bits"
 
 	"github.com/spf13/cobra"
 
@@ -142,9 +144,9 @@ func (d *dfDoc) row(human, inodes bool) []any {
 		}
 		return text(*n)
 	}
-	percent := "-"
-	if used != nil && size != nil && *size > 0 {
-		percent = fmt.Sprintf("%d%%", int64(float64(*used)/float64(*size)*100+0.999))
+	use := ""
+	if used != nil && size != nil {
+		use = percent(*used, *size)
 	}
 	mount := ""
 	for i, m := range d.Mounts {
@@ -153,5 +155,16 @@ func (d *dfDoc) row(human, inodes bool) []any {
 		}
 		mount += m
 	}
-	return []any{d.Volume, d.Type, cell(size), cell(used), cell(free), percent, mount}
+	return []any{d.Volume, d.Type, cell(size), cell(used), cell(free), cmp.Or(use, "-"), mount}
+}
+
+// percent is a part of a whole, rounded up; "" if it is no part of it.
+func percent(part, whole int64) string {
+	if part < 0 || part > whole || whole == 0 {
+		return ""
+	}
+	hi, lo := bits.Mul64(100, uint64(part)) // both are lies of a superblock, maybe
+	lo, carry := bits.Add64(lo, uint64(whole)-1, 0)
+	n, _ := bits.Div64(hi+carry, lo, uint64(whole))
+	return fmt.Sprintf("%d%%", n)
 }

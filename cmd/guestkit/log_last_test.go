@@ -28,3 +28,15 @@ func TestLastLines(t *testing.T) {
 		}
 	}
 }
+
+// TestLastLinesFit: lines that had no room are not missed where as many as are wanted
+// follow.
+func TestLastLinesFit(t *testing.T) {
+	var r lastLines
+	for i, n := range []int{60, 60, 10, 10, 10} {
+		r.add(keptLine{text: make([]byte, n)}, 3, 100)
+		if want := i == 1 || i == 2; r.cut != want {
+			t.Errorf("after %d lines: cut %v", i+1, r.cut)
+		}
+	}
+}

@@ -221,17 +221,20 @@ func (r *lastLines) add(k keptLine, most, room int) {
 	r.n++
 	r.size += len(k.text)
 	for r.size > room && r.n > 0 {
-		r.cut = r.drop()
+		r.drop()
+		r.cut = true
+	}
+	if r.n == most {
+		r.cut = false // of those that were dropped none is wanted any more
 	}
 }
 
 // drop forgets the oldest line.
-func (r *lastLines) drop() bool {
+func (r *lastLines) drop() {
 	r.size -= len(r.ring[r.first].text)
 	r.ring[r.first] = keptLine{}
 	r.first = (r.first + 1) % len(r.ring)
 	r.n--
-	return true
 }
 
 // lines are those that are kept, the oldest first.

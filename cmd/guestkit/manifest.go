@@ -201,18 +201,18 @@ func (m *manifest) fill(ctx context.Context, l *manifestLine, buf []byte) {
 	if l.same != nil { // which is before it in the queue of work
 		select {
 		case <-l.same.done:
+			l.doc.SHA256, l.errs = l.same.doc.SHA256, l.same.errs
+			m.xattrs(l) // what is wrong with them is among the errors
 		case <-ctx.Done():
-			return
+			l.errs = appendError(l.errs, ctx.Err())
 		}
-		l.doc.SHA256, l.errs = l.same.doc.SHA256, l.same.errs
-		m.xattrs(l) // what is wrong with them is among the errors
-		return
+	} else {
+		if st.Mode.IsRegular() {
+			l.doc.SHA256, err = m.hash(ctx, l.n, buf)
+			l.errs = appendError(l.errs, err)
+		}
+		l.errs = appendError(l.errs, m.xattrs(l))
 	}
-	if st.Mode.IsRegular() {
-		l.doc.SHA256, err = m.hash(ctx, l.n, buf)
-		l.errs = appendError(l.errs, err)
-	}
-	l.errs = appendError(l.errs, m.xattrs(l))
 	if len(l.errs) > 0 {
 		l.doc.Error = strings.Join(texts(l.errs), "; ")
 	}
@@ -239,9 +239,6 @@ func (m *manifest) xattrs(l *manifestLine) error {
 // print prints the line of a file.
 func (m *manifest) print(l *manifestLine) error {
 	if l.err == nil {
-		if l.same != nil && len(l.errs) > 0 {
-			l.doc.Error = strings.Join(texts(l.errs), "; ")
-		}
 		if err := m.a.line(l.doc); err != nil {
 			return err
 		}

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -195,7 +196,7 @@ func (f *statFormat) directive(b *strings.Builder, t *guestTree, n *vfs.Node, p 
 	case "g":
 		uint(uint64(st.GID))
 	case "G":
-		p.string(b, f.owner(t, "etc/group", st.GID))
+		return f.owner(b, p, t, "etc/group", st.GID)
 	case "h":
 		uint(st.Nlink)
 	case "i":
@@ -231,7 +232,7 @@ func (f *statFormat) directive(b *strings.Builder, t *guestTree, n *vfs.Node, p 
 	case "u":
 		uint(uint64(st.UID))
 	case "U":
-		p.string(b, f.owner(t, "etc/passwd", st.UID))
+		return f.owner(b, p, t, "etc/passwd", st.UID)
 	case "w", "W":
 		p.time(b, st.Btime)
 	case "x", "X":
@@ -273,27 +274,32 @@ func statType(st *vfs.Stat) string {
 	return typeName(st.Mode)
 }
 
-// owner is the name of a user or group as the guest has it, "UNKNOWN" if it has none.
-func (f *statFormat) owner(t *guestTree, file string, id uint32) string {
+// maxOwners bounds the file of the users or groups of a guest.
+const maxOwners = 64 << 20
+
+// owner writes the name of a user or group as the guest has it, "UNKNOWN" if it has none.
+func (f *statFormat) owner(b *strings.Builder, p statPart, t *guestTree, file string, id uint32) error {
 	names, ok := f.names[file]
 	if !ok {
 		names = map[uint32]string{}
-		text, _ := readGuestFile(t, file, 1<<20)
-		for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
-			fields := strings.Split(s.Text(), ":")
+		text, err := readGuestFile(t, file, maxOwners)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return guestError(file, err)
+		}
+		for line := range bytes.Lines(text) {
+			fields := bytes.SplitN(line, []byte(":"), 4) // what follows may be thousands of members
 			if len(fields) < 3 {
 				continue
 			}
-			if n, err := strconv.ParseUint(fields[2], 10, 32); err == nil && names[uint32(n)] == "" {
-				names[uint32(n)] = fields[0]
+			n, err := strconv.ParseUint(string(bytes.TrimSpace(fields[2])), 10, 32)
+			if err == nil && names[uint32(n)] == "" {
+				names[uint32(n)] = string(fields[0])
 			}
 		}
 		f.names[file] = names
 	}
-	if name := names[id]; name != "" {
-		return name
-	}
-	return "UNKNOWN"
+	p.string(b, cmp.Or(names[id], "UNKNOWN"))
+	return nil
 }
 
 // number is printf of a number.

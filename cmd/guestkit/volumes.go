@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -159,10 +158,10 @@ func (a *app) showVolumes(rep *inspect.Report, features bool) {
 
 // used is how full a filesystem is.
 func used(v *inspect.Volume) string {
-	if v.Usage == nil || v.Usage.Used == nil || v.Usage.Size == 0 {
+	if v.Usage == nil || v.Usage.Used == nil {
 		return ""
 	}
-	return fmt.Sprintf("%d%%", (100**v.Usage.Used+v.Usage.Size-1)/v.Usage.Size)
+	return percent(*v.Usage.Used, v.Usage.Size)
 }
 
 // showFacts prints what else is known of a volume.
