@@ -180,7 +180,7 @@ func compareInfo(t *testing.T, got *format.Info, want *qemuInfo) {
 // TestJudgeEncrypted describes encrypted images, and does not read them.
 func TestJudgeEncrypted(t *testing.T) {
 	image := filepath.Join(t.TempDir(), "image.qcow2")
-	peers.Run(t, "qemu-img", "create", "-q", "--object", "secret,id=s,data=secret", "-f", "qcow2",
+	peers.RunAgain(t, "qemu-img", "create", "-q", "--object", "secret,id=s,data=secret", "-f", "qcow2",
 		"-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=100", image, "1M")
 	if _, err := format.OpenFile(image, nil); !errors.Is(err, block.ErrEncrypted) {
 		t.Errorf("OpenFile: %v, want ErrEncrypted", err)
