@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"path"
@@ -95,9 +96,23 @@ func (r *root) shownBoot(name string) string {
 // kernelsByEntries adds to the kernels what the entries say: their command lines, and
 // which one is the default.
 func (r *root) kernelsByEntries() {
+	known := map[string]string{}
+	file := func(shown string) string { // one name for all paths of a file
+		real, ok := known[shown]
+		if !ok {
+			real = cmp.Or(r.Real(guest.Name(shown)), shown)
+			known[shown] = real
+		}
+		return real
+	}
+	kernels := map[string]*system.Kernel{}
 	chosen := false
-	for _, k := range r.Sys.Kernels {
+	for n := range r.Sys.Kernels {
+		k := &r.Sys.Kernels[n]
 		chosen = chosen || k.Default
+		if k.Image != "" && kernels[file(k.Image)] == nil {
+			kernels[file(k.Image)] = k
+		}
 	}
 	for _, b := range r.Sys.BootLoaders {
 		for pass := range 2 { // the default counts before others of the same kernel
@@ -106,37 +121,24 @@ func (r *root) kernelsByEntries() {
 				if e.Kernel == "" || e.Default != (pass == 0) {
 					continue
 				}
-				for n := range r.Sys.Kernels {
-					k := &r.Sys.Kernels[n]
-					if k.Image == "" || !r.same(k.Image, e.Kernel) {
-						continue
-					}
-					id := e.ID
-					if id == "" {
-						id = e.Title
-					}
-					id = strings.TrimSuffix(id, ".conf")
-					if k.Entry == "" {
-						k.Entry, k.Options = id, e.Options
-					}
-					if e.Default && !chosen {
-						k.Default, k.Entry, k.Options, chosen = true, id, e.Options, true
-						r.Because("kernels", guest.Name(e.Path), e.Line, "the default")
-					}
-					break
+				if len(kernels) == 0 || r.Ctx.Err() != nil {
+					return
+				}
+				k := kernels[file(e.Kernel)]
+				if k == nil {
+					continue
+				}
+				id := strings.TrimSuffix(cmp.Or(e.ID, e.Title), ".conf")
+				if k.Entry == "" {
+					k.Entry, k.Options = id, e.Options
+				}
+				if e.Default && !chosen {
+					k.Default, k.Entry, k.Options, chosen = true, id, e.Options, true
+					r.Because("kernels", guest.Name(e.Path), e.Line, "the default")
 				}
 			}
 		}
 	}
-}
-
-// same reports whether two paths are one file.
-func (r *root) same(a, b string) bool {
-	if a == b {
-		return true
-	}
-	x := r.Real(guest.Name(a))
-	return x != "" && x == r.Real(guest.Name(b))
 }
 
 // grub1Configs are where that of GRUB 1 may be.

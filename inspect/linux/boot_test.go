@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
 )
@@ -374,4 +376,63 @@ func FuzzBootLoaders(f *testing.F) {
 			}
 		}
 	})
+}
+
+// statFS counts what is asked of a file system, and lets go of a file once it was seen.
+type statFS struct {
+	fstest.MapFS
+	gone  string
+	stats *int
+}
+
+func (f statFS) Stat(name string) (fs.FileInfo, error) {
+	if *f.stats++; name == f.gone {
+		defer delete(f.MapFS, name)
+	}
+	return f.MapFS.Stat(name)
+}
+
+func (f statFS) Lstat(name string) (fs.FileInfo, error) {
+	*f.stats++
+	return f.MapFS.Lstat(name)
+}
+
+func (f statFS) ReadLink(name string) (string, error) { return f.MapFS.ReadLink(name) }
+
+// TestKernelsThroughLinks has entries that lead to no kernel by way of a long link: each
+// path is followed once.
+func TestKernelsThroughLinks(t *testing.T) {
+	m := fstest.MapFS{"boot/l": {Data: []byte("/boot/a/" + strings.Repeat("../a/", 790) + "v"), Mode: fs.ModeSymlink | 0o777}, "boot/a/v": text("")}
+	s := system.New(system.TypeLinux)
+	for i := range 64 {
+		name := fmt.Sprintf("boot/vmlinuz-6.%d", i)
+		m[name] = text("")
+		s.Kernels = append(s.Kernels, system.Kernel{Version: fmt.Sprint("6.", i), Image: "/" + name})
+	}
+	var b system.BootLoader
+	for i := range maxBootEntries {
+		b.Entries = append(b.Entries, system.BootEntry{ID: fmt.Sprint(i), Kernel: "/boot/l"})
+	}
+	b.Entries = append(b.Entries, system.BootEntry{ID: "last", Kernel: "/boot/../boot/vmlinuz-6.7", Default: true})
+	s.BootLoaders = append(s.BootLoaders, b)
+	n := 0
+	r := &root{guest.NewRoot(t.Context(), statFS{m, "", &n}, s, &system.Options{})}
+	r.kernelsByEntries()
+	if n > 4096+3*65 {
+		t.Errorf("%d files looked at", n)
+	}
+	if k := s.Kernels[7]; k.Entry != "last" || !k.Default {
+		t.Errorf("%+v", k)
+	}
+}
+
+// TestInstallerFileGone loses the file between two looks at it.
+func TestInstallerFileGone(t *testing.T) {
+	n := 0
+	s := system.New(system.TypeLinux)
+	r := &root{guest.NewRoot(t.Context(), statFS{fstest.MapFS{installerFiles[0]: text("x")}, installerFiles[0], &n}, s, &system.Options{})}
+	r.findTimes()
+	if s.Installed != nil {
+		t.Errorf("installed %v", s.Installed)
+	}
 }

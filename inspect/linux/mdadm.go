@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -77,22 +78,31 @@ func mdadmLines(b []byte) (out [][]string) {
 	return out
 }
 
-// arrayLine reads an ARRAY line: the device, and what it says the array is.
+// arrayLine reads an ARRAY line: the device, and what it says the array is. Of a word
+// that is there twice, mdadm takes the first.
 func arrayLine(words []string) (dev string, is []system.Device) {
 	if len(words) < 3 || len(words[0]) < 3 || !strings.HasPrefix("ARRAY", strings.ToUpper(words[0])) {
 		return "", nil
 	}
+	uuid, called := "", ""
 	for _, w := range words[1:] {
 		key, val, ok := strings.Cut(w, "=")
 		switch {
 		case !ok && dev == "" && w != "<ignore>":
 			dev = w
 		case !ok:
+		case len(val) > guest.MaxValue:
 		case strings.EqualFold(key, "uuid"):
-			is = append([]system.Device{{By: "array uuid", Value: val}}, is...)
+			uuid = cmp.Or(uuid, val)
 		case strings.EqualFold(key, "name"):
-			is = append(is, system.Device{By: "volume name", Value: "md:" + withoutHost(val)})
+			called = cmp.Or(called, withoutHost(val))
 		}
+	}
+	if uuid != "" {
+		is = append(is, system.Device{By: "array uuid", Value: uuid})
+	}
+	if called != "" {
+		is = append(is, system.Device{By: "volume name", Value: "md:" + called})
 	}
 	dev = strings.TrimPrefix(dev, "/dev/")
 	if name, ok := arrayName(dev); ok {

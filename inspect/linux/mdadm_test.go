@@ -2,9 +2,11 @@ package linux
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
@@ -60,5 +62,37 @@ func TestArrayFiles(t *testing.T) {
 	}
 	if want := []string{"/ 1", "/home 2"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, not %q", got, want)
+	}
+}
+
+// TestLongArrayLine has a line of a MiB, whose words would be copied for each of fstab.
+func TestLongArrayLine(t *testing.T) {
+	fsys := fstest.MapFS{
+		"etc/mdadm.conf": {Data: []byte("ARRAY /dev/md0 uuid=1:2:3:4 name=a" + strings.Repeat(" uuid= name=b", 80000))},
+		"etc/fstab":      {Data: []byte(strings.Repeat("/dev/md0 / ext4\n", maxMounts))},
+	}
+	for _, e := range Mounts(t.Context(), fsys, &system.System{}, &system.Options{}) {
+		if len(e.Devices) != 4 || e.Devices[0].Value != "1:2:3:4" || e.Devices[1].Value != "md:a" {
+			t.Fatalf("%d devices: %.200v", len(e.Devices), e.Devices)
+		}
+	}
+}
+
+// TestLongCrypttabLine has a name of a MiB that each line of fstab leads to.
+func TestLongCrypttabLine(t *testing.T) {
+	var problems []error
+	fsys := fstest.MapFS{
+		"etc/crypttab": {Data: []byte("x /dev/mapper/" + strings.Repeat("a", 1<<19) + "\n")},
+		"etc/fstab":    {Data: []byte("/dev/mapper/x / ext4\n")},
+	}
+	for _, e := range Mounts(t.Context(), fsys, &system.System{}, &system.Options{Problem: func(err error) { problems = append(problems, err) }}) {
+		for _, d := range e.Devices {
+			if len(d.Value) > guest.MaxValue+16 {
+				t.Errorf("a device of %d bytes", len(d.Value))
+			}
+		}
+	}
+	if len(problems) != 1 {
+		t.Error(problems)
 	}
 }

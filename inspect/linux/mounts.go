@@ -74,7 +74,7 @@ func (r *root) crypttab() map[string]string {
 			break
 		}
 		if _, again := out[f[0]]; !again {
-			out[f[0]] = f[1]
+			out[f[0]] = r.Value(f[1], name, line) // each line of fstab may name it
 		}
 	}
 	return out

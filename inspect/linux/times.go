@@ -18,7 +18,8 @@ var installerFiles = [...]string{
 // it last started, by the log of logins.
 func (r *root) findTimes() {
 	if name, ok := r.FirstFile(installerFiles[:]...); ok {
-		if at := r.Stat(name).ModTime().UTC(); at.Unix() > 0 {
+		if fi := r.Stat(name); fi != nil && fi.ModTime().Unix() > 0 {
+			at := fi.ModTime().UTC()
 			r.Sys.Installed = &at
 			r.Because("installed", name, 0, "its installer wrote this last")
 		}
