@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
@@ -57,6 +58,7 @@ const maxStores = 16
 // readStore reads what a boot manager of Windows can start.
 func (rep *Report) readStore(ctx context.Context, s *System, v *Volume, store string, o *Options) {
 	if len(s.BootLoaders) == maxStores {
+		rep.problem(v.Name, block.Errorf("", "/"+store, -1, block.ErrLimit, "more than %d stores of boot entries; this one is not read", maxStores))
 		return
 	}
 	l, evidence := windows.BootEntries(ctx, v.fsys, store, func(d system.Device) (string, string) { return rep.volumeOf(d, s) }, rep.detect(v.Name, o))

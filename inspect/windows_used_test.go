@@ -1,10 +1,12 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -216,6 +218,82 @@ func TestManyHives(t *testing.T) {
 	if p := rep.Systems[0].Packages; p.Status != PackagesPartial {
 		t.Errorf("%s", p.Status)
 	}
+}
+
+// TestPartialWindows: what could not be read of the lists of Windows is said in them.
+func TestPartialWindows(t *testing.T) {
+	const sam = `SAM\Domains\Account\Users\000001F5`
+	ada := func(g *winGuest) {
+		g.software.Key(`Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-21-1-2-3-1001`).Values = nil
+		g.software.Set(`Microsoft\Windows NT\CurrentVersion\ProfileList\S-1-5-21-1-2-3-1001`, regftest.ExpandSZ("ProfileImagePath", `C:\Users\Ada`))
+	}
+	accounts := func(n int) func(g *winGuest) {
+		return func(g *winGuest) {
+			root := samHive()
+			name := samTable(0xcc, map[int]string{0x0c: "x"})
+			for i := range n - 4 { // there are three, and one of the domain
+				root.Set(fmt.Sprintf(`SAM\Domains\Account\Users\%08X`, 2000+i), regftest.Binary("F", make([]byte, 80)), regftest.Binary("V", name))
+			}
+			g.files["Windows/System32/config/SAM"].Data = regftest.Build(root, nil)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(g *winGuest)
+		hurt   string // a key of SOFTWARE whose cell is damaged
+		want   string // the status of programs and apps, and what is said
+	}{
+		"whole":           {ada, "", "read read"},
+		"a user's hive":   {func(g *winGuest) { ada(g); g.files["Users/Ada/NTUSER.DAT"] = file("regf") }, "", "partial read the registry of the user ada could not be read"},
+		"an app":          {ada, "Microsoft.WindowsTerminal_1.18.3181.0_x64__8wekyb3d8bbwe", "read not_read a part of the registry could not be read"},
+		"a cut account":   {func(g *winGuest) { g.sam(samHive(), sam, 100, 0) }, "", "read read an account without a name"},
+		"a cut text":      {func(g *winGuest) { g.sam(samHive(), sam, 0xd0, 0) }, "", "read read a text of 10 bytes at 204 of 208"},
+		"a cut group":     {func(g *winGuest) { g.sam(samHive(), `SAM\Domains\Builtin\Aliases\00000220`, 0, 8) }, "", "read read of 3 members of a group 2 can be read"},
+		"4096 accounts":   {accounts(4096), "", "read read"},
+		"4097 accounts":   {accounts(4097), "", "read read more than 4096 accounts"},
+		"a group of none": {func(g *winGuest) { g.sam(samHive(), `SAM\Domains\Builtin\Aliases\00000220`, 8, 0) }, "", "read read a group of 8 bytes"},
+	} {
+		g := usedGuest()
+		c.change(g)
+		tree := g.tree()
+		if c.hurt != "" {
+			b := tree["Windows/System32/config/SOFTWARE"].Data
+			for i := bytes.Index(b, []byte(c.hurt)); i >= 0; i = bytes.Index(b, []byte(c.hurt)) {
+				copy(b[i-0x4c:], "xx")
+				b[i] = 'x'
+			}
+		}
+		rep := guestOf(t, ntfsVol(t, "gpt3", tree))
+		s := rep.Systems[0]
+		said := fmt.Sprint(rep.Problems(), s.Packages.Reason)
+		apps := PackageStatus("none")
+		if len(s.OtherPackages) > 0 {
+			apps = s.OtherPackages[0].Status
+			said += s.OtherPackages[0].Reason
+		}
+		programs, rest, _ := strings.Cut(c.want, " ")
+		other, reason, _ := strings.Cut(rest, " ")
+		if string(s.Packages.Status) != programs || string(apps) != other || !strings.Contains(said, reason) || (len(rep.Problems()) > 0) != (reason != "") {
+			t.Errorf("%s: programs %s, apps %s, %.500s; want %s", name, s.Packages.Status, apps, said, c.want)
+		}
+		if name == "a cut account" && !slices.ContainsFunc(s.Windows.Users, func(u WindowsUser) bool { return u.Name == "S-1-5-21-1-2-3-501" }) {
+			t.Errorf("%s: %+v", name, s.Windows.Users)
+		}
+	}
+}
+
+// sam gives the guest SAM with a key of which the table (V or C) is cut to a length, or
+// by some bytes at its end.
+func (g *winGuest) sam(root *regftest.Key, key string, length, less int) {
+	values := root.Key(key).Values
+	for i := range values {
+		if v := &values[i]; v.Name == "V" || v.Name == "C" {
+			if length == 0 {
+				length = len(v.Data) - less
+			}
+			v.Data = v.Data[:length]
+		}
+	}
+	g.files["Windows/System32/config/SAM"].Data = regftest.Build(root, nil)
 }
 
 // TestWorkgroup is a machine that is in no domain.

@@ -25,10 +25,12 @@ const (
 func (r *Windows) findUsers() {
 	users := map[string]*system.WindowsUser{} // by SID
 	var order []string
+	cut := false
 	add := func(sid string) *system.WindowsUser {
 		u := users[sid]
 		if u == nil {
 			if len(order) == maxAccounts {
+				cut = true
 				return nil
 			}
 			u = &system.WindowsUser{SID: sid}
@@ -73,11 +75,15 @@ func (r *Windows) findUsers() {
 		}
 	}
 	r.readGroups(sam, users)
-	if len(order) == maxAccounts {
+	if cut {
 		r.Problem(block.Errorf("", `HKLM\SAM`, -1, block.ErrLimit, "more than %d accounts", maxAccounts))
 	}
 	for _, sid := range order {
-		if u := users[sid]; u.Name != "" {
+		u := users[sid]
+		if u.Local && u.Name == "" {
+			u.Name = sid // as Windows shows it
+		}
+		if u.Name != "" {
 			r.Sys.Windows.Users = append(r.Sys.Windows.Users, *u)
 		}
 	}
@@ -94,9 +100,11 @@ func (r *Windows) readAccount(k *regKey, u *system.WindowsUser) {
 	u.Local = true
 	v := vs.bytes("V")
 	text := func(at int) string {
-		return r.Fit(samText(v, at, 0xcc), k.where("V"))
+		return r.samText(v, at, 0xcc, k.where("V"))
 	}
-	u.Name, u.FullName, u.Comment = text(0x0c), text(0x18), text(0x24)
+	if u.Name, u.FullName, u.Comment = text(0x0c), text(0x18), text(0x24); u.Name == "" {
+		r.Problem(block.Errorf("", k.where("V"), -1, block.ErrCorrupt, "an account without a name"))
+	}
 	f := vs.bytes("F")
 	if len(f) < 0x3a {
 		r.Problem(block.Errorf("", k.where("F"), -1, block.ErrCorrupt, "an account of %d bytes", len(f)))
@@ -109,15 +117,16 @@ func (r *Windows) readAccount(k *regKey, u *system.WindowsUser) {
 
 // samText is a text that a table of SAM has at a place: its offset behind the table,
 // and its length.
-func samText(b []byte, at, table int) string {
+func (r *Windows) samText(b []byte, at, table int, where string) string {
 	if len(b) < table {
 		return ""
 	}
 	off, n := int64(binary.LittleEndian.Uint32(b[at:]))+int64(table), int64(binary.LittleEndian.Uint32(b[at+4:]))
 	if off+n > int64(len(b)) {
+		r.Problem(block.Errorf("", where, -1, block.ErrCorrupt, "a text of %d bytes at %d of %d", n, off, len(b)))
 		return ""
 	}
-	return utf16Text(b[off : off+n])
+	return r.Fit(utf16Text(b[off:off+n]), where)
 }
 
 func utf16Text(b []byte) string {
@@ -166,16 +175,19 @@ func (r *Windows) readGroups(sam *hive, users map[string]*system.WindowsUser) {
 			}
 			c := k.read("C").bytes("C")
 			if len(c) < table {
+				r.Problem(block.Errorf("", k.where("C"), -1, block.ErrCorrupt, "a group of %d bytes", len(c)))
 				continue
 			}
-			name := r.Fit(samText(c, 0x10, table), k.where("C"))
+			name := r.samText(c, 0x10, table, k.where("C"))
 			at := int64(binary.LittleEndian.Uint32(c[0x28:])) + table
-			for range min(binary.LittleEndian.Uint32(c[0x30:]), maxMembers) {
-				if at >= int64(len(c)) {
-					break
-				}
-				sid, n := sidText(c[at:])
+			members := binary.LittleEndian.Uint32(c[0x30:])
+			if members > maxMembers {
+				r.Problem(block.Errorf("", k.where("C"), -1, block.ErrLimit, "a group of %d members, of which the first %d are looked at", members, maxMembers))
+			}
+			for i := range min(members, maxMembers) {
+				sid, n := sidText(c[min(at, int64(len(c))):])
 				if n == 0 {
+					r.Problem(block.Errorf("", k.where("C"), -1, block.ErrCorrupt, "of %d members of a group %d can be read", members, i))
 					break
 				}
 				at += int64(n)
@@ -234,6 +246,7 @@ func (r *Windows) aboutUsers(visit func(u *system.WindowsUser, g *hive)) {
 		}
 		if seen[at] = true; len(seen) > maxProfiles {
 			r.Problem(block.Errorf("", "NTUSER.DAT", -1, block.ErrLimit, "the hives of the first %d users are looked into", maxProfiles))
+			r.partial(fmt.Sprintf("the registries of more than %d users", maxProfiles))
 			return
 		}
 		if g := r.openHive(`HKU\`+u.SID, at); g != nil {
@@ -241,9 +254,12 @@ func (r *Windows) aboutUsers(visit func(u *system.WindowsUser, g *hive)) {
 			visit(u, g)
 			keys, values = g.keys, g.values
 			g.problems()
-			if keys < 0 || values < 0 {
+			if g.spent() {
+				r.partial("the registries of the users have more keys or values than an inspection looks at")
 				return // which was said
 			}
+		} else {
+			r.partial("the registry of the user " + u.Name + " could not be read")
 		}
 	}
 }
@@ -253,12 +269,18 @@ func (r *Windows) aboutUsers(visit func(u *system.WindowsUser, g *hive)) {
 func (r *Windows) Homes() []string {
 	var out []string
 	for _, u := range r.Sys.Windows.Users {
-		if u.Profile == "" || len(out) == maxProfiles {
+		if u.Profile == "" {
 			continue
 		}
-		if at := r.Fold(r.profileDir(u.Profile)); at != "" && at != "." {
-			out = append(out, at)
+		at := r.Fold(r.profileDir(u.Profile))
+		if at == "" || at == "." {
+			continue
 		}
+		if len(out) == maxProfiles {
+			r.Problem(block.Errorf("", "folders of users", -1, block.ErrLimit, "the first %d are looked into", maxProfiles))
+			break
+		}
+		out = append(out, at)
 	}
 	return out
 }

@@ -64,6 +64,10 @@ func (r *Windows) findApps() {
 		return
 	}
 	g := r.software
+	if g == nil {
+		return // which the list of programs says
+	}
+	faults := g.faults
 	p := system.Packages{Status: system.PackagesRead, Format: "appx"}
 	seen := map[string]bool{}
 	for _, name := range [...]string{"Applications", "InboxApplications"} {
@@ -85,7 +89,13 @@ func (r *Windows) findApps() {
 			p.Items = append(p.Items, system.Package{Name: f[0], Version: f[1], Upstream: f[1], Arch: f[2], ID: full})
 		}
 	}
-	if len(p.Items) > 0 {
+	if g.faults > faults || g.spent() {
+		p.Reason = unreadPart
+		if p.Status = system.PackagesPartial; len(p.Items) == 0 {
+			p.Status = system.PackagesNotRead
+		}
+	}
+	if len(p.Items) > 0 || p.Reason != "" {
 		p.Database = guest.Shown(g.file)
 		r.Sys.OtherPackages = append(r.Sys.OtherPackages, p)
 	}

@@ -102,6 +102,9 @@ func (g *hive) spend(left *int, n int) bool {
 	return true
 }
 
+// spent reports whether nothing more is read of the hive, whatever it has.
+func (g *hive) spent() bool { return g.keys < 0 || g.values < 0 }
+
 // A regKey is a key of a hive. The nil one is not there, and has nothing.
 type regKey struct {
 	g    *hive
@@ -228,6 +231,9 @@ func (vs regValues) strings(name string) []string {
 	if err != nil {
 		vs.k.g.fail(err)
 		return nil
+	}
+	if len(all) > maxStrings {
+		vs.k.g.fail(block.Errorf("regf", vs.k.where(v.Name()), -1, block.ErrLimit, "%d texts, of which the first %d are taken", len(all), maxStrings))
 	}
 	var out []string
 	for _, s := range all[:min(len(all), maxStrings)] {

@@ -66,7 +66,17 @@ func (r *Windows) addPrograms(g *hive, key, arch, user string) {
 		}
 		list.Items = append(list.Items, p)
 	}
-	if g.faults > faults && list.Status == system.PackagesRead {
-		list.Status, list.Reason = system.PackagesPartial, "a part of the registry could not be read"
+	if g.faults > faults || g.spent() {
+		r.partial(unreadPart)
+	}
+}
+
+// unreadPart is why a list is not whole where keys or values are damaged.
+const unreadPart = "a part of the registry could not be read"
+
+// partial says why the list of programs is not whole, if it was thought to be.
+func (r *Windows) partial(reason string) {
+	if list := &r.Sys.Packages; list.Status == system.PackagesRead {
+		list.Status, list.Reason = system.PackagesPartial, reason
 	}
 }
