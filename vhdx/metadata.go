@@ -61,6 +61,10 @@ func (e *metadataEntry) decode(b []byte) {
 	e.flags = binary.LittleEndian.Uint32(b[0x18:])
 }
 
+// is reports whether the entry is that of an item of the format, and not of one of
+// the user's, which may have the same ID.
+func (e *metadataEntry) is(id guid.GUID) bool { return e.id == id && e.flags&flagUser == 0 }
+
 // encode writes the entry to b.
 func (e *metadataEntry) encode(b []byte) {
 	copy(b, e.id[:])

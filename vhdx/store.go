@@ -169,18 +169,29 @@ func relinked(b []byte, keys map[string]string) error {
 	le := binary.LittleEndian
 	count := int(le.Uint16(b[10:]))
 	var all []metadataEntry
-	end := uint32(metadataTableSize)
 	for i := range count {
 		var e metadataEntry
 		e.decode(b[32+32*i:])
-		end = max(end, e.offset+e.length)
+		if int64(e.offset)+int64(e.length) > int64(len(b)) { // reading passes over what it does not know
+			return block.Errorf(format, "metadata table entry", -1, block.ErrCorrupt, "item %s lies outside of the region", e.id)
+		}
 		all = append(all, e)
 	}
-	clear(b[32 : 32+32*count])
-	at := slices.IndexFunc(all, func(e metadataEntry) bool { return e.id == itemParentLocator })
+	at := slices.IndexFunc(all, func(e metadataEntry) bool { return e.is(itemParentLocator) })
 	if at < 0 {
 		return block.ErrCorrupt
 	}
+	end := int64(metadataTableSize) // of what the others have
+	for i, e := range all {
+		if i == at {
+			continue
+		}
+		if l := all[at]; e.offset < l.offset+l.length && l.offset < e.offset+e.length {
+			return block.Errorf(format, "metadata table entry", -1, block.ErrCorrupt, "item %s lies over the parent locator", e.id)
+		}
+		end = max(end, int64(e.offset)+int64(e.length))
+	}
+	clear(b[32 : 32+32*count])
 	if keys == nil {
 		e := all[at]
 		clear(b[e.offset : e.offset+e.length])
@@ -190,17 +201,17 @@ func relinked(b []byte, keys map[string]string) error {
 		e := &all[at]
 		clear(b[e.offset : e.offset+e.length])
 		if len(item) > int(e.length) {
-			if end = (end + 7) &^ 7; int(end)+len(item) > len(b) {
+			if end = (end + 7) &^ 7; end+int64(len(item)) > int64(len(b)) {
 				return block.Errorf(format, "parent locator", -1, block.ErrUnsupported, "the metadata region has no room for its %d bytes", len(item))
 			}
-			e.offset = end
+			e.offset = uint32(end)
 		}
 		e.length = uint32(len(item))
 		copy(b[e.offset:], item)
 	}
 	for i, e := range all {
 		e.encode(b[32+32*i:])
-		if e.id == itemFileParameters && keys == nil {
+		if e.is(itemFileParameters) && keys == nil {
 			flags := b[e.offset+4:]
 			le.PutUint32(flags, le.Uint32(flags)&^2)
 		}
