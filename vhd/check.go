@@ -9,7 +9,7 @@ import (
 	"github.com/guestkit/guestkit/internal/blocks"
 )
 
-// Check follows every entry of the BAT: each must lead to a block in the file,
+// Check follows every entry of the BAT that either size of the disk shows: each must lead to a block in the file,
 // that lies over no other one and over no header. A footer or a copy of one that
 // is bad is a fault too. Room for blocks that no entry leads to is a leak. It
 // reads no data and opens no parent. An error means that the check could not be
@@ -30,9 +30,9 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 		c.Result.ImageEnd = im.size
 		return c.Finish(), nil
 	}
-	bs, size := int64(im.h.blockSize), im.h.bitmapSize()+int64(im.h.blockSize)
-	c.Result.Total = (im.size + bs - 1) / bs
-	for i := range im.h.entries {
+	size := im.h.bitmapSize() + int64(im.h.blockSize)
+	c.Result.Total = im.h.listed
+	for i := range im.h.listed {
 		if err := c.Step(); err != nil {
 			return nil, err
 		}

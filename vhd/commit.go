@@ -49,7 +49,7 @@ func Empty(ctx context.Context, f block.Storage, opts *Options) error {
 	if im.f.diskType != typeDifferencing {
 		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "a %s image has no parent", im.Info().Subformat)
 	}
-	if _, err := im.discard(f, []block.Range{{Len: im.h.entries * int64(im.h.blockSize)}}); err != nil {
+	if _, err := im.discard(f, []block.Range{{Len: im.h.listed * int64(im.h.blockSize)}}); err != nil {
 		return err
 	}
 	return settle(f, opts)

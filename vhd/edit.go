@@ -18,6 +18,9 @@ func edit(ctx context.Context, f block.Storage, opts *Options, what string) (*Im
 	if err != nil {
 		return nil, err
 	}
+	if im.table != nil && im.h.bitmapSize() == 0 {
+		return nil, block.Errorf(format, what, -1, block.ErrUnsupported, "blocks of %d bytes have no bitmap", im.h.blockSize)
+	}
 	res, err := Check(ctx, f, opts, nil)
 	if err != nil {
 		return nil, err

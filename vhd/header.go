@@ -32,7 +32,9 @@ type dynamicHeader struct {
 	locators        [8]locator // 0x240
 	reserved2       [256]byte  // 0x300
 
-	entries int64 // of the table that the disk needs; not on disk
+	// Not on disk: how many entries of the table the disk needs, and how many it
+	// does by whichever rule of size shows the most.
+	entries, listed int64
 }
 
 // locator says where one name of the parent lies.

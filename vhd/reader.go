@@ -239,6 +239,7 @@ func (im *Image) openDynamic(opts *Options) error {
 	if err := im.h.validate(int64(off), im.size, im.r.Size()); err != nil {
 		return err
 	}
+	im.h.listed = min(int64(im.h.maxTableEntries), im.h.need(max(im.size, int64(im.f.currentSize), im.f.size(SizeGeometry))))
 	budget := opts.CacheBytes
 	if budget == 0 {
 		budget = 2 << 20
@@ -249,6 +250,15 @@ func (im *Image) openDynamic(opts *Options) error {
 	}
 	im.names, err = im.h.parentNames(im.r)
 	return err
+}
+
+// shown is the size of the disk by the rule that shows the most of it.
+func (im *Image) shown() int64 {
+	size := max(im.size, int64(im.f.currentSize))
+	if g := im.f.size(SizeGeometry); im.f.sectorsOfGeometry() < maxGeometry && im.h.need(g) <= int64(im.h.maxTableEntries) {
+		size = max(size, g)
+	}
+	return size
 }
 
 func (im *Image) openParent(opener block.Opener) error {

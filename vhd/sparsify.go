@@ -41,11 +41,14 @@ func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *O
 // discard takes the blocks out of the BAT that lie in parts as a whole.
 func (im *Image) discard(f block.Storage, parts []block.Range) (freed int64, err error) {
 	bs := int64(im.h.blockSize)
-	size := max(im.size, int64(im.f.currentSize)) // what either rule shows
+	size := im.shown()
 	in := blocks.NewWithin(parts)
 	var changes []blocks.Change
-	for i := range im.h.entries {
-		n := min(bs, size-i*bs)
+	for i := range im.h.listed {
+		n := bs
+		if rest := size - i*bs; rest > 0 {
+			n = min(bs, rest)
+		}
 		if !in.Has(i*bs, n) {
 			continue
 		}
@@ -76,10 +79,10 @@ func (im *Image) patch(f block.Storage, changes []blocks.Change) error {
 	return f.Sync()
 }
 
-// packing lists what lies in the file.
+// packing lists what lies in the file, by whichever rule of size.
 func (im *Image) packing() (*blocks.Packing, error) {
 	p := &blocks.Packing{Format: format, What: "BAT", Size: im.h.bitmapSize() + int64(im.h.blockSize)}
-	for i := range im.h.entries {
+	for i := range im.h.listed {
 		bitmap, err := im.entry(i)
 		if err != nil {
 			return nil, err
