@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +17,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/pattern"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vacant"
@@ -58,7 +61,8 @@ clusters, blocks or grains are freed, but none of which a part is in use; data m
 down, and the file is cut. What snapshots, compression or LUKS tie to its place in a
 qcow2 image stays there, and the report says how much that is. Fixed and compressed
 images, those in several files, and those that lie upon another one or that another
-one in the same folder lies upon: 'convert --skip-free' to a new one.
+one in the same folder lies upon, or may where it cannot be read: 'convert --skip-free'
+to a new one.
 
 A volume with a journal to replay, on which a system hibernates, that is encrypted,
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
@@ -112,12 +116,8 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 		return usagef("%s is %s; use 'guestkit convert --skip-free' to write a smaller copy", path, why)
 	}
 	if !dry && shrinks[info.Format] != nil {
-		child, err := childOf(path, info)
-		if err != nil {
+		if err := a.noChild(path, info); err != nil {
 			return err
-		}
-		if child != "" {
-			return fmt.Errorf("%s: %w: %s lies upon it, and would be of no use", path, block.ErrRefused, child)
 		}
 	}
 	if info.Format == "raw" && (img.Size() != fileSize(path) || len(info.Parts)+len(info.Files) > 0 || info.Disk != "" || info.Wrapper != "") {
@@ -226,45 +226,104 @@ func fixedShape(i *format.Info) string {
 	return ""
 }
 
-// maxSiblings is how many files of a folder are looked at.
+// maxSiblings is how many images of a folder are looked at.
 const maxSiblings = 4096
 
-// childOf returns the name of an image in the folder of path that says that it
-// lies upon it, "" if there is none.
-func childOf(path string, own *format.Info) (string, error) {
+// noChild refuses an image that another one says that it lies upon, which would be of
+// no use afterwards. It looks at the images in the same folder, and in that which
+// VirtualBox has beside a machine's disks; where it cannot tell, the image is refused.
+func (a *app) noChild(path string, own *format.Info) error {
 	dir, base := filepath.Split(path)
-	d, err := os.Open(cmp.Or(dir, "."))
+	siblings, err := imagesIn(nil, cmp.Or(dir, "."))
+	if err == nil {
+		siblings, err = imagesIn(siblings, filepath.Join(dir, "Snapshots"))
+	}
 	if err != nil {
-		return "", err
+		return err
+	}
+	if len(siblings) > maxSiblings {
+		return fmt.Errorf("%s: %w: its folder has more than %d images, and any of them may lie upon it; 'guestkit convert --skip-free' writes a smaller copy", path, block.ErrRefused, maxSiblings)
+	}
+	for _, at := range siblings {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		if at == filepath.Clean(path) {
+			continue
+		}
+		child, err := liesUpon(at, base, own)
+		if err != nil {
+			return fmt.Errorf("%s: %w: %w; it may lie upon it, and would be of no use: see to it that it can be read, or use 'guestkit convert --skip-free' to write a smaller copy", path, block.ErrRefused, err)
+		}
+		if child {
+			return fmt.Errorf("%s: %w: %s lies upon it, and would be of no use", path, block.ErrRefused, filepath.Base(at))
+		}
+	}
+	return nil
+}
+
+// imagesIn appends the paths of the files of a folder that are called like images, as
+// many as are looked at and one more.
+func imagesIn(paths []string, dir string) ([]string, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return paths, err
 	}
 	defer d.Close()
-	names, err := d.Readdirnames(maxSiblings)
-	if err != nil && err != io.EOF {
-		return "", err
-	}
-	id := ""
-	if own.Format == "vdi" {
-		id = own.ID
-	}
-	for _, name := range names {
-		ext := strings.ToLower(filepath.Ext(name))
-		if name == base || !slices.Contains([]string{".vhd", ".avhd", ".vhdx", ".avhdx", ".vmdk", ".vdi"}, ext) {
-			continue
+	for {
+		names, err := d.Readdirnames(1024)
+		for _, name := range names {
+			if ext := strings.ToLower(filepath.Ext(name)); len(paths) <= maxSiblings && slices.Contains([]string{".vhd", ".avhd", ".vhdx", ".avhdx", ".vmdk", ".vdi"}, ext) {
+				paths = append(paths, filepath.Join(dir, name))
+			}
 		}
-		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || !fi.Mode().IsRegular() {
-			continue
+		if err == io.EOF || len(paths) > maxSiblings {
+			return paths, nil
 		}
-		info, _, err := format.DescribeFile(filepath.Join(dir, name), nil)
-		if err != nil || info.Format != own.Format || info.Backing == nil {
-			continue // no image, or none that can be read
-		}
-		said := info.Backing.Name
-		if strings.EqualFold(said[strings.LastIndexAny(said, `/\`)+1:], base) || id != "" && said == id {
-			return name, nil
+		if err != nil {
+			return nil, err
 		}
 	}
-	return "", nil
 }
+
+// extentName is that of one extent of a split VMDK: the descriptor beside it says what
+// the disk lies upon.
+var extentName = pattern.Of(`(?i)-[sf][0-9]{3,}\.vmdk$`)
+
+// liesUpon reports whether the image at path says that it lies upon one of that name or
+// identity. An error leaves that open.
+func liesUpon(path, base string, own *format.Info) (bool, error) {
+	fi, err := os.Stat(path)
+	if err != nil || !fi.Mode().IsRegular() {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil // a link to nowhere
+		}
+		return false, err
+	}
+	info, _, err := format.DescribeFile(path, nil)
+	if err != nil {
+		// What is no image, no whole one, and one that is called after another format.
+		ext := strings.ToLower(filepath.Ext(path))
+		if errors.Is(err, block.ErrFormat) || errors.Is(err, block.ErrUnsupported) && extentName().MatchString(path) || ext != "."+own.Format && ext != ".a"+own.Format {
+			err = nil
+		}
+		return false, err
+	}
+	if info.Format != own.Format || info.Backing == nil && info.Subformat != "differencing" {
+		return false, nil
+	}
+	said := ""
+	if info.Backing != nil {
+		said = info.Backing.Name
+	}
+	return strings.EqualFold(said[strings.LastIndexAny(said, `/\`)+1:], base) || own.ID != "" && own.ID == info.ParentID && own.ID != freshCID, nil
+}
+
+// freshCID is the identity of content that each VMDK has which was never written to.
+const freshCID = "fffffffe"
 
 // wholeBlocks cuts runs to the blocks of an image that they hold as a whole, where
 // only those are given back.

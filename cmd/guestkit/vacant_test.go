@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/regftest"
 	"github.com/guestkit/guestkit/internal/testimg"
 	"github.com/guestkit/guestkit/vacant"
 )
@@ -209,5 +212,131 @@ func TestSparsifyChild(t *testing.T) {
 	}
 	if after, err := os.ReadFile(base); err != nil || !bytes.Equal(before, after) {
 		t.Error("the image has changed")
+	}
+}
+
+// makeChild makes an image that lies upon another one, of a VDI or VHDX by the bytes
+// that say so.
+func makeChild(t *testing.T, f, base, top string) {
+	t.Helper()
+	if f == "vhd" || f == "vmdk" {
+		if r := gk(t, "create", "-b", base, "-F", f, top); r.code != 0 {
+			t.Fatal(r.err)
+		}
+		return
+	}
+	b, err := os.ReadFile(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	if f == "vdi" { // a difference, upon that which has this UUID
+		own := bytes.Clone(b[0x188:0x198])
+		b[0x4c], b[0x188] = 4, b[0x188]^1
+		copy(b[0x1a8:], own)
+	} else { // MS-VHDX, 2.6.2
+		g := bytes.Clone(b[64<<10+0x20 : 64<<10+0x30])
+		linkage := fmt.Sprintf("{%08x-%04x-%04x-%x-%x}", le.Uint32(g), le.Uint16(g[4:]), le.Uint16(g[6:]), g[8:10], g[10:])
+		table := b[bytes.Index(b, []byte("metadata")):]
+		n := int(le.Uint16(table[10:]))
+		for i := range n {
+			if e := table[32+32*i:]; le.Uint32(e) == 0xCAA16737 { // the parameters
+				table[le.Uint32(e[16:])+4] |= 2 // it has a parent
+			}
+		}
+		e := table[32+32*n:]
+		copy(e, "\x2d\x5f\xd3\xa8\x0b\xb3\x4d\x45\xab\xf7\xd3\xd8\x48\x34\xab\x0c")
+		le.PutUint16(table[10:], uint16(n+1))
+		const at = 128 << 10
+		l := table[at:]
+		copy(l, "\xb7\xef\x4a\xb0\x9e\xd1\x81\x4a\xb7\x89\x25\xb8\xe9\x44\x59\x13")
+		end := 20
+		texts := []string{"parent_linkage", linkage, "relative_path", `.\` + filepath.Base(base)}
+		le.PutUint16(l[18:], uint16(len(texts)/2))
+		end += 12 * len(texts) / 2
+		for i, s := range texts {
+			u := regftest.UTF16(s)
+			pair := l[20+12*(i/2):]
+			le.PutUint32(pair[4*(i%2):], uint32(end))
+			le.PutUint16(pair[8+2*(i%2):], uint16(len(u)))
+			end += copy(l[end:], u)
+		}
+		le.PutUint32(e[16:], at)
+		le.PutUint32(e[20:], uint32(end))
+		le.PutUint32(e[24:], 4) // it must be understood
+	}
+	if err := os.WriteFile(top, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if info, _, err := format.DescribeFile(top, nil); err != nil || info.Subformat != "differencing" && info.Backing == nil {
+		t.Fatalf("%+v, %v", info, err)
+	}
+}
+
+// TestSparsifyRenamed refuses an image that its children know by its identity alone.
+func TestSparsifyRenamed(t *testing.T) {
+	for _, f := range []string{"vhd", "vhdx", "vmdk", "vdi"} {
+		dir := t.TempDir()
+		base, moved := filepath.Join(dir, "base."+f), filepath.Join(dir, "moved."+f)
+		at := filepath.Join(dir, "Snapshots")
+		if f != "vdi" {
+			at = dir
+		}
+		if err := os.MkdirAll(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if r := gk(t, "create", base, "4M"); r.code != 0 {
+			t.Fatal(r.err)
+		}
+		makeChild(t, f, base, filepath.Join(at, "top."+f))
+		if err := os.Rename(base, moved); err != nil {
+			t.Fatal(err)
+		}
+		if r := gk(t, "sparsify", moved); r.code == 0 || !strings.Contains(r.err, "top."+f+" lies upon it") {
+			t.Errorf("%s: %+v", f, r)
+		}
+	}
+}
+
+// TestSparsifySiblings refuses an image where it cannot tell whether another one lies
+// upon it, and knows what does not.
+func TestSparsifySiblings(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, args := range [][]string{{"create", path("base.vhdx"), "4M"}, {"create", path("other.vhdx"), "4M"},
+		{"create", "-o", "subformat=twoGbMaxExtentSparse", path("split.vmdk"), "4M"}, {"create", path("single.vmdk"), "4M"}, {"create", path("lone.vhd"), "4M"}} {
+		if r := gk(t, args...); r.code != 0 {
+			t.Fatal(args, r.err)
+		}
+	}
+	makeChild(t, "vhdx", path("base.vhdx"), path("zz.vhdx"))
+	write := func(name, text string) {
+		if err := os.WriteFile(path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range maxSiblings + 100 {
+		write(fmt.Sprintf("%d.txt", i), "")
+	}
+	write("text.vhdx", "no image")
+	if err := os.Symlink("nowhere", path("link.vhdx")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"base.vhdx": "zz.vhdx lies upon it", "other.vhdx": "", "single.vmdk": "", "lone.vhd": ""} {
+		if r := gk(t, "sparsify", path(name)); (r.code != 0) != (want != "") || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	write("broken.vhdx", "vhdxfile")
+	for name, want := range map[string]string{"other.vhdx": "broken.vhdx", "single.vmdk": ""} {
+		if r := gk(t, "sparsify", path(name)); (r.code != 0) != (want != "") || !strings.Contains(r.err, want) || want != "" && !strings.Contains(r.err, "--skip-free") {
+			t.Errorf("beside a broken one, %s: %+v", name, r)
+		}
+	}
+	for i := range maxSiblings {
+		write(fmt.Sprintf("%d.vdi", i), "")
+	}
+	if r := gk(t, "sparsify", path("lone.vhd")); r.code == 0 || !strings.Contains(r.err, "more than 4096 images") {
+		t.Errorf("%+v", r)
 	}
 }
