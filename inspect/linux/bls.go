@@ -2,11 +2,13 @@ package linux
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
@@ -15,68 +17,85 @@ import (
 type blsEntry struct {
 	system.BootEntry
 	sortKey, machine string
-	left             int // attempts that are left, -1 if they are not counted
+	left             int      // attempts that are left, -1 if they are not counted
+	dir              string   // of the volume that it is on
+	initrd           []string // what it calls them; GRUB replaces variables
 }
 
 // typeOne reads the entries of type 1: a text file each, in loader/entries of the
-// folders.
-func (r *root) typeOne(dirs []string) []blsEntry {
-	var out []blsEntry
+// folders. It says why these are not all.
+func (r *root) typeOne(dirs []string) (out []blsEntry, why string) {
 	for _, dir := range dirs {
 		at := path.Join(dir, "loader/entries")
 		if !r.IsDir(at) {
 			continue
 		}
-		for _, f := range r.List(at) {
+		files, more := r.ListAll(at, guest.MaxEntries)
+		if more {
+			why = fmt.Sprintf("/%s has more than %d files", at, guest.MaxEntries)
+		}
+		for _, f := range files {
 			name := path.Join(at, f.Name())
-			if !strings.HasSuffix(f.Name(), ".conf") || len(out) == maxBootEntries || !r.IsFile(name) {
+			if !strings.HasSuffix(f.Name(), ".conf") || !r.IsFile(name) {
 				continue
+			}
+			if len(out) == maxBootEntries || r.Ctx.Err() != nil {
+				return out, tooManyEntries
 			}
 			b, ok := r.Text(name)
 			if !ok {
+				why = "/" + name + " is not read"
 				continue
 			}
-			var e blsEntry
-			e.ID, e.left = attempts(f.Name())
-			e.ID, e.Path = r.Fit(e.ID, "/"+name), guest.Shown(name)
-			for line, text := range guest.Entries(b) {
-				i := strings.IndexAny(text, " \t")
-				if i < 0 {
-					continue
-				}
-				val := r.Value(text[i:], name, line)
-				switch text[:i] {
-				case "title":
-					e.Title = val
-				case "version":
-					e.Version = val
-				case "machine-id":
-					e.machine = val
-				case "sort-key":
-					e.sortKey = val
-				case "linux", "efi", "uki":
-					e.Kernel = r.shownBoot(r.bootFile(dir, val))
-				case "initrd":
-					if len(e.Initrd) >= 16 {
-						continue
-					}
-					if strings.Contains(val, "$") { // GRUB replaces variables
-						e.Initrd = append(e.Initrd, val)
-						continue
-					}
-					for _, w := range strings.Fields(val) {
-						e.Initrd = append(e.Initrd, r.shownBoot(r.bootFile(dir, w)))
-					}
-				case "options":
-					if len(e.Options)+len(val) < maxGrubText {
-						e.Options = strings.TrimSpace(e.Options + " " + val)
-					}
-				}
-			}
-			out = append(out, e)
+			out = append(out, r.readTypeOne(b, name, dir))
 		}
 	}
-	return out
+	return out, why
+}
+
+// readTypeOne reads an entry of type 1.
+func (r *root) readTypeOne(b []byte, name, dir string) blsEntry {
+	e := blsEntry{dir: dir}
+	e.ID, e.left = attempts(path.Base(name))
+	e.ID, e.Path = r.Fit(e.ID, "/"+name), guest.Shown(name)
+	linux, options := "", 0
+	for line, text := range guest.Entries(b) {
+		i := strings.IndexAny(text, " \t")
+		if i < 0 {
+			continue
+		}
+		val := r.Value(text[i:], name, line)
+		switch text[:i] {
+		case "title":
+			e.Title = val
+		case "version":
+			e.Version = val
+		case "machine-id":
+			e.machine = val
+		case "sort-key":
+			e.sortKey = val
+		case "linux", "efi", "uki":
+			linux = val
+		case "initrd":
+			for w := range strings.FieldsSeq(val) {
+				if len(e.initrd) <= maxEntryRAMDisks {
+					e.initrd = append(e.initrd, w)
+				}
+			}
+		case "options":
+			if options += len(val) + 1; options <= maxOptions {
+				e.Options = strings.TrimSpace(e.Options + " " + val)
+			}
+		}
+	}
+	if linux != "" {
+		e.Kernel = r.shownBoot(r.bootFile(dir, linux))
+	}
+	if options > maxOptions {
+		e.Options = ""
+		r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "options of %d bytes are ignored", options))
+	}
+	return e
 }
 
 // attempts parts the name of a file that counts its attempts: "NAME+LEFT[-DONE].conf".
@@ -238,7 +257,9 @@ func (r *root) systemdBoot() {
 			}
 		}
 	}
-	list := append(r.typeOne(dirs), r.typeTwo(dirs)...)
+	list, why := r.typeOne(dirs)
+	images, more := r.typeTwo(dirs)
+	list, why = append(list, images...), cmp.Or(why, more)
 	if len(list) == 0 && binary == "" {
 		return
 	}
@@ -252,17 +273,27 @@ func (r *root) systemdBoot() {
 		l.Path = guest.Shown(cmp.Or(binary, dirOf(list)))
 	}
 	for i := range list {
-		l.Entries = append(l.Entries, list[i].BootEntry)
+		e := &list[i]
+		r.addInitrds(&e.BootEntry, e.initrd, func(name string) string { return r.bootFile(e.dir, name) })
+		l.Entries = append(l.Entries, e.BootEntry)
 	}
-	if l.Name == "bls" {
+	if why != "" {
+		l.Reason = r.notWhole(l.Path, why)
+	}
+	switch {
+	case l.Name == "bls":
 		l.Reason = "nothing tells what reads these entries"
-	} else {
+	case why == "":
 		l.Reason = r.chooseEntry(config, l.Entries)
 	}
 	r.bootLoader(l)
 }
 
 func dirOf(list []blsEntry) string { return guest.Name(path.Dir(list[0].Path)) }
+
+// builtinEntries are those that systemd-boot makes itself, which are in no file
+// (systemd-boot(7)).
+var builtinEntries = [...]string{"auto-windows", "auto-osx", "auto-efi-shell", "auto-efi-default", "auto-reboot-to-firmware-setup", "auto-reboot", "auto-poweroff"}
 
 // chooseEntry marks the first entry that the default of loader.conf matches
 // (loader.conf(5)), or the first of all.
@@ -272,7 +303,10 @@ func (r *root) chooseEntry(config string, list []system.BootEntry) string {
 	}
 	want, at := "", 0
 	if config != "" {
-		b, _ := r.Text(config)
+		b, ok := r.Text(config)
+		if !ok {
+			return r.notWhole("/"+config, "it is not read")
+		}
 		for line, text := range guest.Entries(b) {
 			if i := strings.IndexAny(text, " \t"); i > 0 && text[:i] == "default" {
 				want, at = strings.TrimSpace(text[i:]), line
@@ -288,6 +322,11 @@ func (r *root) chooseEntry(config string, list []system.BootEntry) string {
 			if ok, _ := path.Match(strings.ToLower(want), strings.ToLower(list[i].ID)); ok {
 				list[i].Default = true
 				return ""
+			}
+		}
+		for _, id := range builtinEntries {
+			if ok, _ := path.Match(strings.ToLower(want), id); ok {
+				return "its default is " + id + ", an entry that systemd-boot makes itself"
 			}
 		}
 	}

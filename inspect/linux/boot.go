@@ -3,17 +3,26 @@ package linux
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io/fs"
 	"path"
 	"strconv"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// maxBootLoaders bounds the configurations of boot loaders of one system.
-const maxBootLoaders = 16
+// Bounds of the configurations of boot loaders of one system.
+const (
+	maxBootLoaders   = 16
+	maxBootEntries   = 512      // of each
+	maxEntryRAMDisks = 16       // of an entry
+	maxOptions       = 16 << 10 // bytes of its command line
+)
+
+var tooManyEntries = fmt.Sprintf("it has more than %d entries", maxBootEntries)
 
 // findBootLoaders reads what the boot loaders can start.
 func (r *root) findBootLoaders() {
@@ -29,15 +38,24 @@ func (r *root) findBootLoaders() {
 // its EFI system partition.
 func BootLoaders(ctx context.Context, fsys fs.FS, o *system.Options) ([]system.BootLoader, []system.Evidence) {
 	sys := system.New(system.TypeLinux)
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	r.findBootLoaders()
 	return sys.BootLoaders, sys.Evidence
 }
 
 // bootLoader adds what was found.
 func (r *root) bootLoader(b system.BootLoader) {
-	if len(r.Sys.BootLoaders) == maxBootLoaders {
+	if r.enoughLoaders(guest.Name(b.Path)) {
 		return
+	}
+	more := false
+	for i := range b.Entries {
+		if e := &b.Entries[i]; len(e.Initrd) > maxEntryRAMDisks {
+			e.Initrd, more = e.Initrd[:maxEntryRAMDisks], true
+		}
+	}
+	if more {
+		r.Problem(block.Errorf("", b.Path, -1, block.ErrLimit, "an entry has more than %d initial RAM disks; the first are listed", maxEntryRAMDisks))
 	}
 	if len(b.Entries) > 0 && b.DefaultEntry() == nil && b.Reason == "" {
 		b.Reason = "its configuration does not say which entry starts"
@@ -46,6 +64,38 @@ func (r *root) bootLoader(b system.BootLoader) {
 	r.Because("boot_loaders", guest.Name(b.Path), 0, b.Name)
 	if e := b.DefaultEntry(); e != nil && e.Path != b.Path {
 		r.Because("boot_loaders", guest.Name(e.Path), e.Line, "the default")
+	}
+}
+
+// enoughLoaders reports whether no more are read, and says so once.
+func (r *root) enoughLoaders(name string) bool {
+	if len(r.Sys.BootLoaders) < maxBootLoaders {
+		return false
+	}
+	if !r.manyLoaders {
+		r.manyLoaders = true
+		r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d boot loaders; this and what follows is not read", maxBootLoaders))
+	}
+	return true
+}
+
+// notWhole reports that a configuration is not read to its end, and returns the reason
+// to choose no default.
+func (r *root) notWhole(shown, why string) string {
+	if r.Ctx.Err() == nil {
+		r.Problem(block.Errorf("", shown, -1, block.ErrLimit, "%s; entries may be missing", why))
+	}
+	return "its configuration was not read whole"
+}
+
+// addInitrds adds the files that words mean. One past the bound stays, by which
+// bootLoader knows that there are more.
+func (r *root) addInitrds(e *system.BootEntry, words []string, find func(string) string) {
+	for _, w := range words {
+		if len(e.Initrd) > maxEntryRAMDisks {
+			return
+		}
+		e.Initrd = append(e.Initrd, r.shownBoot(find(w)))
 	}
 }
 
@@ -63,7 +113,7 @@ func (r *root) glob(pattern string) []string {
 	}
 	var out []string
 	for _, e := range r.List(before) {
-		if name := path.Join(before, e.Name(), after); len(out) < maxBootLoaders && e.IsDir() && r.IsFile(name) {
+		if name := path.Join(before, e.Name(), after); e.IsDir() && r.IsFile(name) {
 			out = append(out, name)
 		}
 	}
@@ -156,12 +206,15 @@ func (r *root) grub1() {
 				continue
 			}
 			seen[real] = true
+			if r.enoughLoaders(name) {
+				return
+			}
 			b, ok := r.Text(name)
 			if !ok {
 				continue
 			}
 			l := system.BootLoader{Name: "grub-legacy", Path: guest.Shown(name)}
-			want, from := r.readGrub1(b, name, c.dir, &l)
+			want, from, why := r.readGrub1(b, name, c.dir, &l)
 			if want == "saved" {
 				want = "0"
 				if saved, ok := r.textIf(path.Join(path.Dir(name), "default")); ok { // grub-set-default writes it
@@ -175,8 +228,13 @@ func (r *root) grub1() {
 			if n, err := strconv.Atoi(want); err == nil && n >= 0 && n < len(l.Entries) {
 				l.Entries[n].Default = true
 				r.Because("boot_loaders", from, 0, "default "+want)
-			} else if len(l.Entries) > 0 {
+			} else if why == "" && len(l.Entries) > 0 {
 				l.Reason = "its default is the entry " + r.Fit(want, "/"+name) + ", which it does not have"
+			}
+			if why != "" {
+				if why = r.notWhole(l.Path, why); l.DefaultEntry() == nil {
+					l.Reason = why
+				}
 			}
 			r.bootLoader(l)
 		}
@@ -184,7 +242,7 @@ func (r *root) grub1() {
 }
 
 // readGrub1 reads the entries, and which is the default by what the file says.
-func (r *root) readGrub1(b []byte, name, dir string, l *system.BootLoader) (want, from string) {
+func (r *root) readGrub1(b []byte, name, dir string, l *system.BootLoader) (want, from, why string) {
 	want = "0"
 	var e *system.BootEntry
 	for line, text := range guest.Entries(b) {
@@ -200,7 +258,7 @@ func (r *root) readGrub1(b []byte, name, dir string, l *system.BootLoader) (want
 			}
 		case "title":
 			if len(l.Entries) == maxBootEntries {
-				return want, name
+				return want, name, tooManyEntries
 			}
 			l.Entries = append(l.Entries, system.BootEntry{Title: r.Value(arg, name, line), Path: guest.Shown(name), Line: line})
 			e = &l.Entries[len(l.Entries)-1]
@@ -213,12 +271,12 @@ func (r *root) readGrub1(b []byte, name, dir string, l *system.BootLoader) (want
 				e.Kernel, e.Options = r.shownBoot(r.bootFile(dir, noDevice(f[0]))), r.Value(strings.Join(f[1:], " "), name, line)
 			}
 		case "initrd", "module":
-			if f := strings.Fields(arg); e != nil && len(f) > 0 && len(e.Initrd) < 16 {
-				e.Initrd = append(e.Initrd, r.shownBoot(r.bootFile(dir, noDevice(f[0]))))
+			if f := strings.Fields(arg); e != nil && len(f) > 0 {
+				r.addInitrds(e, f[:1], func(name string) string { return r.bootFile(dir, noDevice(name)) })
 			}
 		}
 	}
-	return want, name
+	return want, name, ""
 }
 
 // noDevice is a path of GRUB without its device: "(hd0,0)/vmlinuz".
@@ -244,10 +302,14 @@ func (r *root) raspberry() {
 			break
 		}
 		if c, ok := r.Text(config); ok {
+			kernel, at := "", 0
 			for line, text := range guest.Entries(c) { // the last counts
-				if k, v, ok := strings.Cut(text, "="); ok && strings.TrimSpace(k) == "kernel" && len(l.Entries) > 0 {
-					l.Entries[0].Kernel = r.shownBoot(r.bootFile(dir, r.Value(v, config, line)))
+				if k, v, ok := strings.Cut(text, "="); ok && strings.TrimSpace(k) == "kernel" {
+					kernel, at = v, line
 				}
+			}
+			if at > 0 && len(l.Entries) > 0 {
+				l.Entries[0].Kernel = r.shownBoot(r.bootFile(dir, r.Value(kernel, config, at)))
 			}
 		}
 		r.bootLoader(l)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,8 +16,9 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
-	"github.com/guestkit/guestkit/inspect/internal/guest"
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/peers"
 )
@@ -127,6 +129,9 @@ func TestBootLoaders(t *testing.T) {
 		"systemd-boot":               {esp("timeout 3\ndefault ARCH.*\n"), "systemd-boot 2: arch.conf | Arch | /efi/vmlinuz-linux | root=LABEL=x rw | /efi/loader/entries/arch.conf:0"},
 		"systemd-boot, by order":     {esp("#default arch.conf\n"), "systemd-boot 2: arch.conf | Arch | /efi/vmlinuz-linux | root=LABEL=x rw | /efi/loader/entries/arch.conf:0"},
 		"systemd-boot, saved":        {esp("default @saved\n"), "systemd-boot 2: the default is the entry that was started last, which a variable of EFI says"},
+		"systemd-boot, Windows":      {esp("default auto-windows\n"), "systemd-boot 2: its default is auto-windows, an entry that systemd-boot makes itself"},
+		"systemd-boot, a pattern":    {esp("default auto-*\n"), "systemd-boot 2: its default is auto-windows, an entry that systemd-boot makes itself"},
+		"systemd-boot, none":         {esp("default nothing\n"), "systemd-boot 2: arch.conf | Arch | /efi/vmlinuz-linux | root=LABEL=x rw | /efi/loader/entries/arch.conf:0"},
 		"entries alone":              {fstest.MapFS{"boot/loader/entries/a.conf": text("title A\nlinux /x\n")}, "bls 1: nothing tells what reads these entries"},
 		"grub 1":                     {fstest.MapFS{"boot/grub/grub.conf": grub1("0"), "boot/grub/menu.lst": {Data: []byte("grub.conf"), Mode: os.ModeSymlink | 0o777}, "boot/vmlinuz-2.6.32-754.el6.x86_64": text("")}, "grub-legacy 2:  | CentOS (2.6.32-754.el6.x86_64) | /boot/vmlinuz-2.6.32-754.el6.x86_64 | ro root=/dev/mapper/vg-root quiet | /boot/grub/menu.lst:4"},
 		"grub 1, saved":              {fstest.MapFS{"boot/grub/menu.lst": grub1("saved"), "boot/grub/default": text("1\n#\n#\n")}, "grub-legacy 2:  | old | /vmlinuz-2.6.32-1 | ro | /boot/grub/menu.lst:8"},
@@ -348,12 +353,174 @@ func TestSystemdBootPeer(t *testing.T) {
 	}
 }
 
+// hostileGrub are scripts of some KB that would take all memory, or hours.
+var hostileGrub = map[string]string{
+	"variables of many words": `set x="` + strings.Repeat("a ", 8<<10) + `"` + "\necho " + strings.Repeat("$x", 500) + "\n",
+	"arguments of many words": "function f {\n echo \"" + strings.Repeat("$@", 500) + "\"\n}\nf " + strings.Repeat("a ", 1000) + "\n",
+	"variables of nothing":    "while true; do while true; do echo " + strings.Repeat("$b", 100000) + "; done; done\n",
+	"long words":              "while true; do while true; do while true; do a=" + strings.Repeat("$b'c'", 10000) + "; done; done; done\n",
+	"entries again and again": strings.Repeat("while true; do ", 3) + "blscfg; blscfg" + strings.Repeat("; done", 3) + "\n",
+	"environments":            strings.Repeat("while true; do ", 3) + "load_env -f /env" + strings.Repeat("; done", 3) + "\n",
+	"tests of files":          strings.Repeat("while true; do ", 3) + "[ -e /l -a -e /l -a -e /l -a -d /l -a -s /l ]; source /l" + strings.Repeat("; done", 3) + "\n",
+	"exports":                 "for i in " + strings.Repeat("a ", 500) + "; do n=${n}x; for j in " + strings.Repeat("b ", 60) + "; do export $n$j; submenu m { true; }; done; done\n",
+}
+
+// TestHostileGrub has each end at once, with the reason told, and no choice made.
+func TestHostileGrub(t *testing.T) {
+	for name, script := range hostileGrub {
+		m := fstest.MapFS{"boot/grub/grub.cfg": text("menuentry first { linux /a; }\n" + script + "set default=1\nmenuentry second { linux /b; }\n"),
+			"boot/env": text(strings.Repeat("a=b\n", 200<<10)), "boot/l": {Data: []byte("a/" + strings.Repeat("../a/", 700) + "../v"), Mode: fs.ModeSymlink | 0o777}, "boot/a/x": text(""), "boot/v": text("")}
+		for i := range 20 {
+			m[fmt.Sprintf("boot/loader/entries/%d.conf", i)] = text("title x\nlinux /a\n" + strings.Repeat("#\n", 200<<10))
+		}
+		n := 0
+		var problems []error
+		start := time.Now()
+		list, _ := BootLoaders(t.Context(), statFS{m, "", &n}, &system.Options{Problem: func(err error) { problems = append(problems, err) }})
+		if took := time.Since(start); took > 10*time.Second || n > 200000 {
+			t.Errorf("%s: %v, %d files looked at", name, took, n)
+		}
+		if len(list) == 0 || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || list[0].DefaultEntry() != nil || list[0].Reason != "its configuration was not read whole" {
+			t.Errorf("%s: %.300v, %v", name, list, problems)
+		}
+	}
+}
+
+// TestGrubBounds has a script go past each bound between its first entry and its default.
+func TestGrubBounds(t *testing.T) {
+	files := fstest.MapFS{"boot/big": text(strings.Repeat("#", 2<<20))}
+	sources := ""
+	for i := range 8 {
+		files[fmt.Sprint("boot/s", i)] = text("true\n")
+		sources += fmt.Sprintf("source /s%d\n", i)
+	}
+	for name, script := range map[string]string{
+		"none":       "true\n",
+		"a loop":     "while true; do a=b; done\n",
+		"a word":     "a=" + strings.Repeat("b", 17<<10) + "\n",
+		"words":      "a " + strings.Repeat("b ", 2000) + "\n",
+		"levels":     strings.Repeat("if true; then ", 30) + "set a=b" + strings.Repeat("; fi", 30) + "\n",
+		"elif":       "if false; then a; " + strings.Repeat("elif false; then b; ", 40) + "fi\n",
+		"calls":      "function f { if true; then f; fi; }\nf\n",
+		"tokens":     strings.Repeat("\n", 1<<17),
+		"files":      sources,
+		"itself":     "source /grub/grub.cfg\n",
+		"a big file": "source /big\n",
+		"variables":  "for i in " + strings.Repeat("a ", 100) + "; do n=${n}x; for j in " + strings.Repeat("$b$b ", 50) + "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43; do set $n$j=1; done; done\n",
+		"submenus":   strings.Repeat("submenu a { ", 9) + strings.Repeat("}", 9) + "\n",
+		"entries":    "for i in " + strings.Repeat("a ", 600) + "; do menuentry x { true; } ; done\n",
+	} {
+		m := fstest.MapFS{"boot/grub/grub.cfg": text("menuentry first { linux /a; }\n" + script + "set default=1\nmenuentry second { linux /b; }\n")}
+		for n, f := range files {
+			m[n] = f
+		}
+		limits := 0
+		list, _ := BootLoaders(t.Context(), m, &system.Options{Problem: func(err error) {
+			if errors.Is(err, block.ErrLimit) && strings.Contains(err.Error(), "entries may be missing") {
+				limits++
+			}
+		}})
+		if len(list) != 1 {
+			t.Fatalf("%s: %v", name, list)
+		}
+		if e := list[0].DefaultEntry(); name == "none" {
+			if e == nil || e.Title != "second" || limits != 0 {
+				t.Errorf("%+v, %d problems", list, limits)
+			}
+		} else if e != nil || limits != 1 || list[0].Reason != "its configuration was not read whole" {
+			t.Errorf("%s: the default is %+v, %q, %d problems", name, e, list[0].Reason, limits)
+		}
+	}
+}
+
+// TestGrubMenuOfEntry has an entry that opens a menu, whose entries are not those of its own.
+func TestGrubMenuOfEntry(t *testing.T) {
+	m := fstest.MapFS{"boot/grub/grub.cfg": text("menuentry again { configfile /grub/grub.cfg; }\nmenuentry more { configfile /grub/more.cfg; }\nmenuentry last { linux /a; }\nset default=2\n"), "boot/grub/more.cfg": text("menuentry x { linux /x; }\n")}
+	if got, want := what(loaders(t, m)), "grub 3:  | last | /a |  | /boot/grub/grub.cfg:3"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestManyBootEntries has more entries, or more loaders, than are read.
+func TestManyBootEntries(t *testing.T) {
+	many := func(format string) string {
+		var b strings.Builder
+		for i := range maxBootEntries + 10 {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	bls := func(m fstest.MapFS) fstest.MapFS {
+		for i := range maxBootEntries + 10 {
+			m[fmt.Sprintf("boot/loader/entries/%d.conf", i)] = text("title x\nlinux /a\n")
+		}
+		return m
+	}
+	uki := fstest.MapFS{"boot/loader/loader.conf": text("default 600.efi\n")}
+	image := make([]byte, 512)
+	copy(image, "MZ")
+	image[0x3c], image[0x46], image[0x54] = 0x40, 1, 0
+	copy(image[0x40:], "PE\x00\x00")
+	copy(image[0x58:], ".osrel\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x01")
+	copy(image[0x100:], "NAME=abc")
+	for i := range maxBootEntries + 10 {
+		uki[fmt.Sprintf("boot/EFI/Linux/%d.efi", i)] = &fstest.MapFile{Data: image, Mode: 0o644}
+	}
+	loader := fstest.MapFS{}
+	for i := range maxBootLoaders + 10 {
+		loader[fmt.Sprintf("boot/efi/EFI/v%d/grub.cfg", i)] = text("menuentry a { linux /b; }\n")
+	}
+	const cut = "its configuration was not read whole"
+	for name, c := range map[string]struct {
+		tree   fstest.MapFS
+		reason string
+	}{
+		"grub 1":             {fstest.MapFS{"boot/grub/menu.lst": text("default 3\n" + many("title %d\nkernel /a\n"))}, ""},
+		"grub 1, past these": {fstest.MapFS{"boot/grub/menu.lst": text("default 515\n" + many("title %d\nkernel /a\n"))}, cut},
+		"syslinux":           {fstest.MapFS{"syslinux.cfg": text(many("label %d\nkernel /a\n") + "menu default\n")}, cut},
+		"syslinux, includes": {fstest.MapFS{"syslinux.cfg": text("label a\nkernel /a\n" + many("include %d\n"))}, cut},
+		"type 1":             {bls(fstest.MapFS{"boot/loader/loader.conf": text("default 99.conf\n")}), cut},
+		"type 2":             {uki, cut},
+		"blscfg":             {bls(fstest.MapFS{"boot/grub2/grub.cfg": text("blscfg\n")}), cut},
+		"loaders":            {loader, ""},
+	} {
+		limits := 0
+		list, _ := BootLoaders(t.Context(), c.tree, &system.Options{Problem: func(err error) {
+			if errors.Is(err, block.ErrLimit) {
+				limits++
+			}
+		}})
+		if len(list) == 0 || len(list) > maxBootLoaders || list[0].Reason != c.reason || (list[0].DefaultEntry() == nil) != (c.reason != "") || limits != 1 && name != "blscfg" {
+			t.Errorf("%s: %d loaders, %d problems, %.300v", name, len(list), limits, list)
+		}
+	}
+}
+
+// TestTunedInitrd has the entry of RHEL with the variable of tuned, which may be set.
+func TestTunedInitrd(t *testing.T) {
+	for set, want := range map[string]string{"": "[/boot/initramfs-5.img]", "set tuned_initrd='($root)/tuned.img (hd0)/b.img'\n": "[/boot/initramfs-5.img /boot/tuned.img /b.img]"} {
+		s := loaders(t, fstest.MapFS{"boot/grub2/grub.cfg": text(set + "blscfg\n"), "boot/initramfs-5.img": text(""), "boot/tuned.img": text(""), "boot/vmlinuz-5": text(""),
+			"boot/loader/entries/a.conf": text("title a\nlinux /vmlinuz-5\ninitrd /initramfs-5.img $tuned_initrd\n")})
+		if got := fmt.Sprint(s.BootLoaders[0].Entries[0].Initrd); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	problems := 0
+	list, _ := BootLoaders(t.Context(), fstest.MapFS{"boot/loader/loader.conf": text(""), "boot/loader/entries/a.conf": text("title a\nlinux /b\ninitrd" + strings.Repeat(" /c", 900) + "\n")}, &system.Options{Problem: func(error) { problems++ }})
+	if len(list[0].Entries[0].Initrd) != maxEntryRAMDisks || problems != 1 {
+		t.Errorf("%d of initrd, %d problems", len(list[0].Entries[0].Initrd), problems)
+	}
+}
+
 // FuzzBootLoaders reads configurations of all loaders.
 func FuzzBootLoaders(f *testing.F) {
 	f.Add([]byte(fixture(f, "grub-saved.cfg.gz")))
 	f.Add([]byte(fixture(f, "extlinux.conf")))
 	f.Add([]byte(fixture(f, "menu.lst.gz")))
 	f.Add([]byte("title a\nlinux /b\noptions $c\n"))
+	for _, script := range hostileGrub {
+		f.Add([]byte(script))
+	}
 	f.Add([]byte("set a=\"$b${c\\\n}\" ; submenu x { menuentry y { for i in $@; do if [ ! -e / ]; then linux $1; elif f; then g; fi; done } }"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, name := range []string{"boot/grub/grub.cfg", "boot/grub/menu.lst", "boot/extlinux/extlinux.conf", "boot/loader/entries/a+1-2.conf", "boot/EFI/Linux/a.efi"} {
@@ -416,7 +583,7 @@ func TestKernelsThroughLinks(t *testing.T) {
 	b.Entries = append(b.Entries, system.BootEntry{ID: "last", Kernel: "/boot/../boot/vmlinuz-6.7", Default: true})
 	s.BootLoaders = append(s.BootLoaders, b)
 	n := 0
-	r := &root{guest.NewRoot(t.Context(), statFS{m, "", &n}, s, &system.Options{})}
+	r := newRoot(t.Context(), statFS{m, "", &n}, s, &system.Options{})
 	r.kernelsByEntries()
 	if n > 4096+3*65 {
 		t.Errorf("%d files looked at", n)
@@ -430,7 +597,7 @@ func TestKernelsThroughLinks(t *testing.T) {
 func TestInstallerFileGone(t *testing.T) {
 	n := 0
 	s := system.New(system.TypeLinux)
-	r := &root{guest.NewRoot(t.Context(), statFS{fstest.MapFS{installerFiles[0]: text("x")}, installerFiles[0], &n}, s, &system.Options{})}
+	r := newRoot(t.Context(), statFS{fstest.MapFS{installerFiles[0]: text("x")}, installerFiles[0], &n}, s, &system.Options{})
 	r.findTimes()
 	if s.Installed != nil {
 		t.Errorf("installed %v", s.Installed)

@@ -1,24 +1,29 @@
 package linux
 
 import (
+	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
 // Bounds of what a script of GRUB does.
 const (
-	maxGrubSteps   = 1 << 16  // commands run
-	maxGrubWork    = 32 << 20 // bytes of words made
-	maxGrubFiles   = 8        // sourced
-	maxGrubText    = 16 << 10
-	maxBootEntries = 512
+	maxGrubSteps     = 1 << 16  // commands run
+	maxGrubWork      = 32 << 20 // bytes of words made, and what else costs as much
+	maxGrubFiles     = 8        // sourced
+	maxGrubText      = 16 << 10
+	maxGrubWords     = 1024 // of a command
+	maxGrubLoop      = 64
+	maxGrubMenus     = 8 // submenus in each other
+	maxGrubVariables = 4096
+	grubLook         = 8 << 10 // what looking for a file costs
 )
 
 // A grub runs the configuration of GRUB 2 as far as it says what can be started:
@@ -41,7 +46,10 @@ type grub struct {
 	count   []int // entries of the open menus so far
 
 	files   []string // that were read
-	full    bool     // there are more entries
+	cut     string   // why the script is followed no further, or not whole
+	looks   map[string]grubFile
+	listed  []blsEntry // of blscfg
+	isList  bool
 	steps   int
 	work    int
 	depth   int
@@ -53,6 +61,12 @@ type grub struct {
 	current *system.BootEntry
 }
 
+// A grubFile is what a path of GRUB stands for; info is nil if it is not there.
+type grubFile struct {
+	at   string
+	info fs.FileInfo
+}
+
 // A grubMenu is a submenu.
 type grubMenu struct {
 	key       []int
@@ -60,7 +74,7 @@ type grubMenu struct {
 }
 
 func (r *root) newGrub(dir, config string) *grub {
-	g := &grub{r: r, dir: dir, funcs: map[string][]grubCommand{}, exported: map[string]bool{}, count: []int{0}}
+	g := &grub{r: r, dir: dir, funcs: map[string][]grubCommand{}, exported: map[string]bool{}, looks: map[string]grubFile{}, count: []int{0}}
 	g.env = map[string]string{"prefix": guest.Shown(path.Dir(config)), "root": "", "grub_platform": "pc", "grub_cpu": "i386", "feature_menuentry_id": "y",
 		"feature_menuentry_options": "y", "feature_timeout_style": "y", "feature_default_font_path": "y", "feature_all_video_module": "y", "feature_platform_search_hint": "y", "feature_200_final": "y", "config_file": guest.Shown(config), "?": "0"}
 	if strings.Contains(strings.ToLower(config), "efi/") {
@@ -74,6 +88,7 @@ func (r *root) newGrub(dir, config string) *grub {
 
 // scope opens the context of an entry or a submenu, and returns what closes it.
 func (g *grub) scope() func() {
+	g.work += 64 * (len(g.env) + len(g.exported))
 	env, exported, file, line := g.env, g.exported, g.setFile, g.setLine
 	g.env, g.exported = map[string]string{}, maps.Clone(exported)
 	for name := range exported {
@@ -84,26 +99,48 @@ func (g *grub) scope() func() {
 	return func() { g.env, g.exported, g.setFile, g.setLine = env, exported, file, line }
 }
 
-// find is the file of the guest that a path of GRUB stands for: without its device,
-// from the volume that is /boot or from the root. It may not be there.
-func (g *grub) find(name string) string {
-	if strings.HasPrefix(name, "(") {
-		_, name, _ = strings.Cut(name, ")")
+// stop notes the first bound that the script meets.
+func (g *grub) stop(why string, args ...any) {
+	if g.cut == "" {
+		g.cut = fmt.Sprintf(why, args...)
 	}
-	return g.r.bootFile(g.dir, name)
 }
 
-// source runs a file.
+// look finds the file of the guest that a path of GRUB stands for: without its device,
+// from the volume that is /boot or from the root.
+func (g *grub) look(name string) grubFile {
+	f, ok := g.looks[name]
+	if !ok {
+		if g.work += grubLook; g.spent() {
+			return grubFile{at: guest.Name(noDevice(name))}
+		}
+		f.at = g.r.bootFile(g.dir, noDevice(name))
+		f.info = g.r.Stat(f.at)
+		g.looks[name] = f
+	}
+	return f
+}
+
+// find is the name of the file that a path of GRUB stands for. It may not be there.
+func (g *grub) find(name string) string { return g.look(name).at }
+
+// source runs a file that is there.
 func (g *grub) source(name string) bool {
-	if len(g.files) >= maxGrubFiles || slices.Contains(g.files, name) || !g.r.IsFile(name) {
+	if slices.Contains(g.files, name) || len(g.files) == maxGrubFiles {
+		g.stop("it reads more than %d files, or one again", maxGrubFiles)
 		return false
 	}
 	b, ok := g.r.Text(name)
 	if !ok {
+		g.stop("/%s is not read", name)
 		return false
 	}
 	g.files = append(g.files, name)
-	g.run(parseGrub(b), name)
+	list, whole := parseGrub(b)
+	if !whole {
+		g.stop("/%s has more than %d words, or more than %d levels", name, maxGrubTokens, maxGrubDepth)
+	}
+	g.run(list, name)
 	return true
 }
 
@@ -117,14 +154,21 @@ func (g *grub) expand(tokens []grubToken) []string {
 			if p.variable {
 				text = g.value(p.text)
 			}
+			if g.work += len(word) + len(text) + 32; g.spent() {
+				return nil
+			}
 			some = some || p.quoted || !p.variable
 			if p.variable && (!p.quoted || p.text == "@") { // it may be several words, or none
-				f := strings.Fields(text)
-				if p.quoted {
-					f = g.args
+				f := g.args
+				if !p.quoted {
+					f = strings.Fields(text)
 				}
 				if len(f) == 0 {
 					continue
+				}
+				if g.work += 64 * len(f); len(out)+len(f) > maxGrubWords {
+					g.stop("a command has more than %d words", maxGrubWords)
+					return nil
 				}
 				for _, w := range f[:len(f)-1] {
 					out = append(out, word+w)
@@ -132,16 +176,18 @@ func (g *grub) expand(tokens []grubToken) []string {
 				}
 				text, some = f[len(f)-1], true
 			}
-			if len(word)+len(text) <= maxGrubText {
-				word += text
+			if len(word)+len(text) > maxGrubText {
+				g.stop("a word has more than %d bytes", maxGrubText)
+				return nil
 			}
+			word += text
 		}
 		if some {
 			out = append(out, word)
 		}
-		g.work += len(word) + 64
-		if len(out) > 1024 || g.work > maxGrubWork {
-			break
+		if g.work += 64; len(out) > maxGrubWords {
+			g.stop("a command has more than %d words", maxGrubWords)
+			return nil
 		}
 	}
 	return out
@@ -165,10 +211,11 @@ func (g *grub) value(name string) string {
 
 // run runs commands; the result is that of the last.
 func (g *grub) run(list []grubCommand, file string) bool {
-	if g.depth++; g.depth > 2*maxGrubDepth {
-		g.depth--
+	if g.depth == 2*maxGrubDepth {
+		g.stop("it has more than %d levels", 2*maxGrubDepth)
 		return false
 	}
+	g.depth++
 	defer func() { g.depth-- }()
 	ok := true
 	for i := range list {
@@ -183,10 +230,14 @@ func (g *grub) run(list []grubCommand, file string) bool {
 
 // spent reports whether the script did all that it may.
 func (g *grub) spent() bool {
-	if g.steps%1024 == 0 && g.r.Ctx.Err() != nil {
+	if g.steps%16 == 0 && g.r.Ctx.Err() != nil {
 		g.steps = maxGrubSteps + 1
 	}
-	return g.steps > maxGrubSteps || g.work > maxGrubWork
+	if g.steps <= maxGrubSteps && g.work <= maxGrubWork {
+		return false
+	}
+	g.stop("the script does more than is followed")
+	return true
 }
 
 func (g *grub) one(c *grubCommand, file string) bool {
@@ -197,12 +248,13 @@ func (g *grub) one(c *grubCommand, file string) bool {
 		}
 		return g.run(c.other, file)
 	case "while", "until":
-		for range 64 {
+		for range maxGrubLoop {
 			if g.spent() || g.run(c.cond, file) != (c.kind == "while") {
-				break
+				return true
 			}
 			g.run(c.body, file)
 		}
+		g.stop("a loop goes round more than %d times", maxGrubLoop)
 		return true
 	case "for":
 		words := g.expand(c.words)
@@ -213,7 +265,7 @@ func (g *grub) one(c *grubCommand, file string) bool {
 			if g.spent() {
 				break
 			}
-			g.env[words[0]] = w
+			g.set(words[0], w, file, c.line)
 			g.run(c.body, file)
 		}
 		return true
@@ -250,7 +302,8 @@ func (g *grub) one(c *grubCommand, file string) bool {
 
 // set sets a variable, within bounds.
 func (g *grub) set(name, value, file string, line int) bool {
-	if len(g.env) > 4096 || len(value) > maxGrubText {
+	if len(g.env) > maxGrubVariables || len(value) > maxGrubText {
+		g.stop("it has more than %d variables, or one of more than %d bytes", maxGrubVariables, maxGrubText)
 		return false
 	}
 	if name == "default" {
@@ -293,10 +346,16 @@ func (g *grub) builtin(words []string, file string, line int) bool {
 		return false
 	case "load_env":
 		g.loadEnv(args)
-	case "source", ".", "configfile", "extract_entries_source", "normal":
+	case "configfile", "normal":
+		if g.current != nil { // it has a menu of its own, once it is chosen
+			return true
+		}
+		fallthrough
+	case "source", ".", "extract_entries_source":
 		for _, a := range args {
 			if !strings.HasPrefix(a, "-") {
-				return g.source(g.find(a))
+				f := g.look(a)
+				return f.info != nil && f.info.Mode().IsRegular() && g.source(f.at)
 			}
 		}
 	case "blscfg":
@@ -316,11 +375,7 @@ func (g *grub) builtin(words []string, file string, line int) bool {
 		}
 	case "initrd", "initrd16", "initrdefi", "module", "module2":
 		if g.current != nil && (len(g.current.Initrd) == 0 || name[0] == 'i') {
-			for _, a := range args {
-				if !strings.HasPrefix(a, "newc:") && len(g.current.Initrd) < 16 {
-					g.current.Initrd = append(g.current.Initrd, g.r.shownBoot(g.find(a)))
-				}
-			}
+			g.r.addInitrds(g.current, slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "newc:") }), g.find)
 		}
 	}
 	return true
@@ -341,9 +396,14 @@ func (g *grub) loadEnv(args []string) {
 			only = append(only, a)
 		}
 	}
-	at := g.find(name)
-	b, ok := g.r.textIf(at)
-	if !ok {
+	f := g.look(name)
+	if f.info == nil {
+		return
+	}
+	at := f.at
+	b, ok := g.r.Text(at)
+	if g.work += grubLook + len(b); !ok {
+		g.stop("/%s is not read", at)
 		return
 	}
 	g.saved = at
@@ -379,11 +439,12 @@ func (g *grub) test(a []string) bool {
 		case "-n":
 			return a[1] != ""
 		case "-d":
-			return g.r.IsDir(g.find(a[1]))
+			fi := g.look(a[1]).info
+			return fi != nil && fi.IsDir()
 		case "-e", "-f":
-			return g.r.Stat(g.find(a[1])) != nil
+			return g.look(a[1]).info != nil
 		case "-s":
-			fi := g.r.Stat(g.find(a[1]))
+			fi := g.look(a[1]).info
 			return fi != nil && fi.Size() > 0
 		}
 	case 3:
@@ -420,23 +481,27 @@ func (g *grub) test(a []string) bool {
 
 // add adds an entry to the open menu.
 func (g *grub) add(e system.BootEntry, title string) {
-	key := slices.Clone(g.count)
-	g.count[len(g.count)-1]++
-	if len(g.entries) == maxBootEntries {
-		if !g.full {
-			g.r.Problem(block.Errorf("", e.Path, -1, block.ErrLimit, "more than %d boot entries", maxBootEntries))
-		}
-		g.full = true
+	if g.full() {
 		return
 	}
+	key := slices.Clone(g.count)
+	g.count[len(g.count)-1]++
 	g.entries, g.keys, g.titles = append(g.entries, e), append(g.keys, key), append(g.titles, title)
+}
+
+// full reports whether no more entries are taken.
+func (g *grub) full() bool {
+	if len(g.entries) < maxBootEntries {
+		return false
+	}
+	g.stop("%s", tooManyEntries)
+	return true
 }
 
 // entry makes an entry: its title, and of its options the id.
 func (g *grub) entry(args []string, c *grubCommand, file string) {
-	g.work += 64 * len(g.env)
 	title, id := menuArgs(args)
-	if g.full {
+	if g.full() {
 		return
 	}
 	e := system.BootEntry{ID: g.r.Value(id, file, c.line), Title: g.r.Value(strings.Join(append(g.menus[:len(g.menus):len(g.menus)], title), ">"), file, c.line), Path: guest.Shown(file), Line: c.line}
@@ -453,7 +518,8 @@ func (g *grub) entry(args []string, c *grubCommand, file string) {
 // submenu makes the entries of a submenu.
 func (g *grub) submenu(args []string, c *grubCommand, file string) {
 	title, id := menuArgs(args)
-	if len(g.menus) >= 8 || len(g.subs) == maxBootEntries {
+	if len(g.menus) == maxGrubMenus || len(g.subs) == maxBootEntries {
+		g.stop("it has more than %d submenus, or more than %d in each other", maxBootEntries, maxGrubMenus)
 		return
 	}
 	g.subs = append(g.subs, grubMenu{slices.Clone(g.count), title, id})

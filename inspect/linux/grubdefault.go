@@ -13,28 +13,36 @@ import (
 // blscfg adds the entries of the Boot Loader Specification, as Fedora's GRUB and GRUB
 // since 2.14 list them: by the names of their files, the highest first.
 func (g *grub) blscfg() {
-	list := g.r.typeOne([]string{g.dir})
-	slices.SortStableFunc(list, func(a, b blsEntry) int { return compareBLS(b.ID, a.ID) })
-	for _, e := range list {
+	if !g.isList {
+		var why string
+		if g.listed, why = g.r.typeOne([]string{g.dir}); why != "" {
+			g.stop("%s", why)
+		}
+		slices.SortStableFunc(g.listed, func(a, b blsEntry) int { return compareBLS(b.ID, a.ID) })
+		g.isList = true
+	}
+	for _, e := range g.listed {
+		if g.full() || g.spent() {
+			return
+		}
 		e.ID = strings.TrimSuffix(e.ID, ".conf")
 		e.Options = g.text(e.Options)
-		var initrd []string
-		for _, i := range e.Initrd {
-			initrd = append(initrd, strings.Fields(g.text(i))...)
+		for _, w := range e.initrd {
+			g.r.addInitrds(&e.BootEntry, strings.Fields(g.text(w)), g.find)
 		}
-		e.Initrd = initrd
 		g.add(e.BootEntry, e.Title)
 	}
 }
 
 // text replaces the variables in a text of an entry.
 func (g *grub) text(s string) string {
+	g.work += len(s)
 	if !strings.Contains(s, "$") {
 		return s
 	}
 	b := []byte(s)
 	var out []byte
-	for i := 0; i < len(b) && len(out) < maxGrubText; i++ {
+	for i := 0; i < len(b); i++ {
 		if b[i] != '$' {
 			out = append(out, b[i])
 			continue
@@ -44,16 +52,27 @@ func (g *grub) text(s string) string {
 			out = append(out, '$')
 			continue
 		}
+		if len(out)+len(g.env[name]) > maxGrubText {
+			g.stop("a text of an entry has more than %d bytes", maxGrubText)
+			return ""
+		}
 		out = append(out, g.env[name]...)
 		i = next
 	}
+	g.work += len(out)
 	return strings.Join(strings.Fields(strings.ToValidUTF8(string(out), "\uFFFD")), " ")
 }
 
 // choose marks the entry that the variable default names, as grub-core/normal/menu.c
 // does: by number, id or title, with those of submenus before it; the first if there
-// is no such entry.
-func (g *grub) choose() (reason string) {
+// is no such entry; none if the script was not followed to its end.
+func (g *grub) choose(config string) (reason string) {
+	if g.cut != "" {
+		return g.r.notWhole(config, g.cut)
+	}
+	if len(g.entries) == 0 {
+		return ""
+	}
 	want := g.env["default"]
 	top := 0 // entries and submenus of the main menu
 	for _, k := range g.keys {
@@ -77,7 +96,7 @@ func (g *grub) choose() (reason string) {
 
 // lookup finds the entry that a default means in the menu at the end of the path.
 func (g *grub) lookup(want string, at []int) []int {
-	if want == "" || len(at) > 8 {
+	if want == "" || len(at) > maxGrubMenus {
 		return nil
 	}
 	first, rest, more := cutSubmenu(want)
@@ -145,6 +164,9 @@ func (r *root) grub2() {
 				continue
 			}
 			seen[real] = true
+			if r.enoughLoaders(name) {
+				return
+			}
 			g := r.newGrub(c.dir, name)
 			if !g.source(name) {
 				continue
@@ -159,10 +181,7 @@ func (r *root) grub2() {
 			for _, f := range g.files {
 				seen[r.Real(f)] = true
 			}
-			b := system.BootLoader{Name: "grub", Path: guest.Shown(name), Entries: g.entries}
-			if len(g.entries) > 0 {
-				b.Reason = g.choose()
-			}
+			b := system.BootLoader{Name: "grub", Path: guest.Shown(name), Entries: g.entries, Reason: g.choose(guest.Shown(name))}
 			if g.setFile != "" {
 				r.Because("boot_loaders", g.setFile, g.setLine, "default="+r.Value(g.env["default"], g.setFile, g.setLine))
 			}
@@ -190,6 +209,6 @@ func (r *root) grubWithoutConfig() {
 	g.loadEnv(nil)
 	g.env["default"] = cmp.Or(g.env["next_entry"], g.env["saved_entry"])
 	if g.blscfg(); len(g.entries) > 0 {
-		r.bootLoader(system.BootLoader{Name: "grub", Path: guest.Shown(name), Entries: g.entries, Reason: g.choose()})
+		r.bootLoader(system.BootLoader{Name: "grub", Path: guest.Shown(name), Entries: g.entries, Reason: g.choose(guest.Shown(name))})
 	}
 }

@@ -32,9 +32,9 @@ func (t grubToken) plain() string {
 	return t.parts[0].text
 }
 
-// grubTokens parts a script. What is past the bound is left out.
-func grubTokens(b []byte) []grubToken {
-	var out []grubToken
+// grubTokens parts a script. Of one with more words than the bound it reports that it is
+// not whole.
+func grubTokens(b []byte) (out []grubToken, whole bool) {
 	var word []grubPart
 	var text []byte
 	inWord := false
@@ -62,7 +62,10 @@ func grubTokens(b []byte) []grubToken {
 		word = append(word, grubPart{name, true, quoted})
 		return next
 	}
-	for i := 0; i < len(b) && len(out) < maxGrubTokens; i++ {
+	for i := 0; i < len(b); i++ {
+		if len(out) >= maxGrubTokens {
+			return out, false
+		}
 		switch c := b[i]; c {
 		case ' ', '\t', '\r':
 			end()
@@ -130,7 +133,7 @@ func grubTokens(b []byte) []grubToken {
 		}
 	}
 	end()
-	return out
+	return out, true
 }
 
 // grubVariable returns the name of the variable whose "$" is at i, and where it
@@ -170,6 +173,7 @@ type grubCommand struct {
 type grubParser struct {
 	tokens []grubToken
 	depth  int
+	cut    bool // what is deeper was left out
 }
 
 func (p *grubParser) peek() *grubToken {
@@ -179,12 +183,17 @@ func (p *grubParser) peek() *grubToken {
 	return &p.tokens[0]
 }
 
+// deeper goes down a level, and returns what leaves it.
+func (p *grubParser) deeper() func() {
+	if p.depth++; p.depth > maxGrubDepth {
+		p.tokens, p.cut = nil, true
+	}
+	return func() { p.depth-- }
+}
+
 // list reads commands up to one of the words, or a "}", which it takes and returns.
 func (p *grubParser) list(ends ...string) (out []grubCommand, end string) {
-	if p.depth++; p.depth > maxGrubDepth {
-		p.tokens = nil
-	}
-	defer func() { p.depth-- }()
+	defer p.deeper()()
 	for len(p.tokens) > 0 {
 		t := p.tokens[0]
 		if t.op != 0 {
@@ -241,10 +250,7 @@ func (p *grubParser) command(word string) grubCommand {
 // condition reads what follows "if" or "elif", which is an if of its own that ends
 // the one that it is in.
 func (p *grubParser) condition(c *grubCommand) {
-	if p.depth++; p.depth > maxGrubDepth {
-		p.tokens = nil
-	}
-	defer func() { p.depth-- }()
+	defer p.deeper()()
 	c.kind = "if"
 	c.cond, _ = p.list("then")
 	var end string
@@ -270,12 +276,13 @@ func (p *grubParser) words() []grubToken {
 	return out
 }
 
-func parseGrub(b []byte) []grubCommand {
-	p := &grubParser{tokens: grubTokens(b)}
-	var out []grubCommand
+// parseGrub reads a script, and reports whether that is all of it.
+func parseGrub(b []byte) (out []grubCommand, whole bool) {
+	tokens, whole := grubTokens(b)
+	p := &grubParser{tokens: tokens}
 	for len(p.tokens) > 0 { // a "}" too many ends nothing
 		more, _ := p.list()
 		out = append(out, more...)
 	}
-	return out
+	return out, whole && !p.cut
 }

@@ -15,12 +15,19 @@ import (
 )
 
 // root is a Linux system while it is looked at.
-type root struct{ *guest.Root }
+type root struct {
+	*guest.Root
+	manyLoaders bool // more than are read
+}
+
+func newRoot(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) *root {
+	return &root{Root: guest.NewRoot(ctx, fsys, sys, o)}
+}
 
 // Identify fills in what is known of a Linux system beside its mounts and its
 // packages.
 func Identify(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) error {
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	r.identify()
 	r.FindHostname()
 	r.findKernels()
@@ -49,7 +56,7 @@ func kernelImagesOf(sys *system.System) []string {
 // IdentifyRelease fills in what the os-release of a system says that need not be
 // Linux.
 func IdentifyRelease(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) {
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	if sys.Type == system.TypeHurd {
 		r.identify()
 		return
@@ -59,7 +66,7 @@ func IdentifyRelease(ctx context.Context, fsys fs.FS, sys *system.System, o *sys
 
 // IdentifyMedium fills in what an installation medium says it installs.
 func IdentifyMedium(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) {
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	r.fromMedium()
 	if sys.BootLoaders == nil {
 		r.findBootLoaders()

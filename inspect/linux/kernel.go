@@ -240,10 +240,12 @@ func parseEntry(b []byte) bootEntry {
 			e.linux = val
 		case "initrd":
 			if e.initrd == "" {
-				e.initrd = val
+				e.initrd, _, _ = strings.Cut(val, " ") // what follows are variables of GRUB
 			}
 		case "options":
-			e.options = strings.TrimSpace(e.options + " " + val)
+			if len(e.options)+len(val) < maxOptions {
+				e.options = strings.TrimSpace(e.options + " " + val)
+			}
 		}
 	}
 	return e
@@ -256,6 +258,9 @@ func (r *root) bootEntries() {
 		for _, f := range r.List(path.Join(dir, "loader/entries")) {
 			id, ok := strings.CutSuffix(f.Name(), ".conf")
 			name := path.Join(dir, "loader/entries", f.Name())
+			if r.Ctx.Err() != nil {
+				return
+			}
 			if !ok || !r.IsFile(name) {
 				continue
 			}

@@ -25,7 +25,7 @@ type Entry struct {
 
 // Mounts reads what a root of Linux or a BSD on fsys mounts, and records in sys where that is said.
 func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) []Entry {
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	for _, name := range fstabPaths {
 		b, ok := r.Text(name)
 		if !ok {

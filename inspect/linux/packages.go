@@ -45,7 +45,7 @@ var managers = [...]struct {
 // them and by the programs that are there which is its own, what manages it, and
 // the version of its init system. Those of the BSDs are told alike.
 func Packages(ctx context.Context, fsys fs.FS, sys *system.System, found []system.Packages, o *system.Options) {
-	r := &root{guest.NewRoot(ctx, fsys, sys, o)}
+	r := newRoot(ctx, fsys, sys, o)
 	r.choose(found)
 	r.findInitVersion()
 	for _, p := range append([]system.Packages{sys.Packages}, sys.OtherPackages...) {

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -17,16 +18,23 @@ var syslinuxConfigs = [...]struct{ name, dir, path string }{
 	{"syslinux", "boot/efi", "boot/efi/EFI/syslinux/syslinux.cfg"}, {"syslinux", ".", "EFI/syslinux/syslinux.cfg"},
 }
 
+// maxIncludes bounds the files that a configuration includes.
+const maxIncludes = 64
+
 // A syslinuxMenu is a configuration of SYSLINUX while it is read.
 type syslinuxMenu struct {
 	r           *root
 	dir, config string
 	l           system.BootLoader
 	def         string // the label that DEFAULT names
+	defLine     int
+	defFile     string
 	marked      int    // the entry with MENU DEFAULT, -1 if there is none
 	append      string // for all entries
 	entry       *system.BootEntry
 	files       map[string]bool
+	includes    int
+	cut         string // why no more is read
 }
 
 // syslinux reads the configurations of the family of SYSLINUX (SYSLINUX wiki,
@@ -42,6 +50,9 @@ func (r *root) syslinux() {
 			continue
 		}
 		seen[real] = true
+		if r.enoughLoaders(c.path) {
+			return
+		}
 		m := &syslinuxMenu{r: r, dir: c.dir, config: path.Dir(c.path), marked: -1, files: map[string]bool{}}
 		m.l = system.BootLoader{Name: c.name, Path: guest.Shown(c.path)}
 		m.read(c.path)
@@ -65,8 +76,17 @@ func (m *syslinuxMenu) find(name string) string {
 	return m.r.bootFile(m.dir, name)
 }
 
+// include reads a file that another names.
+func (m *syslinuxMenu) include(name string) {
+	if m.includes++; m.includes > maxIncludes {
+		m.cut = fmt.Sprintf("it includes more than %d files", maxIncludes)
+		return
+	}
+	m.read(m.find(name))
+}
+
 func (m *syslinuxMenu) read(name string) {
-	if m.files[name] || len(m.files) >= 32 {
+	if m.files[name] {
 		return
 	}
 	m.files[name] = true
@@ -79,7 +99,9 @@ func (m *syslinuxMenu) read(name string) {
 		if i := strings.IndexAny(text, " \t"); i > 0 {
 			key, arg = text[:i], strings.TrimSpace(text[i:])
 		}
-		m.keyword(strings.ToLower(key), m.r.Value(arg, name, line), name, line)
+		if m.keyword(strings.ToLower(key), m.r.Value(arg, name, line), name, line); m.cut != "" {
+			return
+		}
 	}
 }
 
@@ -87,13 +109,12 @@ func (m *syslinuxMenu) keyword(key, arg, name string, line int) {
 	e := m.entry
 	switch key {
 	case "include":
-		m.read(m.find(arg))
+		m.include(arg)
 	case "default":
-		m.def = arg
-		m.r.Because("boot_loaders", name, line, "default "+arg)
+		m.def, m.defFile, m.defLine = arg, name, line
 	case "label":
 		if len(m.l.Entries) == maxBootEntries {
-			m.entry = &system.BootEntry{}
+			m.cut = tooManyEntries
 			return
 		}
 		m.l.Entries = append(m.l.Entries, system.BootEntry{ID: arg, Path: guest.Shown(name), Line: line, Options: m.append})
@@ -132,7 +153,7 @@ func (m *syslinuxMenu) keyword(key, arg, name string, line int) {
 			}
 		case "include":
 			f, _, _ := strings.Cut(rest, " ")
-			m.read(m.find(f))
+			m.include(f)
 		}
 	}
 }
@@ -148,17 +169,20 @@ func (m *syslinuxMenu) options(e *system.BootEntry, line string) {
 }
 
 func (m *syslinuxMenu) initrd(e *system.BootEntry, list string) {
-	for _, f := range strings.Split(list, ",") {
-		if f != "" && len(e.Initrd) < 16 {
-			e.Initrd = append(e.Initrd, m.r.shownBoot(m.find(f)))
-		}
-	}
+	m.r.addInitrds(e, strings.FieldsFunc(list, func(c rune) bool { return c == ',' }), m.find)
 }
 
 // choose marks the entry that starts: MENU DEFAULT, else the label of DEFAULT, else,
 // if that is the program of a menu or there is none, the first.
 func (m *syslinuxMenu) choose() {
 	entries := m.l.Entries
+	if m.defFile != "" {
+		m.r.Because("boot_loaders", m.defFile, m.defLine, "default "+m.def)
+	}
+	if m.cut != "" {
+		m.l.Reason = m.r.notWhole(m.l.Path, m.cut)
+		return
+	}
 	if len(entries) == 0 {
 		m.l.Reason = "it has no entries"
 		return

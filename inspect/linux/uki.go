@@ -3,6 +3,7 @@ package linux
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -19,17 +20,23 @@ const (
 // typeTwo reads the entries of type 2: unified kernel images in EFI/Linux, programs of
 // EFI that hold a kernel and what it is started with, a section each
 // (UAPI Unified Kernel Image specification).
-func (r *root) typeTwo(dirs []string) []blsEntry {
-	var out []blsEntry
+func (r *root) typeTwo(dirs []string) (out []blsEntry, why string) {
 	for _, dir := range dirs {
 		at := path.Join(dir, "EFI/Linux")
 		if !r.IsDir(at) {
 			continue
 		}
-		for _, f := range r.List(at) {
+		files, more := r.ListAll(at, guest.MaxEntries)
+		if more {
+			why = fmt.Sprintf("/%s has more than %d files", at, guest.MaxEntries)
+		}
+		for _, f := range files {
 			name := path.Join(at, f.Name())
-			if !strings.EqualFold(path.Ext(name), ".efi") || len(out) == maxBootEntries || !r.IsFile(name) {
+			if !strings.EqualFold(path.Ext(name), ".efi") || !r.IsFile(name) {
 				continue
+			}
+			if len(out) == maxBootEntries || r.Ctx.Err() != nil {
+				return out, tooManyEntries
 			}
 			s := r.peSections(name, ".osrel", ".cmdline", ".uname")
 			if s == nil {
@@ -55,7 +62,7 @@ func (r *root) typeTwo(dirs []string) []blsEntry {
 			out = append(out, e)
 		}
 	}
-	return out
+	return out, why
 }
 
 // peSections reads sections of a program of EFI by their names; nil if it is none, or
