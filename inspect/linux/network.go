@@ -2,6 +2,7 @@ package linux
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -9,14 +10,14 @@ import (
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// maxInterfaces bounds the interfaces that are listed.
+// maxInterfaces bounds the interfaces that are listed, and the addresses of each.
 const maxInterfaces = 256
 
 // networkFiles are the folders that configure interfaces, each with how its files
 // are called and read.
 var networkFiles = [...]struct {
 	dir, prefix, suffix, by string
-	read                    func(r *root, b []byte, name string, add func(system.Interface))
+	read                    func(r *root, b []byte, name string, add func(system.Interface) bool)
 }{
 	{"etc/NetworkManager/system-connections", "", "", "networkmanager", (*root).readKeyfile},
 	{"usr/lib/NetworkManager/system-connections", "", ".nmconnection", "networkmanager", (*root).readKeyfile},
@@ -33,33 +34,43 @@ var networkFiles = [...]struct {
 
 // findInterfaces reads how the network is configured. The loopback is left out.
 func (r *root) findInterfaces() {
-	read := func(name, by string, parse func(*root, []byte, string, func(system.Interface))) {
+	full := false
+	read := func(name, by string, parse func(*root, []byte, string, func(system.Interface) bool)) {
+		if full || r.Ctx.Err() != nil {
+			return
+		}
 		b, ok := r.textIf(name)
 		if !ok {
 			return
 		}
-		parse(r, b, name, func(i system.Interface) {
+		parse(r, b, name, func(i system.Interface) bool {
 			if rest, ok := strings.CutPrefix(path.Base(name), "ifcfg-"); ok && i.Name == "" {
 				i.Name = rest
 			}
 			if i.Name == "lo" {
-				return
+				return true
 			}
 			if len(r.Sys.Interfaces) == maxInterfaces {
 				r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d interfaces", maxInterfaces))
-				return
+				full = true
+				return false
 			}
 			for _, s := range []*string{&i.Name, &i.MAC} {
 				*s = r.Fit(*s, "/"+name)
 			}
-			for _, list := range [][]string{i.Addresses, i.Gateways, i.DNS} {
-				for n := range list {
-					list[n] = r.Fit(list[n], "/"+name)
+			for _, list := range []*[]string{&i.Addresses, &i.Gateways, &i.DNS} {
+				if len(*list) > maxInterfaces {
+					r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "an interface with a list of more than %d", maxInterfaces))
+					*list = slices.Clone((*list)[:maxInterfaces])
+				}
+				for n, s := range *list {
+					(*list)[n] = r.Fit(s, "/"+name)
 				}
 			}
 			i.By, i.Path = by, guest.Shown(name)
 			r.Sys.Interfaces = append(r.Sys.Interfaces, i)
 			r.Because("interfaces", name, 0, "")
+			return true
 		})
 	}
 	read("etc/network/interfaces", "interfaces", (*root).readInterfaces)
@@ -83,7 +94,7 @@ func words(s string) []string {
 }
 
 // readIfcfg reads a file of the network scripts of Red Hat and SUSE.
-func (r *root) readIfcfg(b []byte, name string, add func(system.Interface)) {
+func (r *root) readIfcfg(b []byte, name string, add func(system.Interface) bool) {
 	v := map[string]string{}
 	for _, a := range guest.Assignments(b) {
 		v[a.Name] = a.Value
@@ -147,7 +158,9 @@ func (r *root) defaultRoutes(dir, device string) []string {
 			if name == "routes" && len(f) > 3 && f[3] != "-" && f[3] != device || gateway == "-" {
 				continue
 			}
-			out = append(out, gateway)
+			if out = append(out, gateway); len(out) > maxInterfaces {
+				return out
+			}
 		}
 	}
 	const all = "etc/sysconfig/network"
@@ -164,20 +177,21 @@ func (r *root) defaultRoutes(dir, device string) []string {
 }
 
 // readDhcpcd reads what dhcpcd.conf(5) has for interfaces that have no DHCP.
-func (r *root) readDhcpcd(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readDhcpcd(b []byte, _ string, add func(system.Interface) bool) {
 	var i *system.Interface
-	flush := func() {
-		if i != nil && len(i.Addresses) > 0 {
-			add(*i)
-		}
+	flush := func() bool {
+		more := i == nil || len(i.Addresses) == 0 || add(*i)
 		i = nil
+		return more
 	}
 	for _, text := range guest.Entries(b) {
 		f := strings.Fields(text)
 		switch {
 		case len(f) < 2:
 		case f[0] == "interface":
-			flush()
+			if !flush() {
+				return
+			}
 			i = &system.Interface{Name: f[1]}
 		case f[0] == "profile" || f[0] == "ssid":
 			flush()
@@ -202,7 +216,7 @@ func shellList(s string) []string {
 }
 
 // readNetctl reads a profile of Arch's netctl.profile(5).
-func (r *root) readNetctl(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readNetctl(b []byte, _ string, add func(system.Interface) bool) {
 	var i system.Interface
 	for _, a := range guest.Assignments(b) {
 		switch a.Name {
@@ -224,7 +238,7 @@ func (r *root) readNetctl(b []byte, _ string, add func(system.Interface)) {
 }
 
 // readNetifrc reads /etc/conf.d/net of Gentoo.
-func (r *root) readNetifrc(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readNetifrc(b []byte, _ string, add func(system.Interface) bool) {
 	var all []system.Interface
 	at := func(name string) *system.Interface {
 		for n := range all {
@@ -271,7 +285,9 @@ func (r *root) readNetifrc(b []byte, _ string, add func(system.Interface)) {
 		}
 	}
 	for _, i := range all {
-		add(i)
+		if !add(i) {
+			return
+		}
 	}
 }
 
@@ -290,7 +306,7 @@ func ini(b []byte, yield func(section, key, value string)) {
 }
 
 // readKeyfile reads a connection of NetworkManager (nm-settings-keyfile(5)).
-func (r *root) readKeyfile(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readKeyfile(b []byte, _ string, add func(system.Interface) bool) {
 	var i system.Interface
 	id, typ := "", ""
 	ini(b, func(section, key, value string) {
@@ -327,7 +343,7 @@ func (r *root) readKeyfile(b []byte, _ string, add func(system.Interface)) {
 }
 
 // readNetworkd reads a file of systemd.network(5).
-func (r *root) readNetworkd(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readNetworkd(b []byte, _ string, add func(system.Interface) bool) {
 	var i system.Interface
 	ini(b, func(section, key, value string) {
 		switch section + "." + key {
@@ -336,7 +352,7 @@ func (r *root) readNetworkd(b []byte, _ string, add func(system.Interface)) {
 		case "match.macaddress", "match.permanentmacaddress":
 			i.MAC = value
 		case "network.dhcp":
-			i.DHCP = value == "yes" || value == "true" || value == "ipv4" || value == "ipv6" || value == "both"
+			i.DHCP = isTrue(value) || value == "ipv4" || value == "ipv6" || value == "both"
 		case "network.address", "address.address":
 			i.Addresses = append(i.Addresses, value)
 		case "network.gateway", "route.gateway":
@@ -349,7 +365,7 @@ func (r *root) readNetworkd(b []byte, _ string, add func(system.Interface)) {
 }
 
 // readInterfaces reads interfaces(5) of Debian and Alpine.
-func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface)) {
+func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface) bool) {
 	var all []system.Interface
 	index := map[string]int{}
 	at := -1
@@ -389,6 +405,8 @@ func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface)) {
 		}
 	}
 	for _, i := range all {
-		add(i)
+		if !add(i) {
+			return
+		}
 	}
 }

@@ -133,6 +133,8 @@ func TestInterfaces(t *testing.T) {
 	for name, c := range map[string]struct{ file, content, want string }{
 		"netplan": {"etc/netplan/50-cloud-init.yaml", "# x\nnetwork:\n    version: 2\n    ethernets:\n        ens3:\n            dhcp4: true\n            match:\n                macaddress: '52:54:00:12:34:56'\n            set-name: ens3\n        ens4:\n            addresses:\n            - 10.0.0.2/24\n            - \"2001:db8::2/64\"\n            routes:\n            - to: default\n              via: 10.0.0.1\n            nameservers:\n                addresses: [8.8.8.8, 1.1.1.1]\n                search: [x.example]\n",
 			"{ens3 52:54:00:12:34:56 netplan /etc/netplan/50-cloud-init.yaml true [] [] []} {ens4  netplan /etc/netplan/50-cloud-init.yaml false [10.0.0.2/24 2001:db8::2/64] [10.0.0.1] [8.8.8.8 1.1.1.1]}"},
+		"netplan, yes": {"etc/netplan/03.yaml", "network: {ethernets: {a: {dhcp4: YES}, b: {dhcp6: y}, c: {dhcp4: True}, d: {dhcp4: No}}}\n",
+			"{a  netplan /etc/netplan/03.yaml true [] [] []} {b  netplan /etc/netplan/03.yaml true [] [] []} {c  netplan /etc/netplan/03.yaml true [] [] []} {d  netplan /etc/netplan/03.yaml false [] [] []}"},
 		"netplan, gateway4": {"etc/netplan/01.yaml", "network:\n  ethernets:\n    eth0:\n      addresses: [192.168.1.5/24]\n      gateway4: 192.168.1.1\n", "{eth0  netplan /etc/netplan/01.yaml false [192.168.1.5/24] [192.168.1.1] []}"},
 		"keyfile": {"etc/NetworkManager/system-connections/ens160.nmconnection", "[connection]\nid=ens160\ntype=ethernet\ninterface-name=ens160\n\n[ethernet]\nmac-address=00:50:56:AA:BB:CC\n\n[ipv4]\naddress1=10.1.2.3/24,10.1.2.1\ndns=10.1.2.1;8.8.8.8;\nmethod=manual\n\n[ipv6]\nmethod=auto\n",
 			"{ens160 00:50:56:AA:BB:CC networkmanager /etc/NetworkManager/system-connections/ens160.nmconnection false [10.1.2.3/24] [10.1.2.1] [10.1.2.1 8.8.8.8]}"},
@@ -186,6 +188,15 @@ func TestDefaultRoutes(t *testing.T) {
 	}
 }
 
+// manyTimes repeats a text with a number in it.
+func manyTimes(format string) string {
+	var b strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
 // TestHostileYAML is about files that are none, or too much.
 func TestHostileYAML(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -196,15 +207,39 @@ func TestHostileYAML(t *testing.T) {
 		content string
 		class   error
 	}{
-		"no YAML":  {"network: [\n", block.ErrCorrupt},
-		"a tab":    {"network:\n\tethernets: x\n", block.ErrCorrupt},
-		"too long": {strings.Repeat("# x\n", maxYAML/4) + "network: {}\n", block.ErrLimit},
-		"a bomb":   {bomb + "network: {ethernets: *j}\n", nil},
-		"a loop":   {"network: &n\n  ethernets: *n\n", nil},
-		"deep":     {"network: " + strings.Repeat("[", 20000) + "\n", block.ErrCorrupt},
+		"no YAML":                 {"network: [\n", block.ErrCorrupt},
+		"a tab":                   {"network:\n\tethernets: x\n", block.ErrCorrupt},
+		"too long":                {strings.Repeat("# x\n", maxYAML/4) + "network: {}\n", block.ErrLimit},
+		"a bomb":                  {bomb + "network: {ethernets: *j}\n", nil},
+		"a loop":                  {"network: &n\n  ethernets: *n\n", nil},
+		"a password":              {"network:\n  wifis:\n    w: {access-points: {x: {password: *hunter2}}}\n", block.ErrCorrupt},
+		"an alias in a list":      {fmt.Sprintf("x: &a %q\ny: &l [%s]\nnetwork: {ethernets: {%s}}\n", strings.Repeat("1 ", 8<<10), strings.Repeat("*a,", 255)+"*a", manyTimes("e%d: {addresses: *l}, ")), block.ErrLimit},
+		"aliases of short values": {fmt.Sprintf("x: &a %q\ny: &l [%s]\nnetwork: {ethernets: {%s}}\n", strings.Repeat("1", 4000), strings.Repeat("*a,", 255)+"*a", manyTimes("e%d: {addresses: *l}, ")), block.ErrLimit},
+		"routes":                  {fmt.Sprintf("x: &a {to: default, via: %q}\ny: &l [%s]\nnetwork: {ethernets: {%s}}\n", strings.Repeat("1 ", 2000), strings.Repeat("*a,", 255)+"*a", manyTimes("e%d: {routes: *l}, ")), block.ErrLimit},
+		"subnets":                 {fmt.Sprintf("x: &a {dns_nameservers: &d [%s'']}\ny: &l [%s*a]\nz: &i {name: e, subnets: *l}\nnetwork: {version: 1, config: [%s*i]}\n", strings.Repeat("'',", 255), strings.Repeat("*a,", 255), strings.Repeat("*i,", 255)), block.ErrLimit},
+		"many interfaces":         {fmt.Sprintf("network: {ethernets: {%s}}\n", manyTimes("e%d: {}, ")), block.ErrLimit},
+		"deep":                    {"network: " + strings.Repeat("[", 20000) + "\n", block.ErrCorrupt},
 	} {
-		_, problems := identify(t, fstest.MapFS{"etc/netplan/a.yaml": text(c.content)})
-		if (c.class != nil) != (len(problems) == 1) || c.class != nil && !errors.Is(problems[0], c.class) {
+		file := "etc/netplan/a.yaml"
+		if name == "subnets" {
+			file = "etc/cloud/cloud.cfg.d/a.cfg"
+		}
+		s, problems := identify(t, fstest.MapFS{file: text(c.content)})
+		size := 0
+		for _, i := range s.Interfaces {
+			for _, list := range [][]string{i.Addresses, i.Gateways, i.DNS} {
+				for _, v := range list {
+					size += 16 + len(v)
+				}
+			}
+		}
+		if size > 2*maxYAMLWork || len(s.Interfaces) > maxInterfaces {
+			t.Errorf("%s: %d bytes in %d interfaces", name, size, len(s.Interfaces))
+		}
+		if strings.Contains(fmt.Sprint(problems), "hunter2") {
+			t.Errorf("%s: a password in %v", name, problems)
+		}
+		if (c.class != nil) != (len(problems) > 0) || len(problems) > 2 || c.class != nil && !errors.Is(problems[0], c.class) {
 			t.Errorf("%s: %v", name, problems)
 		}
 	}
@@ -244,15 +279,35 @@ func FuzzSettings(f *testing.F) {
 	f.Add([]byte("network:\n  ethernets:\n    eth0:\n      addresses: [1.2.3.4/24]\n      routes:\n      - via: 1\n"))
 	f.Add([]byte("network: {version: 1, config: [{name: a, subnets: [{type: dhcp, address: 1.2.3.4, netmask: 255.0.0.0}]}]}\n"))
 	f.Add([]byte("a: &a [*a]\nnetwork: {version: 2, ethernets: *a}\n"))
+	f.Add([]byte("x: &a '1 1 1 1 1 1 1 1'\ny: &l [*a,*a,*a,*a]\nnetwork: {version: 2, ethernets: {e0: {addresses: *l, routes: *l}, e1: {addresses: *l}}}\n"))
+	f.Add([]byte("ARRAY /dev/md0 uuid= uuid= name=a name=b\n"))
 	f.Add([]byte("iface eth0 inet static\n address 1.2.3.4\n netmask 255.0.0.0\n"))
 	f.Add([]byte("[connection]\nid=x\n[ipv4]\naddress1=1,2\n"))
 	f.Add([]byte("root:x:0:0:root:/root:/bin/bash\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := fstest.MapFS{}
 		for _, name := range []string{"etc/netplan/a.yaml", "etc/cloud/cloud.cfg.d/a.cfg", "etc/dhcpcd.conf", "etc/netctl/a", "etc/conf.d/net", "etc/sysconfig/network-scripts/route-a", "var/log/wtmp", "etc/NetworkManager/system-connections/a", "etc/sysconfig/network-scripts/ifcfg-a", "etc/systemd/network/a.network", "etc/network/interfaces",
-			"etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/crypttab", "etc/selinux/config", "etc/ssh/ssh_host_a.pub", "etc/timezone", "etc/machine-id"} {
+			"etc/passwd", "etc/shadow", "etc/group", "etc/sudoers", "etc/crypttab", "etc/selinux/config", "etc/ssh/ssh_host_a.pub", "etc/timezone", "etc/machine-id", "etc/mdadm.conf", "etc/fstab"} {
 			m[name] = &fstest.MapFile{Data: b, Mode: 0o644}
 		}
 		identify(t, m)
+		Mounts(t.Context(), m, system.New(system.TypeLinux), &system.Options{})
 	})
+}
+
+// TestManyRoutes gives each interface the gateways of one long file.
+func TestManyRoutes(t *testing.T) {
+	m := fstest.MapFS{"etc/sysconfig/network/routes": text(strings.Repeat("default 1\n", 50000))}
+	for i := range maxInterfaces + 50 {
+		m[fmt.Sprintf("etc/sysconfig/network/ifcfg-e%d", i)] = text("IPADDR=10.0.0.1/8\n")
+	}
+	s, problems := identify(t, m)
+	if len(s.Interfaces) != maxInterfaces || len(problems) != maxInterfaces+1 {
+		t.Errorf("%d interfaces, %d problems", len(s.Interfaces), len(problems))
+	}
+	for _, i := range s.Interfaces {
+		if len(i.Gateways) != maxInterfaces {
+			t.Fatalf("%d gateways", len(i.Gateways))
+		}
+	}
 }
