@@ -518,9 +518,8 @@ func FuzzBootLoaders(f *testing.F) {
 	f.Add([]byte(fixture(f, "extlinux.conf")))
 	f.Add([]byte(fixture(f, "menu.lst.gz")))
 	f.Add([]byte("title a\nlinux /b\noptions $c\n"))
-	for _, script := range hostileGrub {
-		f.Add([]byte(script))
-	}
+	f.Add([]byte("set x='a a a '\necho $x$x$x\nfunction f { echo \"$@$@\"; }\nf a a a\n")) // hostileGrub in small
+	f.Add([]byte("while false; do blscfg; load_env -f /env; [ -e /l -a -d /l ]; source /l; done; a=$b'c'$b\n"))
 	f.Add([]byte("set a=\"$b${c\\\n}\" ; submenu x { menuentry y { for i in $@; do if [ ! -e / ]; then linux $1; elif f; then g; fi; done } }"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, name := range []string{"boot/grub/grub.cfg", "boot/grub/menu.lst", "boot/extlinux/extlinux.conf", "boot/loader/entries/a+1-2.conf", "boot/EFI/Linux/a.efi"} {
