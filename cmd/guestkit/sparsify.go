@@ -119,6 +119,13 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 		if err := a.noChild(path, info); err != nil {
 			return err
 		}
+		if real, err := filepath.EvalSymlinks(path); err != nil {
+			return err
+		} else if real != filepath.Clean(path) { // the images upon it may name that, and lie beside it
+			if err := a.noChild(real, info); err != nil {
+				return err
+			}
+		}
 	}
 	if info.Format == "raw" && (img.Size() != fileSize(path) || len(info.Parts)+len(info.Files) > 0 || info.Disk != "" || info.Wrapper != "") {
 		return usagef("%s is not a raw disk in one file; use 'guestkit convert --skip-free' to write a smaller copy", path)

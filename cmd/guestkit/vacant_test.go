@@ -207,6 +207,13 @@ func TestSparsifyChild(t *testing.T) {
 	if r := gk(t, "sparsify", base); r.code == 0 || !strings.Contains(r.err, "top.vmdk lies upon it") {
 		t.Errorf("%+v", r)
 	}
+	link := filepath.Join(t.TempDir(), "link.vmdk")
+	if err := os.Symlink(base, link); err != nil {
+		t.Fatal(err)
+	}
+	if r := gk(t, "sparsify", link); r.code == 0 || !strings.Contains(r.err, "top.vmdk lies upon it") {
+		t.Errorf("by a link: %+v", r)
+	}
 	if r := gk(t, "sparsify", top); r.code != exitUsage || !strings.Contains(r.err, "lies upon another one") {
 		t.Errorf("%+v", r)
 	}
