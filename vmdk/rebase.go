@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/blocks"
 	"github.com/guestkit/guestkit/internal/overlays"
 )
 
@@ -34,6 +35,9 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	case !plainText(o.Backing):
 		return invalid("the name of the parent %q cannot be said in a descriptor", o.Backing)
 	}
+	if err := overlays.Name(format, o.Backing); err != nil {
+		return err
+	}
 	cid, hint := uint32(noParent), ""
 	if o.Backing != "" {
 		parent, ok := block.Unwrap(overlays.OrNone(o.New)).(*Image)
@@ -43,7 +47,19 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 		case parent.Size() != s.im.size:
 			return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", s.im.size, parent.Size())
 		}
-		cid, hint = parent.CID(), fmt.Sprintf("%q", o.Backing)
+		if cid, hint = parent.CID(), `"`+o.Backing+`"`; !isCID(cid) {
+			return refuse(block.ErrRefused, "the parent has no content ID")
+		}
+	}
+	keys := [][2]string{{"parentCID", fmt.Sprintf("%08x", cid)}, {"parentFileNameHint", hint}, {secondKey, ""}}
+	_, text, err := s.withKeys(keys...)
+	if err != nil {
+		return err
+	}
+	if d, err := parseDescriptor(text); err != nil {
+		return block.Locate(format, "descriptor", -1, err)
+	} else if d.parentCID != cid || d.parentHint != o.Backing {
+		return refuse(block.ErrUnsupported, "the descriptor would name the parent %q, not %q", d.parentHint, o.Backing)
 	}
 	if o.Old != nil && !(o.Unsafe && o.Force) {
 		parts, err := overlays.Exposed(ctx, s.im, o.Old, o.New, s.d.grain, o.Unsafe)
@@ -65,7 +81,7 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 			return err
 		}
 	}
-	return s.setKeys([2]string{"parentCID", fmt.Sprintf("%08x", cid)}, [2]string{"parentFileNameHint", hint}, [2]string{secondKey, ""})
+	return s.setKeys(keys...)
 }
 
 // secondKey is a second content ID that the parent may have, while a commit gives it
@@ -75,8 +91,12 @@ const secondKey = "ddb.guestkit.parentCID"
 // second is that ID; ok tells whether there is one.
 func (d *descriptor) second() (cid uint32, ok bool) {
 	cid, err := parseCID(d.ddb[secondKey])
-	return cid, err == nil
+	return cid, err == nil && isCID(cid)
 }
+
+// isCID reports whether a content ID tells one content from another: two values say
+// that there is none.
+func isCID(cid uint32) bool { return cid != 0 && cid != noParent }
 
 // CommitInto writes into the image in base what a disk that lies upon it has of its
 // own: that of less than depth (block.Extent.Depth). The image gets a new content ID,
@@ -93,19 +113,23 @@ func CommitInto(ctx context.Context, base, child block.Storage, disk block.Devic
 	if err != nil {
 		return err
 	}
-	if disk.Size() != b.im.size {
+	second, two := c.im.d.second()
+	switch now := b.im.CID(); {
+	case c.im.d.parentCID == noParent:
+		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the disk has no parent")
+	case disk.Size() != b.im.size:
 		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), b.im.size)
+	case !isCID(now) || now != c.im.d.parentCID && !(two && now == second):
+		return block.Errorf(format, "commit", -1, block.ErrRefused, "the content ID of the parent is %08x, not %08x", now, c.im.d.parentCID)
 	}
 	parts, err := overlays.Held(ctx, disk, depth, b.d.grain)
 	if err != nil {
 		return err
 	}
-	cid, ok := c.im.d.second()
-	if !ok {
-		cid = newCID()
-	}
-	said := fmt.Sprintf("%08x", cid)
-	if err := c.setKeys([2]string{secondKey, strconv.Quote(said)}); err != nil {
+	// The base may have its second ID from a run that was interrupted, and others may
+	// lie upon that by now: what it becomes is another content again.
+	said := fmt.Sprintf("%08x", newCID())
+	if err := c.setKeys([2]string{"parentCID", fmt.Sprintf("%08x", b.im.CID())}, [2]string{secondKey, strconv.Quote(said)}); err != nil {
 		return err
 	}
 	if err := b.setKeys([2]string{"CID", said}); err != nil {
@@ -127,9 +151,7 @@ func Empty(ctx context.Context, f block.Storage, opts *Options) error {
 	if s.im.d.parentCID == noParent {
 		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the disk has no parent")
 	}
-	for i := range s.freed {
-		s.freed[i] = 1<<64 - 1
-	}
+	s.given = blocks.NewWithin([]block.Range{{Len: s.g.size}})
 	p, err := s.packing()
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/charset"
 	"github.com/guestkit/guestkit/internal/paged"
 	"github.com/guestkit/guestkit/internal/problem"
 )
@@ -85,9 +86,9 @@ type editor struct {
 	size int64 // of the file when its tables are in their place
 
 	total int64
-	freed []uint64      // a bit for each grain that is given back
-	moves []blocks.Move // of grains, by their numbers
-	spare int64         // where there is room for new tables
+	given *blocks.Within // the parts of the disk that are given back, or nil
+	moves []blocks.Move  // of grains, by their numbers
+	spare int64          // where there is room for new tables
 	opts  *Options
 }
 
@@ -129,8 +130,14 @@ func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) 
 	if len(problems.All()) > 0 && s.h.uncleanShutdown == 0 {
 		return nil, problems.All()[0]
 	}
+	text, err := s.text()
+	if err != nil {
+		return nil, err
+	}
+	if _, marked := charset.Marked(text); marked {
+		return refuse("it has a byte order mark and is not changed in place")
+	}
 	s.total = (g.size + g.grain - 1) / g.grain
-	s.freed = make([]uint64, (s.total+63)/64)
 	back, err := s.goBack(ctx)
 	if !back && err == nil {
 		back, err = s.textBack()
@@ -170,10 +177,9 @@ func (s *editor) goBack(ctx context.Context) (back bool, err error) {
 
 // discard notes the grains that lie in parts as a whole.
 func (s *editor) discard(parts []block.Range) (freed int64, err error) {
-	in := blocks.NewWithin(parts)
+	s.given = blocks.NewWithin(parts)
 	err = s.each(func(i int64, _ place) error {
-		if in.Has(i*s.d.grain, s.g.need(i)) {
-			s.freed[i/64] |= 1 << (i % 64)
+		if s.gone(i) {
 			freed += s.g.need(i)
 		}
 		return nil
@@ -181,7 +187,9 @@ func (s *editor) discard(parts []block.Range) (freed int64, err error) {
 	return freed, err
 }
 
-func (s *editor) gone(i int64) bool { return s.freed[i/64]>>(i%64)&1 != 0 }
+func (s *editor) gone(i int64) bool {
+	return s.given != nil && s.given.Has(i*s.d.grain, s.g.need(i))
+}
 
 // each calls do for each grain that is stored.
 func (s *editor) each(do func(i int64, p place) error) error {
@@ -257,8 +265,8 @@ func (s *editor) table(n int64, b []byte) (found, changed bool, err error) {
 		if i >= s.total {
 			break
 		}
-		if s.gone(i) {
-			clear(b[4*k : 4*k+4])
+		if e := b[4*k : 4*k+4]; binary.LittleEndian.Uint32(e) != 0 && s.gone(i) {
+			clear(e)
 			changed = true
 		}
 	}
@@ -341,6 +349,8 @@ func (s *editor) home(ctx context.Context, to *directory, all bool) error {
 				return err
 			}
 			switch {
+			case off == 0 && !moved && len(bytes.Trim(b, "\x00")) > 0:
+				return block.Errorf(format, "grain directory", dir+4*n, block.ErrCorrupt, "it lacks the table of grains that are stored")
 			case off == 0 && !moved:
 				continue // and never was there
 			case off == 0:
@@ -418,7 +428,7 @@ func newCID() uint32 {
 	for {
 		var b [4]byte
 		rand.Read(b[:])
-		if id := binary.LittleEndian.Uint32(b[:]); id != 0 && id != noParent {
+		if id := binary.LittleEndian.Uint32(b[:]); isCID(id) {
 			return id
 		}
 	}

@@ -37,7 +37,7 @@ func (s *editor) storeSome(ctx context.Context, parts []block.Range, from block.
 		i := parts[0].Off / grain
 		n := s.g.need(i)
 		if used := (i+1)*grain - parts[0].Off; used < parts[0].Len {
-			parts = append([]block.Range{{Off: parts[0].Off + used, Len: parts[0].Len - used}}, parts[1:]...)
+			parts[0] = block.Range{Off: parts[0].Off + used, Len: parts[0].Len - used}
 		} else {
 			parts = parts[1:]
 		}

@@ -25,21 +25,29 @@ func (s *editor) text() ([]byte, error) {
 	return b, block.Locate(format, "descriptor", off, err)
 }
 
-// setKeys lets the descriptor have other values, by their keys; an empty one takes a
-// key out. It has the old ones or the new ones, whatever interrupts it.
-func (s *editor) setKeys(keys ...[2]string) error {
-	old, err := s.text()
-	if err != nil {
-		return err
+// withKeys returns the descriptor as it is and with other values, by their keys; an
+// empty one takes a key out. Both fill up its room.
+func (s *editor) withKeys(keys ...[2]string) (old, now []byte, err error) {
+	if old, err = s.text(); err != nil {
+		return nil, nil, err
 	}
-	now := bytes.TrimRight(old, "\x00")
+	now, _, _ = bytes.Cut(old, []byte{0}) // behind it nobody reads
 	for _, kv := range keys {
 		now = withKey(now, kv[0], kv[1])
 	}
 	if len(now) > len(old) {
-		return block.Errorf(format, "descriptor", int64(s.h.descriptorOffset)*sectorSize, block.ErrUnsupported, "it has room for %d bytes, and %d are needed", len(old), len(now))
+		return nil, nil, block.Errorf(format, "descriptor", int64(s.h.descriptorOffset)*sectorSize, block.ErrUnsupported, "it has room for %d bytes, and %d are needed", len(old), len(now))
 	}
-	now = append(now, make([]byte, len(old)-len(now))...)
+	return old, append(now[:len(now):len(now)], make([]byte, len(old)-len(now))...), nil
+}
+
+// setKeys lets the descriptor have other values, as withKeys does. It has the old ones
+// or the new ones, whatever interrupts it.
+func (s *editor) setKeys(keys ...[2]string) error {
+	old, now, err := s.withKeys(keys...)
+	if err != nil {
+		return err
+	}
 	home := int64(s.h.descriptorOffset) * sectorSize
 	first, last := -1, -1
 	for i := range len(old) / sectorSize {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -209,7 +210,7 @@ type Within struct {
 	parts []block.Range
 }
 
-// NewWithin starts at the beginning of the disk. Parts that touch count as one.
+// NewWithin takes parts in rising order. Those that touch count as one.
 func NewWithin(parts []block.Range) *Within {
 	var all []block.Range
 	for _, p := range parts {
@@ -222,10 +223,8 @@ func NewWithin(parts []block.Range) *Within {
 	return &Within{all}
 }
 
-// Has reports whether the n bytes at off, which rises, are in a part.
+// Has reports whether the n bytes at off are in a part.
 func (w *Within) Has(off, n int64) bool {
-	for len(w.parts) > 0 && w.parts[0].Off+w.parts[0].Len <= off {
-		w.parts = w.parts[1:]
-	}
-	return n > 0 && len(w.parts) > 0 && w.parts[0].Off <= off && off+n <= w.parts[0].Off+w.parts[0].Len
+	i := sort.Search(len(w.parts), func(i int) bool { return w.parts[i].Off+w.parts[i].Len > off })
+	return n > 0 && i < len(w.parts) && w.parts[i].Off <= off && off+n <= w.parts[i].Off+w.parts[i].Len
 }

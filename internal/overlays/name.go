@@ -1,0 +1,26 @@
+package overlays
+
+import (
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/guestkit/guestkit/block"
+)
+
+// Name refuses the name of a parent that a format cannot say whose names are text with
+// the separators of Windows.
+func Name(format, name string) error {
+	why := ""
+	switch {
+	case !utf8.ValidString(name):
+		why = "it is not UTF-8"
+	case strings.ContainsRune(name, 0):
+		why = "it contains NUL"
+	case filepath.Separator != '\\' && strings.Contains(name, `\`):
+		why = "its backslash would be a separator"
+	default:
+		return nil
+	}
+	return block.Errorf(format, "rebase", -1, block.ErrRefused, "the name of the parent %q cannot be stored: %s", name, why)
+}
