@@ -8,6 +8,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/overlays"
 )
 
 // edit opens an image for changes in place, without its parent. What an interrupted
@@ -38,11 +39,7 @@ func edit(ctx context.Context, f block.Storage, opts *Options, what string) (*Im
 	case im.f.savedState != 0:
 		return nil, block.Errorf(format, "footer", 0x54, block.ErrRefused, "a virtual machine has its state saved with it")
 	case res.Leaks > 0:
-		p, err := im.packing()
-		if err != nil {
-			return nil, err
-		}
-		if err := im.cut(f, p.End()); err != nil {
+		if err := im.cutBehind(f); err != nil {
 			return nil, err
 		}
 		return open(f, opts)
@@ -129,7 +126,12 @@ func (im *Image) store(ctx context.Context, f block.Storage, parts []block.Range
 // ends behind them. Zeros need no block in an image without a parent.
 func (im *Image) fillings(parts []block.Range, from block.Device) (all []filling, end int64, err error) {
 	bs := int64(im.h.blockSize)
+	lie, err := im.packing()
+	if err != nil {
+		return nil, 0, err
+	}
 	end = im.dataEnd
+	free := max(end, lie.End()) // the last block may end with the disk, where the file is cut
 	for _, p := range parts {
 		for off := p.Off; off < min(p.Off+p.Len, im.size); {
 			i := off / bs
@@ -145,7 +147,7 @@ func (im *Image) fillings(parts []block.Range, from block.Device) (all []filling
 				return nil, 0, err
 			}
 			if x.fresh = x.bitmap < 0; x.fresh && im.f.diskType != typeDifferencing {
-				zero, err := zeros(from, part)
+				zero, err := overlays.Zeros(from, part)
 				if err != nil {
 					return nil, 0, err
 				}
@@ -154,8 +156,9 @@ func (im *Image) fillings(parts []block.Range, from block.Device) (all []filling
 				}
 			}
 			if x.fresh {
-				x.bitmap = align(end+im.h.bitmapSize()) - im.h.bitmapSize()
-				if end = x.bitmap + im.h.bitmapSize() + bs; end/sectorSize >= unused {
+				x.bitmap = align(free+im.h.bitmapSize()) - im.h.bitmapSize()
+				end = x.bitmap + im.h.bitmapSize() + bs
+				if free = end; end/sectorSize >= unused {
 					return nil, 0, block.Errorf(format, "BAT", -1, block.ErrLimit, "the file would be larger than 2 TiB")
 				}
 			}
@@ -163,16 +166,6 @@ func (im *Image) fillings(parts []block.Range, from block.Device) (all []filling
 		}
 	}
 	return all, end, nil
-}
-
-// zeros reports whether a part of a disk is known to be zeros.
-func zeros(d block.Device, p block.Range) (bool, error) {
-	for e, err := range block.Extents(d, p.Off, p.Len) {
-		if err != nil || !e.Zero {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // fill writes what a block is to hold, and the bitmap of one that is new.
@@ -233,7 +226,7 @@ func (im *Image) putHeader(f block.Storage, h dynamicHeader, diskType uint32, lo
 	if err != nil {
 		return err
 	}
-	behind := (im.dataEnd + footerSize + sectorSize - 1) / sectorSize * sectorSize
+	behind := (busy.end() + sectorSize - 1) / sectorSize * sectorSize
 	end := behind
 	place := func(n int64) int64 {
 		n = (n + sectorSize - 1) / sectorSize * sectorSize
@@ -295,6 +288,9 @@ func settle(f block.Storage, opts *Options) error {
 		if l.dataLength == 0 {
 			continue
 		}
+		if n := int64(l.dataLength); n > min(maxLocator, im.dataEnd) || l.dataOffset > uint64(im.dataEnd-n) {
+			return im.cutBehind(f) // nobody reads it, nor can it be moved
+		}
 		b, err := block.ReadBytes(f, int64(l.dataOffset), int64(l.dataLength), maxLocator)
 		if err != nil {
 			return block.Locate(format, "parent locator", int64(l.dataOffset), err)
@@ -311,6 +307,11 @@ func settle(f block.Storage, opts *Options) error {
 			return err
 		}
 	}
+	return im.cutBehind(f)
+}
+
+// cutBehind cuts the file behind all that something uses.
+func (im *Image) cutBehind(f block.Storage) error {
 	p, err := im.packing()
 	if err != nil {
 		return err
@@ -332,6 +333,13 @@ func (im *Image) busy() (ranges, error) {
 		all = append(all, block.Range{Off: b.Off, Len: p.Size})
 	}
 	return all, nil
+}
+
+func (all ranges) end() (end int64) {
+	for _, r := range all {
+		end = max(end, r.Off+r.Len)
+	}
+	return end
 }
 
 // gap finds the first n bytes in whole sectors that nothing uses and that something

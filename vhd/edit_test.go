@@ -54,3 +54,123 @@ func TestOtherSize(t *testing.T) {
 		t.Error("the disk is another one")
 	}
 }
+
+// cutShort ends the file where the disk of a last block does, with a footer behind it.
+func cutShort(b []byte, size, bs int64) []byte {
+	end := int64(len(b)) - 512
+	return append(b[:end-(bs-size%bs):end], b[end:]...)
+}
+
+// TestLastBlockCutShort: what is new does not go over the rest of a last block that
+// the file has not.
+func TestLastBlockCutShort(t *testing.T) {
+	const bs, size = 512 << 10, 2*512<<10 + 8192
+	base := made(t, vhd.Layout{Size: size, BlockSize: bs}, piece{2 * bs, 8192, 3})
+	base = cutShort(base, size, bs)
+	disk := bytes.Repeat([]byte{7}, size)
+	p := testimg.NewPower(base)
+	im := open(t, base, nil)
+	top := made(t, vhd.Layout{Size: size, BlockSize: bs, Parent: &vhd.Parent{Name: "base", UUID: im.UUID(), Size: size}}, piece{2 * bs, 8192, 4})
+	if err := vhd.CommitInto(t.Context(), p, testimg.NewPower(top), block.Plain(bytes.NewReader(disk)), 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := sound(p.B); err != nil || !bytes.Equal(got, disk) {
+		t.Errorf("commit: another disk, %v", err)
+	}
+	files := testimg.Files{"base": base, "a/b": base}
+	f := testimg.NewPower(cutShort(top, size, bs))
+	b := must(t, f.B, files)
+	for _, name := range []string{"a/b", "base", "a/b"} {
+		if err := vhd.Rebase(t.Context(), f, &block.RebaseOptions{Backing: name, New: open(t, base, nil), Unsafe: true}, nil); err != nil {
+			t.Fatal(err)
+		}
+		d := must(t, f.B, testimg.Files{name: base, `a\b`: base})
+		if d.Size() != b.Size() {
+			t.Errorf("%d bytes, want %d", d.Size(), b.Size())
+		}
+	}
+}
+
+func must(t *testing.T, b []byte, files testimg.Files) block.Device {
+	t.Helper()
+	d, err := openSound(b, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestFooterOfGuest: where the last footer is gone, one of an image inside of the
+// guest does not take its place.
+func TestFooterOfGuest(t *testing.T) {
+	const bs = 512 << 10
+	b := full(t, vhd.Layout{Size: 2 * bs, BlockSize: bs})
+	inner := made(t, vhd.Layout{Size: bs, BlockSize: bs})
+	end := len(b) - 512
+	want := copy(b[end-512:], inner[len(inner)-512:])
+	for _, behind := range []int{0, 512} { // as a header that goes into a gap leaves it
+		clear(b[end:])
+		left := b[:end+behind]
+		im, err := vhd.Open(bytes.NewReader(left), nil)
+		if behind == 0 { // as if it were the last footer: who is right cannot be told
+			if !errors.Is(err, block.ErrCorrupt) {
+				t.Errorf("%v, want ErrCorrupt", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, want)
+		if err := block.ReadFull(im, got, im.Size()-int64(want)); err != nil || !bytes.Equal(got, inner[len(inner)-512:]) {
+			t.Errorf("the guest's footer is not read, %v", err)
+		}
+		p := testimg.NewPower(left)
+		if _, err := vhd.Sparsify(t.Context(), p, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sound(p.B); err != nil {
+			t.Errorf("put right: %v", err)
+		}
+	}
+}
+
+// TestLocatorOfOthers: a locator that nobody reads is no reason to fail.
+func TestLocatorOfOthers(t *testing.T) {
+	o := overlaid(t, vhd.Layout{})
+	h := o.Top[512:]
+	for _, x := range []struct {
+		length uint32
+		off    uint64
+	}{{70 << 10, 1 << 40}, {70 << 10, 0}, {16, 1<<64 - 8}, {16, uint64(len(o.Top)) - 8}, {1<<32 - 1, 512}} {
+		l := h[0x240+24:]
+		copy(l, "MacX")
+		be.PutUint32(l[0x08:], x.length)
+		be.PutUint64(l[0x10:], x.off)
+		seal(o.Top)
+		files := testimg.Files{"base": o.Base}
+		if _, err := openSound(o.Top, files); err != nil {
+			continue // not even as it is
+		}
+		p := testimg.NewPower(o.Top)
+		if err := o.Empty(p); err != nil {
+			t.Errorf("%d bytes at %#x: %v", x.length, x.off, err)
+		}
+		if _, err := openSound(p.B, files); err != nil {
+			t.Errorf("%d bytes at %#x: %v", x.length, x.off, err)
+		}
+	}
+}
+
+// TestParentNames: a name that a locator cannot have is refused, and nothing is written.
+func TestParentNames(t *testing.T) {
+	o := overlaid(t, vhd.Layout{})
+	files := testimg.Files{"base": o.Base, "other": o.Other}
+	base, other := must(t, o.Base, files), must(t, o.Other, files)
+	for _, name := range []string{`a\b`, "a\xffb", "a\x00b"} {
+		p := testimg.NewPower(o.Top)
+		if err := o.Rebase(p, &block.RebaseOptions{Backing: name, Old: base, New: other}); !errors.Is(err, block.ErrRefused) || !bytes.Equal(p.B, o.Top) {
+			t.Errorf("%q: %v, want ErrRefused", name, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
@@ -111,6 +112,8 @@ func (l *Layout) validate() error {
 		return invalid("a differencing disk of %d bytes, its parent has %d", l.Size, l.Parent.Size)
 	case l.Parent.Name == "" || strings.ContainsRune(l.Parent.Name, 0):
 		return invalid("the name of the parent is empty or contains NUL")
+	case !utf8.ValidString(l.Parent.Name):
+		return invalid("the name %q of the parent is not UTF-8", l.Parent.Name)
 	case wide.Len(l.Parent.Name) > 255:
 		return invalid("the name of the parent is longer than 255 characters")
 	}

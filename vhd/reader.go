@@ -136,7 +136,7 @@ func (im *Image) readFooter() (off int64, err error) {
 	if errors.Is(tailErr, block.ErrFormat) { // behind it something fills up a sector, a tape or a page
 		if at, err := im.padded(); err != nil {
 			return 0, err
-		} else if at >= 0 {
+		} else if at >= 0 && im.counts(&head, headErr, at) {
 			tailOff, tailErr = at, im.footerAt(&tail, at, footerSize)
 			im.problems.Add(block.Errorf(format, "footer", at, block.ErrUnsupported, "%d bytes of zeros behind it are not used", size-at-footerSize))
 		}
@@ -166,6 +166,17 @@ func (im *Image) readFooter() (off int64, err error) {
 		return 0, headErr
 	}
 	return 0, tailErr
+}
+
+// counts reports whether a footer at off, behind which there are but zeros, can be the
+// last one of the image. One that disagrees with a good copy at the beginning is data
+// of a guest that lies behind the blocks where the last footer is gone.
+func (im *Image) counts(head *footer, headErr error, off int64) bool {
+	if headErr != nil || head.diskType == typeFixed {
+		return true
+	}
+	var f footer
+	return im.footerAt(&f, off, footerSize) == nil && head.agrees(&f)
 }
 
 // MaxPadding is how many bytes of zeros behind the footer are passed over.

@@ -89,6 +89,9 @@ func (im *Image) headerFor(o *RebaseOptions) (*dynamicHeader, [][]byte, error) {
 	if parent.Size() != im.size {
 		return nil, nil, block.Errorf(format, "rebase", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", im.size, parent.Size())
 	}
+	if err := overlays.Name(format, o.Backing); err != nil {
+		return nil, nil, err
+	}
 	p := Parent{Name: o.Backing, UUID: parent.UUID(), Size: parent.Size()}
 	if m, ok := o.New.(interface{ Modified() time.Time }); ok {
 		p.Modified = m.Modified()

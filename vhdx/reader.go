@@ -179,13 +179,19 @@ func batEntries(blocks, chunk int64, differencing bool) int64 {
 	return 0
 }
 
-func (im *Image) openParent(opener block.Opener) error {
+// linkage has the identities of which the data of the parent must have one.
+func (im *Image) linkage() map[guid.GUID]bool {
 	linkage := map[guid.GUID]bool{}
 	for _, key := range []string{linkageKey, secondKey} {
 		if g, err := guid.Parse(im.m.locator[key]); err == nil {
 			linkage[g] = true
 		}
 	}
+	return linkage
+}
+
+func (im *Image) openParent(opener block.Opener) error {
+	linkage := im.linkage()
 	var err error
 	im.parent, err = block.OpenParent(opener, block.Ref{Kind: "parent", Format: format, From: im.r}, im.parentNames(), func(d block.Device) (bool, error) {
 		p, ok := d.(*Image)

@@ -8,6 +8,7 @@ import (
 	"github.com/guestkit/guestkit/internal/blocks"
 	"github.com/guestkit/guestkit/internal/guid"
 	"github.com/guestkit/guestkit/internal/overlays"
+	"github.com/guestkit/guestkit/internal/wide"
 )
 
 // RebaseOptions says what Rebase puts behind an image. Old and New are VHDXs.
@@ -59,6 +60,12 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions) error {
 			return refuse(block.ErrRefused, "the parent of a VHDX is a VHDX")
 		case parent.Size() != im.m.size:
 			return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", im.m.size, parent.Size())
+		}
+		if err := overlays.Name(format, o.Backing); err != nil {
+			return err
+		}
+		if n := wide.Len(o.Backing); n > maxName {
+			return refuse(block.ErrRefused, "a name of the parent of %d characters, at most %d are stored", n, maxName)
 		}
 		keys = map[string]string{linkageKey: braced(parent.h.dataWriteGUID)}
 		key, name := named(o.Backing)
@@ -114,6 +121,10 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions) error {
 	return s.pack(ctx, im)
 }
 
+// maxName is the longest name of a parent: a locator counts its bytes in 16 bits, and
+// what named puts before it too.
+const maxName = 1<<15 - 3
+
 // named is a name as a locator has it, and by which key.
 func named(name string) (key, value string) {
 	value = strings.ReplaceAll(name, "/", `\`)
@@ -131,15 +142,31 @@ func braced(g guid.GUID) string { return "{" + g.String() + "}" }
 // for its parent, is told, and until all is done knows both. If it is interrupted, the
 // disk reads the same, and base may hold a part: commit again then.
 func CommitInto(ctx context.Context, base, child block.Storage, disk block.Device, depth int) error {
-	b, im, err := alter(ctx, base, "commit")
+	im, err := open(base, &Options{})
 	if err != nil {
 		return err
 	}
-	if disk.Size() != im.m.size {
-		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), im.m.size)
+	upon, err := open(child, &Options{})
+	if err != nil {
+		return err
+	}
+	refuse := func(class error, detail string, args ...any) error {
+		return block.Errorf(format, "commit", -1, class, detail, args...)
+	}
+	switch {
+	case !upon.m.hasParent:
+		return refuse(block.ErrUnsupported, "a %s image has no parent", upon.Info().Subformat)
+	case disk.Size() != im.m.size:
+		return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), im.m.size)
+	case !upon.linkage()[im.h.dataWriteGUID]:
+		return refuse(block.ErrRefused, "the data of the parent have the identity %s, not %s", im.DataWriteGUID(), upon.m.locator[linkageKey])
 	}
 	const unit = 64 << 10
 	parts, err := overlays.Held(ctx, disk, depth, unit)
+	if err != nil {
+		return err
+	}
+	b, im, err := alter(ctx, base, "commit")
 	if err != nil {
 		return err
 	}
@@ -147,15 +174,10 @@ func CommitInto(ctx context.Context, base, child block.Storage, disk block.Devic
 	if err != nil {
 		return err
 	}
-	if !upon.m.hasParent {
-		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "a %s image has no parent", upon.Info().Subformat)
-	}
-	keys := upon.m.locator
-	id, err := guid.Parse(keys[secondKey])
-	if err != nil || id.IsZero() {
-		id = guid.New()
-	}
-	keys[secondKey] = braced(id)
+	// The base may have its second identity from a run that was interrupted, and others
+	// may lie upon that by now: what it becomes is another content again.
+	id, keys := guid.New(), upon.m.locator
+	keys[linkageKey], keys[secondKey] = braced(im.h.dataWriteGUID), braced(id)
 	if err := c.relink(upon, keys); err != nil {
 		return err
 	}

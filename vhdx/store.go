@@ -9,6 +9,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/blocks"
+	"github.com/guestkit/guestkit/internal/overlays"
 	"github.com/guestkit/guestkit/internal/wide"
 )
 
@@ -41,7 +42,10 @@ func (im *Image) partials() (out []block.Range, err error) {
 // already, an interrupted run leaves any bytes.
 func (s *session) store(ctx context.Context, im *Image, parts []block.Range, from block.Device) error {
 	buf := make([]byte, mib)
-	end := (s.f.Size() + mib - 1) / mib * mib
+	end, err := im.end()
+	if err != nil {
+		return err
+	}
 	var changes []blocks.Change
 	for len(parts) > 0 {
 		i := parts[0].Off / im.m.blockSize
@@ -68,7 +72,7 @@ func (s *session) store(ctx context.Context, im *Image, parts []block.Range, fro
 			continue
 		case blockPartiallyPresent:
 		default:
-			zero, err := zeros(from, whole)
+			zero, err := overlays.Zeros(from, whole)
 			switch {
 			case err != nil:
 				return err
@@ -112,14 +116,20 @@ func (s *session) copy(ctx context.Context, from block.Reader, part block.Range,
 	return nil
 }
 
-// zeros reports whether a part of a disk is known to be zeros.
-func zeros(d block.Device, p block.Range) (bool, error) {
-	for e, err := range block.Extents(d, p.Off, p.Len) {
-		if err != nil || !e.Zero {
-			return false, err
+// end is where the file ends, in whole MiB, and all blocks: the last one may end with
+// the disk, where the file is cut.
+func (im *Image) end() (int64, error) {
+	end := im.dev.Size()
+	if n := im.blocks(); n > 0 {
+		_, at, err := im.blockEntry(n - 1)
+		if err != nil {
+			return 0, err
+		}
+		if at > 0 {
+			end = max(end, at+im.m.blockSize)
 		}
 	}
-	return true, nil
+	return (end + mib - 1) / mib * mib, nil
 }
 
 // dropBitmaps takes the sector bitmaps out of the BAT, which no block needs.

@@ -3,6 +3,7 @@ package vhdx_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -99,5 +100,93 @@ func TestLocatorStays(t *testing.T) {
 		} else if end() > most {
 			t.Fatalf("after %d commits the metadata end at %#x, after one at %#x", i+1, end(), most)
 		}
+	}
+}
+
+// TestParentNames: a name that a locator cannot have is refused, and nothing is written.
+func TestParentNames(t *testing.T) {
+	o := overlaid(t)
+	base, other := mustOpen(t, o.Base, nil), mustOpen(t, o.Other, nil)
+	for _, name := range []string{`a\b`, "a\xffb", "a\x00b", strings.Repeat("a", 1<<15)} {
+		p := testimg.NewPower(o.Top)
+		if err := o.Rebase(p, &block.RebaseOptions{Backing: name, Old: base, New: other}); !errors.Is(err, block.ErrRefused) || !bytes.Equal(p.B, o.Top) {
+			t.Errorf("%.20q: %v, want ErrRefused", name, err)
+		}
+	}
+	long := strings.Repeat("a", 1<<15-3)
+	p := testimg.NewPower(o.Top)
+	if err := o.Rebase(p, &block.RebaseOptions{Backing: long, Old: base, New: other}); err != nil {
+		t.Error(err)
+	}
+	mustOpen(t, p.B, testimg.Files{long: o.Other})
+}
+
+// TestCommitTwice: what a commit that was interrupted has left gets another identity
+// when it is done again, by which those that lie upon it tell.
+func TestCommitTwice(t *testing.T) {
+	o := overlaid(t)
+	commit := func(all testimg.Powers) {
+		d := mustOpen(t, bytes.Clone(all[1].B), testimg.Files{"base": bytes.Clone(all[0].B)})
+		if err := o.Commit(all[0], all[1], d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := func(b []byte) string { return mustOpen(t, b, nil).(*vhdx.Image).DataWriteGUID() }
+	all := testimg.Together(o.Base, o.Top)
+	commit(all)
+	first, seen := id(o.Base), 0
+	all.Crashes(t, 0, func(what string, f [][]byte) {
+		left := id(f[0])
+		if left == first || bytes.Equal(f[0], all[0].B) && bytes.Equal(f[1], all[1].B) {
+			return
+		}
+		seen++
+		again := testimg.Together(f...)
+		commit(again)
+		if now := id(again[0].B); now == left {
+			t.Fatalf("%s: the identity is %s still", what, now)
+		}
+	})
+	if seen == 0 {
+		t.Error("no commit was interrupted")
+	}
+}
+
+// TestCommitRefused: what cannot be done writes to neither of the images.
+func TestCommitRefused(t *testing.T) {
+	o := overlaid(t)
+	disk := mustOpen(t, o.Top, testimg.Files{"base": o.Base})
+	small, _ := build("d", mib, nil, nil)
+	for name, x := range map[string][2][]byte{"another parent": {o.Other, o.Top}, "no parent": {o.Base, o.Base}, "another size": {small, o.Top}} {
+		base, child := testimg.NewPower(x[0]), testimg.NewPower(x[1])
+		if err := o.Commit(base, child, disk); err == nil || !bytes.Equal(base.B, x[0]) || !bytes.Equal(child.B, x[1]) {
+			t.Errorf("%s: %v, written to: %v %v", name, err, !bytes.Equal(base.B, x[0]), !bytes.Equal(child.B, x[1]))
+		}
+	}
+}
+
+// TestLastBlockCutShort: what is new does not go over the rest of a last block that
+// the file has not.
+func TestLastBlockCutShort(t *testing.T) {
+	const bs, size = 2 * mib, 2*2*mib + 8192
+	base, _ := build("..d", size-2*mib, nil, nil)
+	le.PutUint32(base[metadataAt+64<<10:], bs)
+	le.PutUint64(base[metadataAt+64<<10+16:], size)
+	base = base[:blocksAt+8192]
+	seal(base)
+	mustOpen(t, base, nil)
+	top, _ := build("....", size-2*mib, map[string]string{"parent_linkage": "{00000000-0000-0000-0000-00000000DA7A}", "relative_path": `.\base`}, nil)
+	le.PutUint32(top[metadataAt+64<<10:], bs)
+	le.PutUint64(top[metadataAt+64<<10+16:], size)
+	clear(top[tableAt+8*chunk:][:8])
+	seal(top)
+	disk := bytes.Repeat([]byte{7}, size)
+	p := testimg.NewPower(base)
+	if err := vhdx.CommitInto(t.Context(), p, testimg.NewPower(top), block.Plain(bytes.NewReader(disk)), 1); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, size)
+	if err := block.ReadFull(mustOpen(t, p.B, nil), got, 0); err != nil || !bytes.Equal(got, disk) {
+		t.Errorf("another disk, %v", err)
 	}
 }

@@ -83,7 +83,9 @@ func TestHiddenText(t *testing.T) {
 	if d, err := openSound(p.B, testimg.Files{"other": o.Other}); err != nil || d.Size() != want.Size() {
 		t.Errorf("%v", err)
 	}
-	p = testimg.NewPower(withText(o.Base, func(s string) string { return s[:strings.Index(s, "CID=")] + s[strings.Index(s, "parentCID="):] + "\x00\nCID=1234\n" }))
+	p = testimg.NewPower(withText(o.Base, func(s string) string {
+		return s[:strings.Index(s, "CID=")] + s[strings.Index(s, "parentCID="):] + "\x00\nCID=1234\n"
+	}))
 	if _, err := vmdk.Sparsify(t.Context(), p, []block.Range{{Len: base.Size()}}, nil); err != nil {
 		t.Fatal(err)
 	}

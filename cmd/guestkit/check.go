@@ -274,7 +274,9 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	}
 	doc.Repaired = repair != "" && rerr == nil && (!res.Clean() || res.Dirty)
 	doc.Corruptions, doc.Leaks, doc.Dirty, doc.Corrupt = res.Corruptions, res.Leaks, res.Dirty, res.Corrupt
-	doc.Notes = res.Notes
+	for _, note := range res.Notes {
+		doc.Notes = append(doc.Notes, flagWords.In(note))
+	}
 	doc.Unit, doc.ImageEnd, doc.Clusters, doc.Allocated, doc.Compressed = res.Unit, res.ImageEnd, res.Total, res.Allocated, res.Compressed
 	if err := a.checked(&doc, res, qemu); err != nil {
 		return err

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/vhd"
 )
 
 // TestExitCodes holds check and compare to what their help promises.
@@ -93,5 +96,37 @@ func TestCheckManyFaults(t *testing.T) {
 	}
 	if n := len(doc.Faults); n > maxFaults+2 || n <= maxFaults || doc.Corruptions < 9*8<<10 || sum != doc.Corruptions+doc.Leaks {
 		t.Errorf("%d faults for %d clusters, %d corruptions, %d leaks", n, sum, doc.Corruptions, doc.Leaks)
+	}
+}
+
+// TestCheckNotes: what a check says besides names flags, in JSON too.
+func TestCheckNotes(t *testing.T) {
+	f := testimg.NewPower(nil)
+	w, err := vhd.NewWriter(f, &vhd.Layout{Size: 5 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{0, len(f.B) - 512} { // of a program that nobody knows, with a smaller geometry
+		b := f.B[at:][:512]
+		copy(b[0x1c:], "none")
+		copy(b[0x38:], []byte{0, 100, 4, 17})
+		sum := uint32(0)
+		clear(b[0x40:0x44])
+		for _, c := range b {
+			sum += uint32(c)
+		}
+		binary.BigEndian.PutUint32(b[0x40:], ^sum)
+	}
+	image := filepath.Join(t.TempDir(), "a.vhd")
+	if err := os.WriteFile(image, f.B, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"check", image}, {"check", "--json", image}} {
+		if r := gk(t, args...); r.code != 0 || !strings.Contains(r.out, "--vhd-size chooses") || strings.Contains(r.out, "SizeRule") {
+			t.Errorf("%v: code %d, %s", args, r.code, r.out)
+		}
 	}
 }

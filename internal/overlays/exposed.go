@@ -110,11 +110,8 @@ func Held(ctx context.Context, disk block.Device, depth int, unit int64) ([]bloc
 		if e.Depth >= depth || e.Unset {
 			continue
 		}
-		for off := e.Off / unit * unit; off < e.Off+e.Len; {
-			n := (e.Off + e.Len - off + unit - 1) / unit * unit
-			out = add(out, off, n)
-			off += n
-		}
+		first := e.Off / unit * unit
+		out = add(out, first, (e.Off+e.Len-first+unit-1)/unit*unit)
 	}
 	return out, nil
 }
@@ -125,7 +122,42 @@ func add(out []block.Range, off, n int64) []block.Range {
 		out[last].Len = max(out[last].Len, off+n-out[last].Off)
 		return out
 	}
+	if len(out) >= maxRanges {
+		out = coarse(out, maxRanges/2)
+	}
 	return append(out, block.Range{Off: off, Len: n})
+}
+
+// maxRanges bounds the memory for ranges, whose number the image decides: 16 bytes each.
+const maxRanges = 1 << 20
+
+// coarse joins ranges to no more than most of them, with what lies between: more than
+// what was looked for reads the same when it is written, where less would not. Those
+// that lie next to each other go first.
+func coarse(all []block.Range, most int) []block.Range {
+	for gap := int64(4 << 10); len(all) > most; gap *= 2 {
+		n := 0
+		for _, r := range all[1:] {
+			if last := &all[n]; r.Off-(last.Off+last.Len) < gap {
+				last.Len = r.Off + r.Len - last.Off
+				continue
+			}
+			n++
+			all[n] = r
+		}
+		all = all[:n+1]
+	}
+	return all
+}
+
+// Zeros reports whether a part of a disk is known to be zeros.
+func Zeros(d block.Device, p block.Range) (bool, error) {
+	for e, err := range block.Extents(d, p.Off, p.Len) {
+		if err != nil || !e.Zero {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // ZeroRun returns how many bytes at off are known to be zeros; past the end all are.

@@ -127,3 +127,20 @@ func TestOpener(t *testing.T) {
 type closes struct{ block.Device }
 
 func (closes) Close() error { return errors.New("closed") }
+
+// TestCoarse: so many ranges that memory would grow are joined, near ones first, and
+// none is lost.
+func TestCoarse(t *testing.T) {
+	var out []block.Range
+	const n = 3 * maxRanges
+	for i := range int64(n) {
+		out = add(out, 8192*i, 4096)
+	}
+	if len(out) > maxRanges || out[0].Off != 0 || out[len(out)-1] != (block.Range{Off: 8192 * (n - 1), Len: 4096}) {
+		t.Errorf("%d ranges, from %v to %v", len(out), out[0], out[len(out)-1])
+	}
+	got := coarse([]block.Range{{Off: 0, Len: 512}, {Off: 1 << 30, Len: 512}, {Off: 1<<30 + 1024, Len: 512}, {Off: 1 << 40, Len: 512}}, 3)
+	if want := []block.Range{{Off: 0, Len: 512}, {Off: 1 << 30, Len: 1536}, {Off: 1 << 40, Len: 512}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
