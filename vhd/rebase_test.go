@@ -99,6 +99,20 @@ func TestOverlaid(t *testing.T) {
 	}
 }
 
+// TestOverlaidGuest: the end of the last block looks like the footer of an image inside
+// of the guest, which is no reason to doubt one's own.
+func TestOverlaidGuest(t *testing.T) {
+	const bs, k = 512 << 10, 4096
+	inner := made(t, vhd.Layout{Size: bs, BlockSize: bs})
+	o := overlaid(t, vhd.Layout{})
+	o.Base = made(t, vhd.Layout{Size: 2 * bs, BlockSize: bs}, piece{0, 10 * k, 1}, piece{bs, bs, 2})
+	copy(o.Base[len(o.Base)-1024:], inner[len(inner)-512:])
+	o.Other = made(t, vhd.Layout{Size: 2 * bs, BlockSize: bs}, piece{0, 9 * k, 1})
+	im := open(t, o.Base, nil)
+	o.Top = made(t, vhd.Layout{Size: 2 * bs, BlockSize: bs, Parent: &vhd.Parent{Name: "base", UUID: im.UUID(), Size: 2 * bs}}, piece{k, 2 * k, 5})
+	testimg.TestOverlaid(t, o)
+}
+
 // soil writes into sectors of blocks that the bitmaps say are not there.
 func soil(b []byte, bs int64) {
 	table, n := binary.BigEndian.Uint64(b[512+0x10:]), binary.BigEndian.Uint32(b[512+0x1c:])
