@@ -159,3 +159,24 @@ func TestTableGone(t *testing.T) {
 		t.Error("the tables were never away")
 	}
 }
+
+// TestLastGrainCutShort: what is new does not go over the rest of a last grain that
+// the file has not.
+func TestLastGrainCutShort(t *testing.T) {
+	const size = 17 * sector
+	base := hosted("..d", descriptor("monolithicSparse", "", `RW 17 SPARSE "x.vmdk"`), func(b []byte) { le.PutUint64(b[0x0c:], 17) })
+	base = base[:len(base)-7*sector]
+	top := made(t, vmdk.Layout{Size: size, GrainSize: 8 << 10, Parent: "base", ParentCID: 0x0badf00d})
+	disk := bytes.Repeat([]byte{7}, size)
+	p := testimg.NewPower(base)
+	if err := vmdk.CommitInto(t.Context(), p, testimg.NewPower(top), block.Plain(bytes.NewReader(disk)), 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vmdk.Sparsify(t.Context(), p, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, size)
+	if err := block.ReadFull(must(t, p.B, nil), got, 0); err != nil || !bytes.Equal(got, disk) {
+		t.Errorf("another disk, %v", err)
+	}
+}

@@ -135,7 +135,7 @@ func (l *Layout) validate() error {
 		return invalid("%s images have no parent", l.Subformat)
 	case !plainText(l.Parent):
 		return invalid("the name of the parent %q cannot be said in a descriptor", l.Parent)
-	case l.Parent != "" && l.ParentCID == noParent:
+	case l.Parent != "" && !isCID(l.ParentCID):
 		return invalid("the parent has no content ID")
 	case l.named() && (checkName(l.Name) != nil || !plainText(l.Name)):
 		return invalid("a descriptor cannot name files that are called after %q", l.Name)

@@ -32,7 +32,17 @@ func store(ctx context.Context, f block.Storage, parts []block.Range, from block
 func (s *editor) storeSome(ctx context.Context, parts []block.Range, from block.Device) ([]block.Range, error) {
 	grain, zero := s.d.grain, make([]byte, s.d.grain)
 	b := make([]byte, grain)
-	next := (s.size + grain - 1) / grain * grain
+	end := s.size
+	if last := s.total - 1; last >= 0 { // it may end with the disk, where the file is cut
+		p, err := s.d.find(last, s.g.need(last))
+		if err != nil {
+			return nil, err
+		}
+		if p.kind == placeStored {
+			end = max(end, p.off+grain)
+		}
+	}
+	next := (end + grain - 1) / grain * grain
 	for len(parts) > 0 && len(s.moves) < batch {
 		i := parts[0].Off / grain
 		n := s.g.need(i)
