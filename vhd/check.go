@@ -31,12 +31,12 @@ func Check(ctx context.Context, r block.Reader, opts *Options, report func(block
 		return c.Finish(), nil
 	}
 	size := im.h.bitmapSize() + int64(im.h.blockSize)
-	c.Result.Total = im.h.listed
+	c.Result.Total = im.h.need(im.shown())
 	for i := range im.h.listed {
 		if err := c.Step(); err != nil {
 			return nil, err
 		}
-		bitmap, err := im.entry(i)
+		bitmap, err := im.listed(i)
 		if err != nil {
 			if err := c.Failed(err); err != nil {
 				return nil, err

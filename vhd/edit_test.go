@@ -174,3 +174,28 @@ func TestParentNames(t *testing.T) {
 		}
 	}
 }
+
+// TestRestOfTable: entries that the disk does not need, and that a program has left
+// zero, are no fault.
+func TestRestOfTable(t *testing.T) {
+	const bs = 512 << 10
+	b := full(t, vhd.Layout{Size: 3 * bs, BlockSize: bs})
+	want, err := sound(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be.PutUint32(b[512+0x1c:], 8)
+	clear(b[0x600+4*3 : 0x600+4*8])
+	for _, at := range []int{0, len(b) - 512} { // a geometry of more
+		copy(b[at+0x38:], []byte{0, 100, 16, 63})
+	}
+	seal(b)
+	p := testimg.NewPower(b)
+	if _, err := vhd.Sparsify(t.Context(), p, []block.Range{{Len: bs}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	clear(want[:bs])
+	if got, err := sound(p.B); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("another disk, %v", err)
+	}
+}

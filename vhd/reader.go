@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/blocks"
 	"github.com/guestkit/guestkit/internal/paged"
 	"github.com/guestkit/guestkit/internal/problem"
 )
@@ -373,6 +374,16 @@ func (im *Image) entry(i int64) (bitmap int64, err error) {
 		return 0, block.Errorf(format, "BAT", at, block.ErrCorrupt, "block %d at %#x lies over the headers or the BAT", i, bitmap)
 	}
 	return bitmap, nil
+}
+
+// listed is entry, and -1 for an entry that leads nowhere where only the other rule of
+// size would show it: not all programs fill up the table.
+func (im *Image) listed(i int64) (bitmap int64, err error) {
+	bitmap, err = im.entry(i)
+	if i >= im.h.entries && blocks.OfImage(err) {
+		return -1, nil
+	}
+	return bitmap, err
 }
 
 // runAt returns the run that starts at off, which lies inside the disk.

@@ -52,7 +52,7 @@ func (im *Image) discard(f block.Storage, parts []block.Range) (freed int64, err
 		if !in.Has(i*bs, n) {
 			continue
 		}
-		bitmap, err := im.entry(i)
+		bitmap, err := im.listed(i)
 		if err != nil {
 			return 0, err
 		}
@@ -83,7 +83,7 @@ func (im *Image) patch(f block.Storage, changes []blocks.Change) error {
 func (im *Image) packing() (*blocks.Packing, error) {
 	p := &blocks.Packing{Format: format, What: "BAT", Size: im.h.bitmapSize() + int64(im.h.blockSize)}
 	for i := range im.h.listed {
-		bitmap, err := im.entry(i)
+		bitmap, err := im.listed(i)
 		if err != nil {
 			return nil, err
 		}
