@@ -602,3 +602,20 @@ func TestInstallerFileGone(t *testing.T) {
 		t.Errorf("installed %v", s.Installed)
 	}
 }
+
+// TestManyKernels says once that there are more kernels than are listed.
+func TestManyKernels(t *testing.T) {
+	m := fstest.MapFS{}
+	for i := range maxKernels + 9 {
+		m[fmt.Sprintf("usr/lib/modules/6.%d.0/modules.dep", i)] = text("")
+	}
+	var limits int
+	s := system.New(system.TypeLinux)
+	if err := Identify(context.Background(), m, s, &system.Options{Problem: func(err error) {
+		if errors.Is(err, block.ErrLimit) {
+			limits++
+		}
+	}}); err != nil || len(s.Kernels) != maxKernels || limits != 1 {
+		t.Errorf("%d kernels, %d times said, %v", len(s.Kernels), limits, err)
+	}
+}

@@ -18,6 +18,7 @@ import (
 type root struct {
 	*guest.Root
 	manyLoaders bool // more than are read
+	manyKernels bool // more than are listed
 }
 
 func newRoot(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) *root {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
@@ -64,12 +65,24 @@ func (r *root) kernel(version, evidence string) *system.Kernel {
 			return &r.Sys.Kernels[i]
 		}
 	}
-	if len(r.Sys.Kernels) >= maxKernels {
+	if r.noKernel(evidence) {
 		return nil
 	}
 	r.Sys.Kernels = append(r.Sys.Kernels, system.Kernel{Version: version})
 	r.Because("kernels", evidence, 0, "")
 	return &r.Sys.Kernels[len(r.Sys.Kernels)-1]
+}
+
+// noKernel reports whether there is room for no further kernel, and says so once.
+func (r *root) noKernel(name string) bool {
+	if len(r.Sys.Kernels) < maxKernels {
+		return false
+	}
+	if !r.manyKernels {
+		r.manyKernels = true
+		r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d kernels; this and what follows is not listed", maxKernels))
+	}
+	return true
 }
 
 // kernelImages lists the images in a directory. Their version is the one in the
@@ -93,7 +106,7 @@ func (r *root) kernelImages(dir string) {
 			if version == "" {
 				continue
 			}
-			if len(r.Sys.Kernels) >= maxKernels {
+			if r.noKernel(name) {
 				return
 			}
 			k := system.Kernel{Version: version, Image: guest.Shown(name)}
