@@ -24,7 +24,6 @@
 // took in the same round; the range of wall times is from the best to the worst
 // round. Sources are in the page cache. qemu-img does not wait for the disk at
 // the end, so guestkit runs with --no-sync. Peak memory is the largest of all
-// rounds. What guestkit has converted is compared with the source by qemu-img. Where
-// the other reads files by a pipe, that is so because cat and tar notice /dev/null
-// and then read nothing.
+// rounds. What guestkit has converted is compared with the source by qemu-img. GNU tar
+// writes to a pipe, since it notices /dev/null and then reads no files.
 package bench
