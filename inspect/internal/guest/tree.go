@@ -157,20 +157,29 @@ func (t *Tree) Text(name string) ([]byte, bool) {
 	return bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")), true
 }
 
-// Head reads the first n bytes of a regular file of any size, or fewer.
-func (t *Tree) Head(name string, n int) []byte {
+// regular opens a regular file of any size; what is none is not there.
+func (t *Tree) regular(name string) (fs.File, int64) {
 	fi := t.Stat(name)
 	if fi == nil || !fi.Mode().IsRegular() {
-		return nil
+		return nil, 0
 	}
 	f, err := t.FS.Open(name)
 	if err != nil {
 		t.Fail(name, err)
+		return nil, 0
+	}
+	return f, fi.Size()
+}
+
+// Head reads the first n bytes of a regular file of any size, or fewer.
+func (t *Tree) Head(name string, n int) []byte {
+	f, _ := t.regular(name)
+	if f == nil {
 		return nil
 	}
 	defer f.Close()
 	b := make([]byte, n)
-	n, err = io.ReadFull(f, b)
+	n, err := io.ReadFull(f, b)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		t.Fail(name, err)
 		return nil
@@ -181,13 +190,8 @@ func (t *Tree) Head(name string, n int) []byte {
 // Tail reads the last n bytes of a regular file of any size, or fewer, if the file can
 // be read at any place.
 func (t *Tree) Tail(name string, n int64) []byte {
-	fi := t.Stat(name)
-	if fi == nil || !fi.Mode().IsRegular() {
-		return nil
-	}
-	f, err := t.FS.Open(name)
-	if err != nil {
-		t.Fail(name, err)
+	f, size := t.regular(name)
+	if f == nil {
 		return nil
 	}
 	defer f.Close()
@@ -195,9 +199,9 @@ func (t *Tree) Tail(name string, n int64) []byte {
 	if !ok {
 		return nil
 	}
-	n = min(n, fi.Size())
+	n = min(n, size)
 	b := make([]byte, n)
-	if _, err := at.ReadAt(b, fi.Size()-n); err != nil && err != io.EOF {
+	if _, err := at.ReadAt(b, size-n); err != nil && err != io.EOF {
 		t.Fail(name, err)
 		return nil
 	}
