@@ -4,7 +4,6 @@ package bench
 
 import (
 	"crypto/rand"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // A job is a conversion by both programs.
@@ -109,12 +109,12 @@ func (b *bench) source(t *testing.T, name string) string {
 }
 
 // patterns writes so many pieces into a qcow2, a step apart, none like its neighbours.
-func (b *bench) patterns(t *testing.T, path string, n int, step, piece int64) {
-	line := []string{"-f", "qcow2"}
-	for i := range int64(n) {
-		line = append(line, "-c", fmt.Sprintf("write -q -P %d %d %d", (i+piece>>16)%250+1, i*step, piece))
+func (b *bench) patterns(t *testing.T, path string, n, step, piece int64) {
+	var all []testimg.Piece
+	for i := range n {
+		all = append(all, testimg.At(i*step, piece, byte((i+piece>>16)%250+1)))
 	}
-	peers.Run(t, "qemu-io", append(line, path)...)
+	peers.Run(t, "qemu-io", slices.Concat([]string{"-f", "qcow2"}, testimg.Commands(all), []string{path})...)
 }
 
 // share returns the path of a source in a mount whose files can share blocks.

@@ -65,12 +65,12 @@ func cutShort(b []byte, size, bs int64) []byte {
 // the file has not.
 func TestLastBlockCutShort(t *testing.T) {
 	const bs, size = 512 << 10, 2*512<<10 + 8192
-	base := made(t, vhd.Layout{Size: size, BlockSize: bs}, piece{2 * bs, 8192, 3})
+	base := made(t, vhd.Layout{Size: size, BlockSize: bs}, testimg.At(2*bs, 8192, 3))
 	base = cutShort(base, size, bs)
 	disk := bytes.Repeat([]byte{7}, size)
 	p := testimg.NewPower(base)
 	im := open(t, base, nil)
-	top := made(t, vhd.Layout{Size: size, BlockSize: bs, Parent: &vhd.Parent{Name: "base", UUID: im.UUID(), Size: size}}, piece{2 * bs, 8192, 4})
+	top := made(t, vhd.Layout{Size: size, BlockSize: bs, Parent: &vhd.Parent{Name: "base", UUID: im.UUID(), Size: size}}, testimg.At(2*bs, 8192, 4))
 	if err := vhd.CommitInto(t.Context(), p, testimg.NewPower(top), block.Plain(bytes.NewReader(disk)), 1, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -89,15 +89,6 @@ func TestLastBlockCutShort(t *testing.T) {
 			t.Errorf("%d bytes, want %d", d.Size(), b.Size())
 		}
 	}
-}
-
-func must(t *testing.T, b []byte, files testimg.Files) block.Device {
-	t.Helper()
-	d, err := openSound(b, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 // TestFooterOfGuest: where the last footer is gone, one of an image inside of the

@@ -45,15 +45,7 @@ func TestOverlaidPeer(t *testing.T) {
 	o.Runs = 0
 	dir := t.TempDir()
 	o.Judge = func(t *testing.T, what string, b []byte, files testimg.Files) []byte {
-		for name, b := range files {
-			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		img := filepath.Join(dir, "image")
-		if err := os.WriteFile(img, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		img := files.Write(t, dir, "image", b)
 		var said bytes.Buffer
 		c := peers.Command(t, "/usr/bin/python3", "-c", libvhdi, img)
 		c.Stderr = &said

@@ -3,8 +3,6 @@ package vhdx_test
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,28 +15,22 @@ import (
 
 // among gives the files that images name.
 func among(files testimg.Files) block.Opener {
-	var open block.Opener
-	open = func(ref block.Ref) (block.Device, error) {
-		b, ok := files[ref.Name]
-		if !ok {
-			return nil, fs.ErrNotExist
-		}
-		return vhdx.Open(bytes.NewReader(b), &vhdx.Options{Opener: open})
-	}
-	return open
+	return files.Opener(func(r block.Reader, opener block.Opener) (block.Device, error) {
+		return vhdx.Open(r, &vhdx.Options{Opener: opener})
+	})
 }
 
 func openSound(b []byte, files testimg.Files) (block.Device, error) {
-	var fault error
-	res, err := vhdx.Check(context.Background(), bytes.NewReader(b), nil, func(f block.Fault) { fault = f.Err })
+	err := testimg.Faultless(func(report func(block.Fault)) (*block.CheckResult, error) {
+		return vhdx.Check(context.Background(), bytes.NewReader(b), nil, report)
+	}, "")
 	if err != nil {
 		return nil, err
 	}
-	if res.Corruptions > 0 {
-		return nil, fmt.Errorf("%+v %w", res, fault)
-	}
 	return vhdx.Open(bytes.NewReader(b), &vhdx.Options{Opener: among(files)})
 }
+
+var mustOpen = testimg.Must(openSound)
 
 func overlaid(t *testing.T) testimg.Overlaid {
 	const size = 4*mib - 8*512
@@ -70,10 +62,7 @@ func TestOverlaid(t *testing.T) {
 		if files != nil || !peer {
 			return nil
 		}
-		img, raw := filepath.Join(t.TempDir(), "a.vhdx"), filepath.Join(t.TempDir(), "raw")
-		if err := os.WriteFile(img, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		img, raw := files.Write(t, t.TempDir(), "a.vhdx", b), filepath.Join(t.TempDir(), "raw")
 		peers.Run(t, "qemu-img", "check", "-q", "-f", "vhdx", img)
 		peers.Run(t, "qemu-img", "convert", "-f", "vhdx", "-O", "raw", img, raw)
 		disk, err := os.ReadFile(raw)

@@ -73,15 +73,6 @@ func TestItemsOfOthers(t *testing.T) {
 	}
 }
 
-func mustOpen(t *testing.T, b []byte, files testimg.Files) block.Device {
-	t.Helper()
-	d, err := openSound(b, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
 // TestLocatorStays: changed again and again, the parent locator takes no new room.
 func TestLocatorStays(t *testing.T) {
 	o := overlaid(t)

@@ -3,8 +3,6 @@ package vmdk_test
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,56 +16,26 @@ import (
 
 // among gives the files that images name.
 func among(files testimg.Files) block.Opener {
-	var open block.Opener
-	open = func(ref block.Ref) (block.Device, error) {
-		b, ok := files[ref.Name[strings.LastIndexByte(ref.Name, '/')+1:]]
-		if !ok {
-			return nil, fs.ErrNotExist
-		}
-		return vmdk.Open(bytes.NewReader(b), &vmdk.Options{Opener: open})
-	}
-	return open
+	return files.Opener(func(r block.Reader, opener block.Opener) (block.Device, error) {
+		return vmdk.Open(r, &vmdk.Options{Opener: opener})
+	})
 }
 
 func openSound(b []byte, files testimg.Files) (block.Device, error) {
-	var fault error
-	res, err := vmdk.Check(context.Background(), bytes.NewReader(b), nil, func(f block.Fault) { fault = f.Err })
+	err := testimg.Faultless(func(report func(block.Fault)) (*block.CheckResult, error) {
+		return vmdk.Check(context.Background(), bytes.NewReader(b), nil, report)
+	}, "")
 	if err != nil {
 		return nil, err
-	}
-	if res.Corruptions > 0 {
-		return nil, fmt.Errorf("%+v %w", res, fault)
 	}
 	return vmdk.Open(bytes.NewReader(b), &vmdk.Options{Opener: among(files)})
 }
 
-// A piece of a disk is filled with bytes of one value.
-type piece struct {
-	off, n int64
-	v      byte
-}
+var must = testimg.Must(openSound)
 
-func made(t *testing.T, l vmdk.Layout, pieces ...piece) []byte {
+func made(t *testing.T, l vmdk.Layout, pieces ...testimg.Piece) []byte {
 	t.Helper()
-	f := testimg.NewPower(nil)
-	w, err := vmdk.NewWriter(f, nil, &l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range pieces {
-		if p.v == 0 {
-			err = w.Zero(p.off, p.n)
-		} else {
-			_, err = w.WriteAt(bytes.Repeat([]byte{p.v}, int(p.n)), p.off)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	return f.B
+	return testimg.Filled(t, func(f *testimg.Power) (*vmdk.Writer, error) { return vmdk.NewWriter(f, nil, &l) }, pieces...)
 }
 
 // overlaid has disks of two grain tables; tools makes the descriptor longer.
@@ -75,11 +43,11 @@ func overlaid(t *testing.T, zeroed bool, tools string) testimg.Overlaid {
 	const k, size = 8 << 10, 520*8<<10 + 512
 	l := vmdk.Layout{Size: size, GrainSize: k, ZeroedGrain: zeroed, ToolsVersion: tools, CID: 0x1234, Name: "base"}
 	o := testimg.Overlaid{Runs: 60, Open: openSound}
-	o.Base = made(t, l, piece{0, 10 * k, 1}, piece{20 * k, 9 * k, 2}, piece{515 * k, 2 * k, 3}, piece{520 * k, 512, 7})
+	o.Base = made(t, l, testimg.At(0, 10*k, 1), testimg.At(20*k, 9*k, 2), testimg.At(515*k, 2*k, 3), testimg.At(520*k, 512, 7))
 	l.CID, l.Name = 0x5678, "other"
-	o.Other = made(t, l, piece{0, 9 * k, 1}, piece{20 * k, 9 * k, 2}, piece{100 * k, 5 * k, 4})
+	o.Other = made(t, l, testimg.At(0, 9*k, 1), testimg.At(20*k, 9*k, 2), testimg.At(100*k, 5*k, 4))
 	l.CID, l.Name, l.Parent, l.ParentCID = 0, "disk.vmdk", "base", 0x1234
-	o.Top = made(t, l, piece{k, 2 * k, 5}, piece{8 * k, 2 * k, 0}, piece{40 * k, k, 6}, piece{515 * k, k, 8})
+	o.Top = made(t, l, testimg.At(k, 2*k, 5), testimg.At(8*k, 2*k, 0), testimg.At(40*k, k, 6), testimg.At(515*k, k, 8))
 	o.Rebase = func(f block.Storage, r *block.RebaseOptions) error { return vmdk.Rebase(t.Context(), f, r, nil) }
 	o.Commit = func(base, child block.Storage, disk block.Device) error {
 		return vmdk.CommitInto(t.Context(), base, child, disk, 1, nil)
@@ -122,15 +90,6 @@ func TestOverlaidAgain(t *testing.T) {
 	if away < 2 {
 		t.Errorf("%d headers lead to another place, want some", away)
 	}
-}
-
-func must(t *testing.T, b []byte, files testimg.Files) block.Device {
-	t.Helper()
-	d, err := openSound(b, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
 }
 
 // TestOverlaidTables commits into an image without grain tables.
@@ -181,15 +140,7 @@ func TestOverlaidPeer(t *testing.T) {
 		if files == nil {
 			files = testimg.Files{"base": b} // libvmdk opens the name of the extent
 		}
-		for name, b := range files {
-			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		img, raw := filepath.Join(dir, "disk.vmdk"), filepath.Join(dir, "raw")
-		if err := os.WriteFile(img, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		img, raw := files.Write(t, dir, "disk.vmdk", b), filepath.Join(dir, "raw")
 		peers.Run(t, "qemu-img", "check", "-q", "-f", "vmdk", img)
 		peers.Run(t, "qemu-img", "convert", "-f", "vmdk", "-O", "raw", img, raw)
 		disk, err := os.ReadFile(raw)

@@ -15,6 +15,9 @@ type Piece struct {
 	Fill     byte
 }
 
+// At is a piece at an offset.
+func At(off, n int64, fill byte) Piece { return Piece{off, n, fill} }
+
 // Shuffle gives every second unit of a disk of n units at random, in an order
 // that is not that of the disk: a tool that writes the pieces one by one gives
 // them places out of order. No two pieces have the same value; n is 400 at most.
@@ -23,7 +26,7 @@ func Shuffle(n int, unit int64) []Piece {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var ps []Piece
 	for i, at := range rng.Perm(n)[:(n+1)/2] {
-		ps = append(ps, Piece{int64(at) * unit, unit, byte(i + 1)})
+		ps = append(ps, At(int64(at)*unit, unit, byte(i+1)))
 	}
 	return ps
 }
