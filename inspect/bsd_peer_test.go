@@ -20,21 +20,7 @@ import (
 func makeUFS(t *testing.T, image, label string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if strings.HasSuffix(name, "/") {
-			if err := os.MkdirAll(path, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testimg.MakeTree(t, dir, files)
 	peers.Run(t, "makefs", "-t", "ffs", "-s", "8m", "-o", "version=2", image, dir)
 	b, err := os.ReadFile(image)
 	if err != nil {

@@ -54,21 +54,7 @@ func TestLVMNames(t *testing.T) {
 	}
 	for lv, tree := range files {
 		from := filepath.Join(dir, lv)
-		for name, text := range tree {
-			p := filepath.Join(from, name)
-			if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if strings.HasSuffix(name, "/") {
-				if err := os.MkdirAll(p, 0o755); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			}
-			if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		testimg.MakeTree(t, from, tree)
 		img := from + ".img"
 		peers.Run(t, "mkfs.ext4", "-q", "-d", from, img, "16M")
 		peers.Run(t, "dd", "if="+img, "of="+image, "bs=1M", fmt.Sprintf("seek=%d", 1+first[lv]), "conv=notrunc", "status=none")

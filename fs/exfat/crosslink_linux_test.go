@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestCrossLinked says of two files that they begin in one cluster.
@@ -38,12 +38,7 @@ func TestCrossLinked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"one", "two", "one"} {
-			if _, err := fs.ReadFile(fsys, name); err != nil {
-				t.Error(err)
-			}
-		}
-		return fsys.Problems()
+		return testimg.ReadFiles(t, fsys, "one", "two", "one")
 	}
 	if p := read(); len(p) > 0 {
 		t.Errorf("problems of a sound volume: %v", p)

@@ -3,7 +3,6 @@ package fat_test
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/fat"
 	"github.com/guestkit/guestkit/internal/peers"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestCrossLinked says of two files that begin in one cluster what fsck says; a file
@@ -36,12 +36,7 @@ func TestCrossLinked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"ONE", "TWO", "ONE"} {
-			if _, err := fs.ReadFile(fsys, name); err != nil {
-				t.Error(err)
-			}
-		}
-		return fsys.Problems()
+		return testimg.ReadFiles(t, fsys, "ONE", "TWO", "ONE")
 	}
 	if p := read(); len(p) > 0 {
 		t.Errorf("problems of a sound volume: %v", p)

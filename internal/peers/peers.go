@@ -17,8 +17,8 @@ import (
 // Required reports whether a missing peer is a failure.
 func Required() bool { return os.Getenv("GUESTKIT_PEERS") == "require" }
 
-// missing skips the test, or fails it where peers are required.
-func missing(t testing.TB, what string) {
+// Missing skips the test, or fails it where peers are required.
+func Missing(t testing.TB, what string) {
 	t.Helper()
 	if Required() {
 		t.Fatalf("peer %s is missing, and GUESTKIT_PEERS=require", what)
@@ -31,7 +31,7 @@ func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
 		if find(tool) == "" {
-			missing(t, tool)
+			Missing(t, tool)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func Suite(t testing.TB, source string) string {
 	t.Helper()
 	dir := filepath.Join(os.Getenv("GUESTKIT_SUITES"), source)
 	if _, err := os.Stat(dir); os.Getenv("GUESTKIT_SUITES") == "" || err != nil {
-		missing(t, "the source of "+source+" in GUESTKIT_SUITES (see .ci/suites)")
+		Missing(t, "the source of "+source+" in GUESTKIT_SUITES (see .ci/suites)")
 	}
 	return dir
 }
@@ -109,7 +109,7 @@ func Suite(t testing.TB, source string) string {
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 || os.Getenv("GUESTKIT_PEERS") == "none" {
-		missing(t, "root")
+		Missing(t, "root")
 	}
 }
 
@@ -122,7 +122,7 @@ func Mount(t testing.TB, image, fstype string, options ...string) string {
 	opts := strings.Join(append([]string{"loop"}, options...), ",")
 	cmd := Command(t, "mount", "-t", fstype, "-o", opts, image, dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("a kernel mount of %s (-o %s): %v: %s", fstype, opts, err, bytes.TrimSpace(out)))
+		Missing(t, fmt.Sprintf("a kernel mount of %s (-o %s): %v: %s", fstype, opts, err, bytes.TrimSpace(out)))
 	}
 	t.Cleanup(func() { Unmount(t, dir) })
 	return dir
@@ -135,7 +135,7 @@ func Fuse(t testing.TB, tool, image string, options ...string) string {
 	NeedRoot(t)
 	dir := t.TempDir()
 	if out, err := Command(t, tool, append(options, image, dir)...).CombinedOutput(); err != nil {
-		missing(t, fmt.Sprintf("a mount by %s: %v: %s", tool, err, bytes.TrimSpace(out)))
+		Missing(t, fmt.Sprintf("a mount by %s: %v: %s", tool, err, bytes.TrimSpace(out)))
 	}
 	t.Cleanup(func() { Unmount(t, dir) })
 	return dir
@@ -163,7 +163,7 @@ func Loop(t testing.TB, image string, args ...string) string {
 	NeedRoot(t)
 	out, err := Command(t, "losetup", append(append([]string{"-f", "--show"}, args...), image)...).CombinedOutput()
 	if err != nil {
-		missing(t, fmt.Sprintf("a loop device: %v: %s", err, bytes.TrimSpace(out)))
+		Missing(t, fmt.Sprintf("a loop device: %v: %s", err, bytes.TrimSpace(out)))
 	}
 	dev := strings.TrimSpace(string(out))
 	t.Cleanup(func() { exec.Command(find("losetup"), "-d", dev).Run() })

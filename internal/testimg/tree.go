@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
+	"path/filepath"
 	"sort"
 	"strings"
 	"testing"
@@ -43,6 +45,37 @@ type TreeOptions struct {
 	NoCtime    bool
 	TimeWithin time.Duration // allowed difference of times
 	NoSymlinks bool          // size and target of links
+}
+
+// MakeTree makes files below a folder of the host, by their names and texts; a name
+// that ends in a slash is a folder.
+func MakeTree(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		file := filepath.Join(dir, name)
+		folder := filepath.Dir(file)
+		if strings.HasSuffix(name, "/") {
+			folder = file
+		}
+		err := os.MkdirAll(folder, 0o755)
+		if err == nil && folder != file {
+			err = os.WriteFile(file, []byte(text), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ReadFiles reads files of a guest, and returns the problems that are known then.
+func ReadFiles(t testing.TB, fsys vfs.FS, names ...string) []error {
+	t.Helper()
+	for _, name := range names {
+		if _, err := fs.ReadFile(fsys, name); err != nil {
+			t.Error(err)
+		}
+	}
+	return fsys.Problems()
 }
 
 // ReadTree reads a whole guest filesystem. Every error of a path is an error.
