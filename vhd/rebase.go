@@ -24,34 +24,23 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	if err != nil {
 		return err
 	}
-	refuse := func(class error, detail string, args ...any) error {
-		return block.Errorf(format, "rebase", -1, class, detail, args...)
-	}
-	switch {
-	case im.f.diskType != typeDifferencing:
-		return refuse(block.ErrUnsupported, "a %s image has no parent", im.Info().Subformat)
-	case o.Old == nil && !o.Unsafe:
-		return refuse(block.ErrParent, "the old parent is not at hand")
-	case o.Backing == "" && o.Unsafe:
-		return refuse(block.ErrRefused, "without a parent the image must hold all of the disk, which is not done by the name alone")
+	if err := overlays.Allowed(format, im.Info().Subformat, im.f.diskType == typeDifferencing, o); err != nil {
+		return err
 	}
 	h, locators, err := im.headerFor(o)
 	if err != nil {
 		return err
 	}
-	if o.Old != nil && !(o.Unsafe && o.Force) {
-		parts, err := overlays.Exposed(ctx, im, o.Old, o.New, granularity, o.Unsafe)
-		if err != nil {
+	parts, err := overlays.Parts(ctx, format, im, o, granularity)
+	if err != nil {
+		return err
+	}
+	if o.Backing == "" {
+		if parts, err = im.withGaps(parts); err != nil {
 			return err
 		}
-		if o.Unsafe && len(parts) > 0 {
-			return refuse(block.ErrRefused, "the disk would change at byte %d, where the parents differ", parts[0].Off)
-		}
-		if o.Backing == "" {
-			if parts, err = im.withGaps(parts); err != nil {
-				return err
-			}
-		}
+	}
+	if len(parts) > 0 {
 		upon, err := open(f, opts)
 		if err != nil {
 			return err
@@ -82,14 +71,8 @@ func (im *Image) headerFor(o *RebaseOptions) (*dynamicHeader, [][]byte, error) {
 	if o.Backing == "" {
 		return &h, nil, nil
 	}
-	parent, ok := block.Unwrap(overlays.OrNone(o.New)).(*Image)
-	if !ok {
-		return nil, nil, block.Errorf(format, "rebase", -1, block.ErrRefused, "the parent of a VHD is a VHD")
-	}
-	if parent.Size() != im.size {
-		return nil, nil, block.Errorf(format, "rebase", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", im.size, parent.Size())
-	}
-	if err := overlays.Name(format, o.Backing); err != nil {
+	parent, err := overlays.Parent[*Image](format, im.size, o)
+	if err != nil {
 		return nil, nil, err
 	}
 	p := Parent{Name: o.Backing, UUID: parent.UUID(), Size: parent.Size()}

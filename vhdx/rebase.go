@@ -41,44 +41,25 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions) error {
 	if err != nil {
 		return err
 	}
-	refuse := func(class error, detail string, args ...any) error {
-		return block.Errorf(format, "rebase", -1, class, detail, args...)
-	}
-	switch {
-	case !im.m.hasParent:
-		return refuse(block.ErrUnsupported, "a %s image has no parent", im.Info().Subformat)
-	case o.Old == nil && !o.Unsafe:
-		return refuse(block.ErrParent, "the old parent is not at hand")
-	case o.Backing == "" && o.Unsafe:
-		return refuse(block.ErrRefused, "without a parent the image must hold all of the disk, which is not done by the name alone")
+	if err := overlays.Allowed(format, im.Info().Subformat, im.m.hasParent, o); err != nil {
+		return err
 	}
 	var keys map[string]string
 	if o.Backing != "" {
-		parent, ok := block.Unwrap(overlays.OrNone(o.New)).(*Image)
-		switch {
-		case !ok:
-			return refuse(block.ErrRefused, "the parent of a VHDX is a VHDX")
-		case parent.Size() != im.m.size:
-			return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", im.m.size, parent.Size())
-		}
-		if err := overlays.Name(format, o.Backing); err != nil {
+		parent, err := overlays.Parent[*Image](format, im.m.size, o)
+		if err != nil {
 			return err
 		}
 		if n := wide.Len(o.Backing); n > maxName {
-			return refuse(block.ErrRefused, "a name of the parent of %d characters, at most %d are stored", n, maxName)
+			return block.Errorf(format, "rebase", -1, block.ErrRefused, "a name of the parent of %d characters, at most %d are stored", n, maxName)
 		}
 		keys = map[string]string{linkageKey: braced(parent.h.dataWriteGUID)}
 		key, name := named(o.Backing)
 		keys[key] = name
 	}
-	var parts []block.Range
-	if compare := o.Old != nil && !(o.Unsafe && o.Force); compare {
-		if parts, err = overlays.Exposed(ctx, im, o.Old, o.New, im.m.blockSize, o.Unsafe); err != nil {
-			return err
-		}
-		if o.Unsafe && len(parts) > 0 {
-			return refuse(block.ErrRefused, "the disk would change at byte %d, where the parents differ", parts[0].Off)
-		}
+	parts, err := overlays.Parts(ctx, format, im, o, im.m.blockSize)
+	if err != nil {
+		return err
 	}
 	s, im, err := alter(ctx, f, "rebase")
 	if err != nil {

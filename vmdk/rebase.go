@@ -25,27 +25,17 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	refuse := func(class error, detail string, args ...any) error {
 		return block.Errorf(format, "rebase", -1, class, detail, args...)
 	}
-	switch {
-	case s.im.d.parentCID == noParent:
-		return refuse(block.ErrUnsupported, "the disk has no parent")
-	case o.Old == nil && !o.Unsafe:
-		return refuse(block.ErrParent, "the old parent is not at hand")
-	case o.Backing == "" && o.Unsafe:
-		return refuse(block.ErrRefused, "without a parent the image must hold all of the disk, which is not done by the name alone")
-	case !plainText(o.Backing):
-		return invalid("the name of the parent %q cannot be said in a descriptor", o.Backing)
-	}
-	if err := overlays.Name(format, o.Backing); err != nil {
+	if err := overlays.Allowed(format, s.im.Info().Subformat, s.im.d.parentCID != noParent, o); err != nil {
 		return err
+	}
+	if !plainText(o.Backing) {
+		return invalid("the name of the parent %q cannot be said in a descriptor", o.Backing)
 	}
 	cid, hint := uint32(noParent), ""
 	if o.Backing != "" {
-		parent, ok := block.Unwrap(overlays.OrNone(o.New)).(*Image)
-		switch {
-		case !ok:
-			return refuse(block.ErrRefused, "the parent of a VMDK is a VMDK")
-		case parent.Size() != s.im.size:
-			return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", s.im.size, parent.Size())
+		parent, err := overlays.Parent[*Image](format, s.im.size, o)
+		if err != nil {
+			return err
 		}
 		if cid, hint = parent.CID(), `"`+o.Backing+`"`; !isCID(cid) {
 			return refuse(block.ErrRefused, "the parent has no content ID")
@@ -61,14 +51,11 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	} else if d.parentCID != cid || d.parentHint != o.Backing {
 		return refuse(block.ErrUnsupported, "the descriptor would name the parent %q, not %q", d.parentHint, o.Backing)
 	}
-	if o.Old != nil && !(o.Unsafe && o.Force) {
-		parts, err := overlays.Exposed(ctx, s.im, o.Old, o.New, s.d.grain, o.Unsafe)
-		if err != nil {
-			return err
-		}
-		if o.Unsafe && len(parts) > 0 {
-			return refuse(block.ErrRefused, "the disk would change at byte %d, where the parents differ", parts[0].Off)
-		}
+	parts, err := overlays.Parts(ctx, format, s.im, o, s.d.grain)
+	if err != nil {
+		return err
+	}
+	if len(parts) > 0 {
 		upon, err := describe(f, s.opts)
 		if err != nil {
 			return err
