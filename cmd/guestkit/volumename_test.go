@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/internal/peers"
 )
 
 // TestVolumeNames calls volumes as Linux does.
@@ -32,5 +35,41 @@ func TestVolumeNames(t *testing.T) {
 	}
 	if !isNamed(&inspect.Volume{Name: "lvm:my-vg/my-root", Kind: "lv"}, "/dev/mapper/my--vg-my--root") {
 		t.Error("dashes")
+	}
+}
+
+// TestVolumeNamesOfTables calls the partitions of every table that parted makes as Linux
+// does.
+func TestVolumeNamesOfTables(t *testing.T) {
+	peers.Need(t, "parted", "mkfs.ext4")
+	dir := t.TempDir()
+	files := filepath.Join(dir, "files")
+	if err := os.Mkdir(files, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for label, own := range map[string]string{"gpt": "gpt1", "msdos": "mbr1", "bsd": "bsd1", "sun": "sun1", "dvh": "sgi1", "mac": "mac2", "atari": "atari1"} {
+		image := filepath.Join(dir, label+".raw")
+		for path, text := range map[string]string{image: "", filepath.Join(files, "name"): own} {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Truncate(image, 24<<20); err != nil {
+			t.Fatal(err)
+		}
+		kind := []string{"primary", "ext2"}
+		if label == "bsd" || label == "sun" { // which have one kind alone
+			kind = kind[1:]
+		}
+		peers.Run(t, "parted", append(append([]string{"-s", image, "mklabel", label, "mkpart"}, kind...), "8MiB", "16MiB")...)
+		peers.Run(t, "mkfs.ext4", "-q", "-d", files, "-E", "offset=8388608", image, "8M")
+		for _, name := range []string{own, "/dev/sda" + own[len(own)-1:]} {
+			if r := gk(t, "cat", "--volume", name, image, "/name"); r.code != 0 || r.out != own {
+				t.Errorf("%s: --volume %s: %+v", label, name, r)
+			}
+		}
+		if r := gk(t, "cat", "--volume", "/dev/sda3", image, "/name"); r.code != exitNothing {
+			t.Errorf("%s: a partition that is not there: %+v", label, r)
+		}
 	}
 }

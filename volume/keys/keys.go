@@ -157,7 +157,7 @@ func (l *List) Unlock(ctx context.Context, need block.KeyNeed) ([]byte, error) {
 var (
 	diskName   = pattern.Of(`^/dev/(?:[shv]d|xvd)([a-z])([0-9]*)$`)
 	nvmeName   = pattern.Of(`^/dev/(?:nvme([0-9]+)n1|mmcblk([0-9]+))(?:p([0-9]+))?$`)
-	volumeName = pattern.Of(`^(?:disk([0-9]*)(?::|$))?(?:(?:gpt|mbr)([0-9]+))?$`)
+	volumeName = pattern.Of(`^(?:disk([0-9]*)(?::|$))?(?:(?:gpt|mbr|bsd|sun|solaris|sgi|mac|atari)([0-9]+))?$`) // the schemes of package partition
 	arrayName  = pattern.Of(`^md:([^:@]+)(?:@[0-9a-fA-F:-]*?)?(?::(?:gpt|mbr)([0-9]+))?$`)
 	foundArray = pattern.Of(`^1[0-2][0-9](p[0-9]+)?$`)
 )

@@ -23,6 +23,8 @@ func TestMatches(t *testing.T) {
 		{"/dev/sda3", "gpt3", true}, {"/dev/vda3", "mbr3", true}, {"/dev/sda3", "gpt4", false}, {"/dev/sdb3", "gpt3", false},
 		{"/dev/sdb3", "disk2:gpt3", true}, {"/dev/sdb", "disk2", true}, {"/dev/sda", "disk", true}, {"/dev/sda", "gpt1", false},
 		{"/dev/nvme0n1p3", "gpt3", true}, {"/dev/nvme1n1p3", "disk2:gpt3", true}, {"/dev/mmcblk0p1", "mbr1", true},
+		{"/dev/sda1", "bsd1", true}, {"/dev/sda2", "sun2", true}, {"/dev/sda4", "solaris4", true}, {"/dev/sda1", "sgi1", true}, {"/dev/sda2", "mac2", true}, {"/dev/sdb1", "disk2:atari1", true},
+		{"/dev/sda3", "mac2", false}, {"/dev/sda1", "disk:boot1", false}, {"/dev/sda1", "disk:session1", false}, {"/dev/sda1", "mbr1:bsd1", false}, {"/dev/sda", "iso", false},
 		{"/dev/vg/root", "lvm:vg/root", true}, {"/dev/mapper/vg-root", "lvm:vg/root", true},
 		{"/dev/mapper/my--vg-the--root", "lvm:my-vg/the-root", true}, {"/dev/mapper/my-vg-root", "lvm:my-vg/root", false},
 		{"/dev/vg/root", "lvm:vg@A-B/root", true},
