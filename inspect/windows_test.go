@@ -353,6 +353,13 @@ func TestHostileHives(t *testing.T) {
 				g.system.Set(fmt.Sprintf(`ControlSet002\Services\s%d`, i), regftest.DWORD("Type", 1), regftest.DWORD("Start", 3))
 			}
 		}, block.ErrLimit, func(s *System) bool { return len(s.Windows.Services) == 4096 }},
+		"many adapters": {func(g *winGuest) {
+			const id = "{%08d-0000-4000-8000-000000000000}"
+			for i := range 256 + 2 {
+				g.system.Set(fmt.Sprintf(`ControlSet002\Control\Class\{4D36E972-E325-11CE-BFC1-08002BE10318}\%04d`, i), regftest.SZ("NetCfgInstanceId", fmt.Sprintf(id, i)), regftest.SZ("DriverDesc", "NIC"))
+			}
+			g.system.Set(`ControlSet002\Services\Tcpip\Parameters\Interfaces\`+fmt.Sprintf(id, 255), regftest.DWORD("EnableDHCP", 1))
+		}, block.ErrLimit, func(s *System) bool { return len(s.Interfaces) == 1 && s.Interfaces[0].Device == "NIC" }},
 	} {
 		g := releaseGuest("10-22H2")
 		c.change(g)

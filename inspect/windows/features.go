@@ -1,6 +1,7 @@
 package windows
 
 import (
+	"encoding/binary"
 	"fmt"
 	"path"
 	"slices"
@@ -44,11 +45,7 @@ func (r *Windows) findState() {
 	w := r.Sys.Windows
 	vs := r.current.key(`Control\Windows`).read("ShutdownTime")
 	if b := vs.bytes("ShutdownTime"); len(b) == 8 {
-		var n uint64
-		for i := range b {
-			n |= uint64(b[i]) << (8 * i)
-		}
-		if w.LastShutdown = filetime(n); w.LastShutdown != nil {
+		if w.LastShutdown = filetime(binary.LittleEndian.Uint64(b)); w.LastShutdown != nil {
 			vs.k.because("windows.last_shutdown", "ShutdownTime", "")
 		}
 	}

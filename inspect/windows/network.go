@@ -23,9 +23,15 @@ func (r *Windows) findInterfaces() {
 	adapters := map[string]adapter{} // by GUID
 	for k := range r.current.key(`Control\Class\` + netClass).keys() {
 		vs := k.read("NetCfgInstanceId", "DriverDesc", "NetworkAddress")
-		if id := vs.text("NetCfgInstanceId"); id != "" && len(adapters) < maxInterfaces {
-			adapters[strings.ToUpper(id)] = adapter{vs.text("DriverDesc"), macOf(vs.text("NetworkAddress"))}
+		id := strings.ToUpper(vs.text("NetCfgInstanceId"))
+		if id == "" {
+			continue
 		}
+		if len(adapters) == maxInterfaces {
+			r.Problem(block.Errorf("", k.where(""), -1, block.ErrLimit, "more than %d adapters", maxInterfaces))
+			break
+		}
+		adapters[id] = adapter{vs.text("DriverDesc"), macOf(vs.text("NetworkAddress"))}
 	}
 	for k := range r.current.key(`Services\Tcpip\Parameters\Interfaces`).keys() {
 		id := k.label(k.k.Name())
