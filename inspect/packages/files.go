@@ -46,19 +46,15 @@ func (r *root) dpkgFiles(p *system.Packages, dir string) error {
 			}
 			continue
 		}
-		b, ok := r.listOf(name)
-		if !ok {
-			r.flaw(p, name, block.Errorf("", "files of a package", -1, block.ErrCorrupt, "the list cannot be read"))
-			continue
-		}
-		for _, line := range guest.Lines(b) {
+		err := r.ownList(p, name, func(line string) error {
 			line, _, _ = strings.Cut(line, "\t") // opkg has the mode behind it
 			if line == "" {
-				continue
+				return nil
 			}
-			if err := r.file(x, "", line); err != nil {
-				return err
-			}
+			return r.file(x, "", line)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if missing > 0 {
