@@ -37,19 +37,11 @@ func optional(m inspect.Mount) bool {
 	return false
 }
 
-func (v *view) bsd() bool {
-	switch v.sys.Type {
-	case inspect.TypeFreeBSD, inspect.TypeNetBSD, inspect.TypeOpenBSD, inspect.TypeDragonFly:
-		return true
-	}
-	return false
-}
-
 func (v *view) mountsByHardware(f *finding, wanted func(inspect.Mount) bool) {
 	for _, m := range v.sys.Mounts {
 		// What is no disk at all (a CD) has a reason and no volume.
 		// The BSDs call a disk by its driver.
-		if m.Line == 0 || !byHardware(m.Spec) && !(m.By == "device name" && v.bsd()) || m.By == "" && m.Volume == "" || !wanted(m) {
+		if m.Line == 0 || !byHardware(m.Spec) && !(m.By == "device name" && v.sys.Type.BSD()) || m.By == "" && m.Volume == "" || !wanted(m) {
 			continue
 		}
 		what := m.Path

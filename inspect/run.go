@@ -138,8 +138,7 @@ func (rep *Report) system(ctx context.Context, v *Volume, p system.Place, o *Opt
 	if p.Type == TypeWindows {
 		return sys, rep.windows(ctx, v, fsys, sys, o)
 	}
-	switch p.Type {
-	case TypeLinux, TypeHurd, TypeFreeBSD, TypeNetBSD, TypeOpenBSD, TypeDragonFly:
+	if p.Type == TypeLinux || p.Type == TypeHurd || p.Type.BSD() {
 		rep.readFstab(ctx, fsys, sys, do)
 	}
 	if p.Type == TypeLinux {

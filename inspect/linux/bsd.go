@@ -6,15 +6,6 @@ import (
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// isBSD reports whether a system names its devices as the BSDs do.
-func isBSD(t system.Type) bool {
-	switch t {
-	case system.TypeFreeBSD, system.TypeNetBSD, system.TypeOpenBSD, system.TypeDragonFly:
-		return true
-	}
-	return false
-}
-
 // bsdDevices reads the first field of an entry of a BSD's fstab.
 func bsdDevices(e fstabEntry) []system.Device {
 	spec := e.spec

@@ -40,7 +40,7 @@ func Mounts(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Optio
 				break
 			}
 			m := Entry{File: name}
-			if isBSD(sys.Type) {
+			if sys.Type.BSD() {
 				m.Devices = bsdDevices(e)
 			} else {
 				m.Devices = devices(e, known)

@@ -33,6 +33,15 @@ const (
 	TypeESXi      Type = "esxi"
 )
 
+// BSD reports whether a system names its devices as the BSDs do.
+func (t Type) BSD() bool {
+	switch t {
+	case TypeFreeBSD, TypeNetBSD, TypeOpenBSD, TypeDragonFly:
+		return true
+	}
+	return false
+}
+
 // A SystemKind says whether a system was installed or is a medium.
 type SystemKind string
 
