@@ -16,7 +16,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/inspect/system"
@@ -361,11 +360,12 @@ var hostileGrub = map[string]string{
 	"long words":              "while true; do while true; do while true; do a=" + strings.Repeat("$b'c'", 10000) + "; done; done; done\n",
 	"entries again and again": strings.Repeat("while true; do ", 3) + "blscfg; blscfg" + strings.Repeat("; done", 3) + "\n",
 	"environments":            strings.Repeat("while true; do ", 3) + "load_env -f /env" + strings.Repeat("; done", 3) + "\n",
+	"sources":                 strings.Repeat("while true; do ", 3) + "source /env" + strings.Repeat("; done", 3) + "\n",
 	"tests of files":          strings.Repeat("while true; do ", 3) + "[ -e /l -a -e /l -a -e /l -a -d /l -a -s /l ]; source /l" + strings.Repeat("; done", 3) + "\n",
 	"exports":                 "for i in " + strings.Repeat("a ", 500) + "; do n=${n}x; for j in " + strings.Repeat("b ", 60) + "; do export $n$j; submenu m { true; }; done; done\n",
 }
 
-// TestHostileGrub has each end at once, with the reason told, and no choice made.
+// TestHostileGrub has each end within the bounds, with the reason told, and no choice made.
 func TestHostileGrub(t *testing.T) {
 	for name, script := range hostileGrub {
 		m := fstest.MapFS{"boot/grub/grub.cfg": text("menuentry first { linux /a; }\n" + script + "set default=1\nmenuentry second { linux /b; }\n"),
@@ -375,13 +375,16 @@ func TestHostileGrub(t *testing.T) {
 		}
 		n := 0
 		var problems []error
-		start := time.Now()
-		list, _ := BootLoaders(t.Context(), statFS{m, "", &n}, &system.Options{Problem: func(err error) { problems = append(problems, err) }})
-		if took := time.Since(start); took > 10*time.Second || n > 200000 {
-			t.Errorf("%s: %v, %d files looked at", name, took, n)
+		r := newRoot(t.Context(), statFS{m, "", &n}, system.New(system.TypeLinux), &system.Options{Problem: func(err error) { problems = append(problems, err) }})
+		const config = "boot/grub/grub.cfg"
+		g := r.newGrub("boot", config)
+		g.source(config)
+		if g.steps > 2*maxGrubSteps || g.work > 2*maxGrubWork || n > 200000 {
+			t.Errorf("%s: %d steps, %d bytes of work, %d files looked at", name, g.steps, g.work, n)
 		}
-		if len(list) == 0 || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || list[0].DefaultEntry() != nil || list[0].Reason != "its configuration was not read whole" {
-			t.Errorf("%s: %.300v, %v", name, list, problems)
+		l := system.BootLoader{Reason: g.choose("/" + config), Entries: g.entries}
+		if len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || l.DefaultEntry() != nil || l.Reason != "its configuration was not read whole" {
+			t.Errorf("%s: %.300v, %v", name, l, problems)
 		}
 	}
 }
@@ -405,6 +408,7 @@ func TestGrubBounds(t *testing.T) {
 		"tokens":     strings.Repeat("\n", 1<<17),
 		"files":      sources,
 		"itself":     "source /grub/grub.cfg\n",
+		"again":      "while true; do source /s0; done\n",
 		"a big file": "source /big\n",
 		"variables":  "for i in " + strings.Repeat("a ", 100) + "; do n=${n}x; for j in " + strings.Repeat("$b$b ", 50) + "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43; do set $n$j=1; done; done\n",
 		"submenus":   strings.Repeat("submenu a { ", 9) + strings.Repeat("}", 9) + "\n",
@@ -430,6 +434,27 @@ func TestGrubBounds(t *testing.T) {
 		} else if e != nil || limits != 1 || list[0].Reason != "its configuration was not read whole" {
 			t.Errorf("%s: the default is %+v, %q, %d problems", name, e, list[0].Reason, limits)
 		}
+	}
+}
+
+// TestGrubSourcesAgain has the configuration of a live medium as live-build lays it out:
+// each submenu sources the theme again.
+func TestGrubSourcesAgain(t *testing.T) {
+	menu := func(title string) string {
+		return "submenu '" + title + "' {\n\tsource /boot/grub/theme.cfg\n\tmenuentry 'Install' { linux /install.amd/vmlinuz --- quiet; }\n}\n"
+	}
+	m := fstest.MapFS{
+		"boot/grub/grub.cfg": text("source /boot/grub/config.cfg\n\nmenuentry \"Live system\" { linux /live/vmlinuz boot=live components; }\nif true; then\nsource\t/boot/grub/install_start.cfg\n" +
+			"submenu 'Advanced install options ...' --hotkey=a {\n\tsource /boot/grub/theme.cfg\n\tsource\t/boot/grub/install.cfg\n}\nfi\nsubmenu 'Utilities...' --hotkey=u {\n\tsource /boot/grub/theme.cfg\n\tsource /boot/grub/memtest.cfg\n}\n"),
+		"boot/grub/config.cfg":        text("set default=0\nif loadfont unicode ; then set gfxmode=800x600; fi\nsource /boot/grub/theme.cfg\nterminal_output gfxterm\n"),
+		"boot/grub/theme.cfg":         text("set color_normal=light-gray/black\nif [ -e /boot/grub/splash.png ]; then\n set theme=/boot/grub/live-theme/theme.txt\nfi\n"),
+		"boot/grub/install_start.cfg": text("menuentry 'Start installer' { linux /install.amd/vmlinuz; }\n"),
+		"boot/grub/install.cfg":       text(menu("Text installer ...") + menu("Text installer with dark theme ...")),
+		"boot/grub/memtest.cfg":       text(""),
+	}
+	list, _ := BootLoaders(t.Context(), m, &system.Options{Problem: func(err error) { t.Error(err) }})
+	if got, want := what(&system.System{BootLoaders: list}), "grub 4:  | Live system | /live/vmlinuz | boot=live components | /boot/grub/grub.cfg:3"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

@@ -45,8 +45,9 @@ type grub struct {
 	subs    []grubMenu
 	count   []int // entries of the open menus so far
 
-	files   []string // that were read
-	cut     string   // why the script is followed no further, or not whole
+	files   []string                 // that were read
+	scripts map[string][]grubCommand // by file; nil of one that is not read
+	cut     string                   // why the script is followed no further, or not whole
 	looks   map[string]grubFile
 	listed  []blsEntry // of blscfg
 	isList  bool
@@ -74,7 +75,7 @@ type grubMenu struct {
 }
 
 func (r *root) newGrub(dir, config string) *grub {
-	g := &grub{r: r, dir: dir, funcs: map[string][]grubCommand{}, exported: map[string]bool{}, looks: map[string]grubFile{}, count: []int{0}}
+	g := &grub{r: r, dir: dir, funcs: map[string][]grubCommand{}, scripts: map[string][]grubCommand{}, exported: map[string]bool{}, looks: map[string]grubFile{}, count: []int{0}}
 	g.env = map[string]string{"prefix": guest.Shown(path.Dir(config)), "root": "", "grub_platform": "pc", "grub_cpu": "i386", "feature_menuentry_id": "y",
 		"feature_menuentry_options": "y", "feature_timeout_style": "y", "feature_default_font_path": "y", "feature_all_video_module": "y", "feature_platform_search_hint": "y", "feature_200_final": "y", "config_file": guest.Shown(config), "?": "0"}
 	if strings.Contains(strings.ToLower(config), "efi/") {
@@ -124,24 +125,40 @@ func (g *grub) look(name string) grubFile {
 // find is the name of the file that a path of GRUB stands for. It may not be there.
 func (g *grub) find(name string) string { return g.look(name).at }
 
-// source runs a file that is there.
+// source runs a file that is there, as often as the script says; it is read once.
 func (g *grub) source(name string) bool {
-	if slices.Contains(g.files, name) || len(g.files) == maxGrubFiles {
-		g.stop("it reads more than %d files, or one again", maxGrubFiles)
+	list, again := g.scripts[name]
+	if !again {
+		list = g.read(name)
+		g.scripts[name] = list
+	}
+	if list == nil {
 		return false
+	}
+	g.run(list, name)
+	return true
+}
+
+// read parses a file; the result is nil if it is not read.
+func (g *grub) read(name string) []grubCommand {
+	if len(g.files) == maxGrubFiles {
+		g.stop("it reads more than %d files", maxGrubFiles)
+		return nil
 	}
 	b, ok := g.r.Text(name)
 	if !ok {
 		g.stop("/%s is not read", name)
-		return false
+		return nil
 	}
 	g.files = append(g.files, name)
 	list, whole := parseGrub(b)
 	if !whole {
 		g.stop("/%s has more than %d words, or more than %d levels", name, maxGrubTokens, maxGrubDepth)
 	}
-	g.run(list, name)
-	return true
+	if list == nil {
+		list = []grubCommand{} // it is empty, and read
+	}
+	return list
 }
 
 // expand makes words of tokens.
