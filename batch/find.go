@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/internal/pattern"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
 // An Image is a place to look for a disk image.
@@ -145,10 +145,6 @@ func named(path string) bool {
 	return false
 }
 
-// extent is the name of a file that a VMDK's descriptor names, as VMware and
-// qemu-img call it.
-var extent = pattern.Of(`(?i)^(.+)-(?:flat|[sf]\d{3}|delta|sesparse|rdmp?|ctk)(\.vmdk)$`)
-
 // owned tells of the names in a folder which belong to another file of it, and to
 // which.
 func owned(dir string, entries []fs.DirEntry) map[string]string {
@@ -158,8 +154,8 @@ func owned(dir string, entries []fs.DirEntry) map[string]string {
 	}
 	out := map[string]string{}
 	for _, e := range entries {
-		if m := extent().FindStringSubmatch(e.Name()); m != nil && names[m[1]+m[2]] {
-			out[e.Name()] = m[1] + m[2]
+		if of, ok := vmdk.ExtentOf(e.Name()); ok && names[of] {
+			out[e.Name()] = of
 		}
 		if strings.EqualFold(filepath.Ext(e.Name()), ".ovf") && e.Type().IsRegular() {
 			for _, member := range references(filepath.Join(dir, e.Name())) {

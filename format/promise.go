@@ -8,9 +8,9 @@ import (
 	"github.com/guestkit/guestkit/internal/wrapped"
 )
 
-// promised is the format that a file name promises, "" if it promises none. The
+// Promised is the format that a file name promises, "" if it promises none. The
 // extents of flat disks have names like those of images, and promise nothing.
-func promised(name string) string {
+func Promised(name string) string {
 	name = strings.ToLower(name)
 	if ext := extension(name); ext != "" && wrapped.Known(strings.TrimPrefix(ext, ".")) {
 		name = strings.TrimSuffix(name, ext)
@@ -41,7 +41,7 @@ func keepPromise(r block.Reader, o *Options) error {
 	if lookBadFooter(w) {
 		return block.Errorf("vhd", "footer", w.size-512, block.ErrCorrupt, "its checksum is wrong; to take the file for a raw disk that happens to end so, state Options.Format raw")
 	}
-	if f := promised(o.name); f != "" {
+	if f := Promised(o.name); f != "" {
 		return block.Errorf(f, "image", 0, block.ErrFormat, "the name says %s, and the content does not: the header is damaged, or it is another kind of file; Options.Format raw reads it as a raw disk", f)
 	}
 	return nil

@@ -4,11 +4,11 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/internal/pattern"
+	"github.com/guestkit/guestkit/vmdk"
 )
 
-// extentName is what extents of a VMDK are called, which are no disks of their
-// own, and the changes of a snapshot.
-var extentName = pattern.Of(`-(flat|delta|sesparse|[sf][0-9]{3}|[0-9]{6})\.vmdk$`)
+// snapshotName is what VMware calls the changes of a snapshot.
+var snapshotName = pattern.Of(`-[0-9]{6}\.vmdk$`)
 
 // takeBare takes the members of an archive without a descriptor for the files of
 // a package, and those that are called as images for its disks; a lone one of any
@@ -35,7 +35,7 @@ func (p *Package) takeBare() bool {
 			}
 			disk.Unnamed = true
 		}
-		if !extentName().MatchString(name) {
+		if _, extent := vmdk.ExtentOf(name); !extent && !snapshotName().MatchString(name) {
 			p.Disks = append(p.Disks, disk)
 		}
 	}

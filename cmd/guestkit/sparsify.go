@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,6 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/internal/pattern"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vacant"
@@ -61,8 +59,8 @@ clusters, blocks or grains are freed, but none of which a part is in use; data m
 down, and the file is cut. What snapshots, compression or LUKS tie to its place in a
 qcow2 image stays there, and the report says how much that is. Fixed and compressed
 images, those in several files, and those that lie upon another one or that another
-one in the same folder lies upon, or may where it cannot be read: 'convert --skip-free'
-to a new one.
+one lies upon, or may where it cannot be read: 'convert --skip-free' to a new one. Such
+others are looked for in the same folder, in its folder Snapshots, and where a link leads.
 
 A volume with a journal to replay, on which a system hibernates, that is encrypted,
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
@@ -116,15 +114,8 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 		return usagef("%s is %s; use 'guestkit convert --skip-free' to write a smaller copy", path, why)
 	}
 	if !dry && shrinks[info.Format] != nil {
-		if err := a.noChild(path, info); err != nil {
+		if err := a.noChildren(path, info); err != nil {
 			return err
-		}
-		if real, err := filepath.EvalSymlinks(path); err != nil {
-			return err
-		} else if real != filepath.Clean(path) { // the images upon it may name that, and lie beside it
-			if err := a.noChild(real, info); err != nil {
-				return err
-			}
 		}
 	}
 	if info.Format == "raw" && (img.Size() != fileSize(path) || len(info.Parts)+len(info.Files) > 0 || info.Disk != "" || info.Wrapper != "") {
@@ -236,6 +227,26 @@ func fixedShape(i *format.Info) string {
 // maxSiblings is how many images of a folder are looked at.
 const maxSiblings = 4096
 
+// noChildren refuses an image that others lie upon. They may name the file that a link
+// leads to, and lie beside that.
+func (a *app) noChildren(path string, own *format.Info) error {
+	if err := a.noChild(path, own); err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	here, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if there, err := os.Stat(filepath.Dir(real)); err != nil || filepath.Base(real) == filepath.Base(path) && os.SameFile(here, there) {
+		return err
+	}
+	return a.noChild(real, own)
+}
+
 // noChild refuses an image that another one says that it lies upon, which would be of
 // no use afterwards. It looks at the images in the same folder, and in that which
 // VirtualBox has beside a machine's disks; where it cannot tell, the image is refused.
@@ -283,7 +294,7 @@ func imagesIn(paths []string, dir string) ([]string, error) {
 	for {
 		names, err := d.Readdirnames(1024)
 		for _, name := range names {
-			if ext := strings.ToLower(filepath.Ext(name)); len(paths) <= maxSiblings && slices.Contains([]string{".vhd", ".avhd", ".vhdx", ".avhdx", ".vmdk", ".vdi"}, ext) {
+			if f := format.Promised(name); len(paths) <= maxSiblings && f != "qcow2" && shrinks[f] != nil {
 				paths = append(paths, filepath.Join(dir, name))
 			}
 		}
@@ -295,10 +306,6 @@ func imagesIn(paths []string, dir string) ([]string, error) {
 		}
 	}
 }
-
-// extentName is that of one extent of a split VMDK: the descriptor beside it says what
-// the disk lies upon.
-var extentName = pattern.Of(`(?i)-[sf][0-9]{3,}\.vmdk$`)
 
 // liesUpon reports whether the image at path says that it lies upon one of that name or
 // identity. An error leaves that open.
@@ -312,9 +319,11 @@ func liesUpon(path, base string, own *format.Info) (bool, error) {
 	}
 	info, _, err := format.DescribeFile(path, nil)
 	if err != nil {
-		// What is no image, no whole one, and one that is called after another format.
-		ext := strings.ToLower(filepath.Ext(path))
-		if errors.Is(err, block.ErrFormat) || errors.Is(err, block.ErrUnsupported) && extentName().MatchString(path) || ext != "."+own.Format && ext != ".a"+own.Format {
+		// What is no image, an extent, whose descriptor beside it says what the disk
+		// lies upon, and what is called after another format.
+		_, extent := vmdk.ExtentOf(path)
+		extent = extent && (errors.Is(err, block.ErrUnsupported) || errors.Is(err, block.ErrParent))
+		if extent || errors.Is(err, block.ErrFormat) || format.Promised(path) != own.Format {
 			err = nil
 		}
 		return false, err

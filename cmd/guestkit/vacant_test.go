@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -280,6 +281,29 @@ func makeChild(t *testing.T, f, base, top string) {
 	}
 }
 
+// TestSparsifyNames finds children by each ending that a format has.
+func TestSparsifyNames(t *testing.T) {
+	for _, end := range format.Endings() {
+		f := format.Promised("x" + end)
+		if shrinks[f] == nil || f == "qcow2" {
+			continue
+		}
+		dir := t.TempDir()
+		base := filepath.Join(dir, "base."+f)
+		if r := gk(t, "create", base, "4M"); r.code != 0 {
+			t.Fatal(r.err)
+		}
+		made := filepath.Join(dir, "top."+f)
+		makeChild(t, f, base, made)
+		if err := os.Rename(made, filepath.Join(dir, "child"+end)); err != nil {
+			t.Fatal(err)
+		}
+		if r := gk(t, "sparsify", base); r.code == 0 || !strings.Contains(r.err, "child"+end+" lies upon it") {
+			t.Errorf("%s: %+v", end, r)
+		}
+	}
+}
+
 // TestSparsifyRenamed refuses an image that its children know by its identity alone.
 func TestSparsifyRenamed(t *testing.T) {
 	for _, f := range []string{"vhd", "vhdx", "vmdk", "vdi"} {
@@ -333,6 +357,14 @@ func TestSparsifySiblings(t *testing.T) {
 		if r := gk(t, "sparsify", path(name)); (r.code != 0) != (want != "") || !strings.Contains(r.err, want) {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+	// The beginning of an extent of ESXi: the magic and version of its header.
+	write("other-000001-sesparse.vmdk", "\xbe\xba\xfe\xca\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x20"+strings.Repeat("\x00", 1<<20))
+	if _, _, err := format.DescribeFile(path("other-000001-sesparse.vmdk"), nil); err == nil || errors.Is(err, block.ErrFormat) {
+		t.Errorf("an extent: %v", err)
+	}
+	if r := gk(t, "sparsify", path("single.vmdk")); r.code != 0 {
+		t.Errorf("beside an extent of ESXi: %+v", r)
 	}
 	write("broken.vhdx", "vhdxfile")
 	for name, want := range map[string]string{"other.vhdx": "broken.vhdx", "single.vmdk": ""} {
