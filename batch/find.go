@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/format"
-	"github.com/guestkit/guestkit/vmdk"
+	"github.com/guestkit/guestkit/internal/extentname"
 )
 
 // An Image is a place to look for a disk image.
@@ -154,7 +154,7 @@ func owned(dir string, entries []fs.DirEntry) map[string]string {
 	}
 	out := map[string]string{}
 	for _, e := range entries {
-		if of, ok := vmdk.ExtentOf(e.Name()); ok && names[of] {
+		if of, ok := extentname.Descriptor(e.Name()); ok && names[of] {
 			out[e.Name()] = of
 		}
 		if strings.EqualFold(filepath.Ext(e.Name()), ".ovf") && e.Type().IsRegular() {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/overlays"
 )
 
 // CommitRaw writes into a raw image what a disk that lies upon it has of its own:
@@ -21,7 +22,7 @@ func CommitRaw(ctx context.Context, s *Storage, disk block.Device, depth int) er
 		if err != nil {
 			return err
 		}
-		if e.Depth >= depth || e.Unset {
+		if !overlays.Above(e, depth) {
 			continue
 		}
 		for off := e.Off; off < e.Off+e.Len; {

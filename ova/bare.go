@@ -3,8 +3,8 @@ package ova
 import (
 	"strings"
 
+	"github.com/guestkit/guestkit/internal/extentname"
 	"github.com/guestkit/guestkit/internal/pattern"
-	"github.com/guestkit/guestkit/vmdk"
 )
 
 // snapshotName is what VMware calls the changes of a snapshot.
@@ -35,7 +35,7 @@ func (p *Package) takeBare() bool {
 			}
 			disk.Unnamed = true
 		}
-		if _, extent := vmdk.ExtentOf(name); !extent && !snapshotName().MatchString(name) {
+		if _, extent := extentname.Descriptor(name); !extent && !snapshotName().MatchString(name) {
 			p.Disks = append(p.Disks, disk)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/overlays"
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
@@ -34,7 +35,7 @@ func CommitInto(ctx context.Context, f Storage, disk, base block.Device, depth i
 		if err != nil {
 			return err
 		}
-		if e.Depth >= depth || e.Unset {
+		if !overlays.Above(e, depth) {
 			continue
 		}
 		for off := max(e.Off/cs*cs, next); off < e.Off+e.Len; off += cs {

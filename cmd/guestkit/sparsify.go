@@ -16,6 +16,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
+	"github.com/guestkit/guestkit/internal/extentname"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vacant"
@@ -321,7 +322,7 @@ func liesUpon(path, base string, own *format.Info) (bool, error) {
 	if err != nil {
 		// What is no image, an extent, whose descriptor beside it says what the disk
 		// lies upon, and what is called after another format.
-		_, extent := vmdk.ExtentOf(path)
+		_, extent := extentname.Descriptor(path)
 		extent = extent && (errors.Is(err, block.ErrUnsupported) || errors.Is(err, block.ErrParent))
 		if extent || errors.Is(err, block.ErrFormat) || format.Promised(path) != own.Format {
 			err = nil

@@ -94,7 +94,11 @@ func Behind(ctx context.Context, im, old block.Device, unit int64) ([]block.Rang
 
 // Own reports whether the image itself holds what the extent tells of, zeros among
 // it, and not what lies behind it.
-func Own(e block.Extent) bool { return e.Depth == 0 && !e.Unset }
+func Own(e block.Extent) bool { return Above(e, 1) }
+
+// Above reports whether an image of less than depth (block.Extent.Depth) holds what the
+// extent tells of.
+func Above(e block.Extent, depth int) bool { return e.Depth < depth && !e.Unset }
 
 // Held lists the pieces of unit bytes of which a disk holds something itself: in the
 // images of less than depth (block.Extent.Depth).
@@ -107,7 +111,7 @@ func Held(ctx context.Context, disk block.Device, depth int, unit int64) ([]bloc
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if e.Depth >= depth || e.Unset {
+		if !Above(e, depth) {
 			continue
 		}
 		first := e.Off / unit * unit
