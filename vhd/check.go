@@ -9,11 +9,12 @@ import (
 	"github.com/guestkit/guestkit/internal/blocks"
 )
 
-// Check follows every entry of the BAT that either size of the disk shows: each must lead to a block in the file,
-// that lies over no other one and over no header. A footer or a copy of one that
-// is bad is a fault too. Room for blocks that no entry leads to is a leak. It
-// reads no data and opens no parent. An error means that the check could not be
-// finished. Memory is bounded: 24 bytes for each block, at most 4 million.
+// Check follows every entry of the BAT that either size of the disk shows: each must
+// lead to a block in the file, that lies over no other one and over no header. A
+// footer or a copy of one that is bad is a fault too. Room for blocks that no entry
+// leads to is a leak. It reads no data and opens no parent. An error means that the
+// check could not be finished. Memory is bounded: 24 bytes for each block, at most 4
+// million.
 func Check(ctx context.Context, r block.Reader, opts *Options, report func(block.Fault)) (*block.CheckResult, error) {
 	im, err := open(r, opts)
 	if err != nil {

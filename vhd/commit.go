@@ -18,8 +18,20 @@ func CommitInto(ctx context.Context, base, child block.Storage, disk block.Devic
 	if err != nil {
 		return err
 	}
-	if disk.Size() != im.size {
-		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), im.size)
+	upon, err := open(child, opts)
+	if err != nil {
+		return err
+	}
+	refuse := func(class error, detail string, args ...any) error {
+		return block.Errorf(format, "commit", -1, class, detail, args...)
+	}
+	switch {
+	case upon.f.diskType != typeDifferencing:
+		return refuse(block.ErrUnsupported, "a %s image has no parent", upon.Info().Subformat)
+	case disk.Size() != im.size:
+		return refuse(block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), im.size)
+	case upon.h.parentID != im.f.uniqueID:
+		return refuse(block.ErrRefused, "the unique ID of the parent is %s, not %s", im.f.uniqueID, upon.h.parentID)
 	}
 	parts, err := overlays.Held(ctx, disk, depth, granularity)
 	if err != nil {

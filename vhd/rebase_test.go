@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -63,6 +64,29 @@ func overlaid(t *testing.T, base vhd.Layout) testimg.Overlaid {
 func TestOverlaid(t *testing.T) {
 	for _, l := range []vhd.Layout{{}, {Subformat: "fixed"}} {
 		t.Run(l.Subformat, func(t *testing.T) { testimg.TestOverlaid(t, overlaid(t, l)) })
+	}
+}
+
+// TestCommitElsewhere: nothing goes into a disk that the child does not lie upon.
+func TestCommitElsewhere(t *testing.T) {
+	o := overlaid(t, vhd.Layout{})
+	disk := must(t, o.Top, testimg.Files{"base": o.Base})
+	for _, x := range []struct {
+		name        string
+		base, child []byte
+		want        error
+	}{
+		{"another base", o.Other, o.Top, block.ErrRefused},
+		{"no parent", o.Base, o.Other, block.ErrUnsupported},
+		{"zeros", o.Base, make([]byte, 4096), block.ErrFormat},
+	} {
+		base, child := testimg.NewPower(x.base), testimg.NewPower(x.child)
+		if err := o.Commit(base, child, disk); !errors.Is(err, x.want) {
+			t.Errorf("%s: %v, want %v", x.name, err, x.want)
+		}
+		if !bytes.Equal(base.B, x.base) || !bytes.Equal(child.B, x.child) {
+			t.Errorf("%s: it is written to", x.name)
+		}
 	}
 }
 

@@ -147,6 +147,9 @@ func CommitInto(ctx context.Context, base, child block.Storage, disk block.Devic
 	if err != nil {
 		return err
 	}
+	if _, two := upon.m.locator[secondKey]; len(parts) == 0 && !two {
+		return nil // others may lie upon the base, and its content stays
+	}
 	b, im, err := alter(ctx, base, "commit")
 	if err != nil {
 		return err

@@ -136,7 +136,13 @@ func (im *Image) end() (int64, error) {
 func (s *session) dropBitmaps(im *Image) error {
 	var changes []blocks.Change
 	for chunk := range (im.blocks() + im.chunk - 1) / im.chunk {
-		changes = append(changes, blocks.Change{I: im.bitmapIndex(chunk)})
+		present, _, err := im.bitmapEntry(chunk)
+		if err != nil {
+			return err
+		}
+		if present {
+			changes = append(changes, blocks.Change{I: im.bitmapIndex(chunk)})
+		}
 	}
 	return s.writeBAT(im.bat, changes)
 }

@@ -113,6 +113,9 @@ func CommitInto(ctx context.Context, base, child block.Storage, disk block.Devic
 	if err != nil {
 		return err
 	}
+	if len(parts) == 0 && !two {
+		return nil // others may lie upon the base, and its content stays
+	}
 	// The base may have its second ID from a run that was interrupted, and others may
 	// lie upon that by now: what it becomes is another content again.
 	said := fmt.Sprintf("%08x", newCID())

@@ -63,7 +63,8 @@ func TestOverlaid(t *testing.T) {
 }
 
 // TestOverlaidAgain: done again after a loss of power, nothing of the first time is
-// left in the header, and the descriptor is where programs look for it.
+// left in the header, and the descriptor is where programs look for it. What another
+// program has written behind the descriptor meanwhile is kept.
 func TestOverlaidAgain(t *testing.T) {
 	o := overlaid(t, false, strings.Repeat("9", 600))
 	files := testimg.Files{"base": o.Base, "other": o.Other}
@@ -74,14 +75,34 @@ func TestOverlaidAgain(t *testing.T) {
 	if err := rebase(p); err != nil {
 		t.Fatal(err)
 	}
-	away := 0
+	again := func(f block.Storage) error {
+		return o.Rebase(f, &block.RebaseOptions{Backing: "other", New: must(t, o.Other, files), Unsafe: true, Force: true})
+	}
+	away, grown := 0, 0
 	p.Crashes(t, 0, func(what string, file func() []byte) {
 		f := testimg.NewPower(file())
 		if !bytes.Equal(f.B[0x60:512], make([]byte, 512-0x60)) {
 			away++
 		}
-		if err := o.Rebase(f, &block.RebaseOptions{Backing: "other", New: must(t, o.Other, files), Unsafe: true, Force: true}); err != nil {
+		written := string(f.B[0x78:0x7c]) == "GKTD" && peers.Has(t, "qemu-io")
+		if written {
+			img := files.Write(t, t.TempDir(), "disk.vmdk", f.B)
+			peers.Run(t, "qemu-io", "-f", "vmdk", "-c", "write -P 0x77 800k 64k", img)
+			b, err := os.ReadFile(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f = testimg.NewPower(b)
+			grown++
+		}
+		if err := again(f); err != nil {
 			t.Fatalf("%s: %v", what, err)
+		}
+		if written {
+			got := make([]byte, 64<<10)
+			if err := block.ReadFull(must(t, f.B, files), got, 800<<10); err != nil || !bytes.Equal(got, bytes.Repeat([]byte{0x77}, len(got))) {
+				t.Fatalf("%s: what qemu-io has written is gone, %v", what, err)
+			}
 		}
 		if !bytes.Equal(f.B[0x60:512], make([]byte, 512-0x60)) || le.Uint64(f.B[0x1c:]) != 1 {
 			t.Fatalf("%s, once more: a header %x", what, f.B[:512])
@@ -89,6 +110,30 @@ func TestOverlaidAgain(t *testing.T) {
 	})
 	if away < 2 {
 		t.Errorf("%d headers lead to another place, want some", away)
+	}
+	if peers.Has(t, "qemu-io") && grown == 0 {
+		t.Error("qemu-io wrote to no image")
+	}
+}
+
+// TestForgedHome: a header that says that the descriptor belongs where something else
+// is has nothing written there.
+func TestForgedHome(t *testing.T) {
+	o := overlaid(t, false, strings.Repeat("9", 600))
+	top := append(bytes.Clone(o.Top), o.Top[512:512*(1+le.Uint64(o.Top[0x24:]))]...)
+	le.PutUint64(top[0x1c:], uint64(len(o.Top)/512))
+	copy(top[0x78:], "GKTD")
+	dir := le.Uint64(top[0x38:])
+	table := uint64(le.Uint32(top[512*dir:]))
+	grain := uint64(le.Uint32(top[512*table+4:])) // number 1
+	for what, home := range map[string]uint64{"directory": dir, "redundant directory": le.Uint64(top[0x30:]), "grain table": table, "grain": grain, "before a grain": grain - 1} {
+		le.PutUint64(top[0x7c:], home)
+		unwritten(t, what, o, top, &block.RebaseOptions{Backing: "base", New: must(t, o.Base, nil), Unsafe: true, Force: true}, block.ErrCorrupt)
+	}
+	le.PutUint64(top[0x7c:], 1)
+	p := testimg.NewPower(top)
+	if err := o.Rebase(p, &block.RebaseOptions{Backing: "base", New: must(t, o.Base, nil), Unsafe: true, Force: true}); err != nil || len(p.B) != len(o.Top) {
+		t.Errorf("%d bytes of %d, %v", len(p.B), len(o.Top), err)
 	}
 }
 

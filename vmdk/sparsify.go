@@ -227,17 +227,9 @@ func (s *editor) packing() (*blocks.Packing, error) {
 		return nil, err
 	}
 	p.AlignAs(sectorSize, s.d.grain)
-	tables := append([]span(nil), s.d.taken...)
-	for _, dir := range []int64{s.d.off, s.d.redundant} {
-		for n := int64(0); dir != 0 && n < s.d.entries; n++ {
-			off, err := s.d.entry(dir, n)
-			if err != nil {
-				return nil, err
-			}
-			if off != 0 {
-				tables = append(tables, span{off: off, end: off + 4*s.d.perTable})
-			}
-		}
+	tables, err := s.tables()
+	if err != nil {
+		return nil, err
 	}
 	for _, t := range tables {
 		if t.end <= head {
@@ -248,6 +240,24 @@ func (s *editor) packing() (*blocks.Packing, error) {
 	}
 	p.Fixed = append(p.Fixed, block.Range{Len: max(end, head)})
 	return p, nil
+}
+
+// tables lists where the header, the descriptor, the directories and the grain tables
+// lie.
+func (s *editor) tables() ([]span, error) {
+	all := append([]span(nil), s.d.taken...)
+	for _, dir := range []int64{s.d.off, s.d.redundant} {
+		for n := int64(0); dir != 0 && n < s.d.entries; n++ {
+			off, err := s.d.entry(dir, n)
+			if err != nil {
+				return nil, err
+			}
+			if off != 0 {
+				all = append(all, span{"grain table", off, off + 4*s.d.perTable})
+			}
+		}
+	}
+	return all, nil
 }
 
 // table reads grain table n, and takes out of it what is given back. found tells

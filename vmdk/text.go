@@ -119,7 +119,37 @@ func (s *editor) textBack() (back bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.size = int64(s.h.descriptorOffset) * sectorSize // behind it is nothing
+	// The image may have been written to since: then the copy is not at the end.
+	at, room := int64(s.h.descriptorOffset)*sectorSize, int64(home)*sectorSize
+	end := int64(0)
+	taken := func(what string, off, n int64) error {
+		if off < room+int64(len(text)) && off+n > room {
+			return block.Errorf(format, "sparse header", textAt, block.ErrCorrupt, "the descriptor belongs to sector %d, where the %s is", home, what)
+		}
+		end = max(end, off+n)
+		return nil
+	}
+	tables, err := s.tables()
+	if err != nil {
+		return false, err
+	}
+	for _, t := range tables {
+		if t.off == at {
+			continue // the copy
+		}
+		if err := taken(t.what, t.off, t.end-t.off); err != nil {
+			return false, err
+		}
+	}
+	err = s.each(func(i int64, p place) error {
+		return taken(fmt.Sprintf("grain %d", i), p.off, s.g.need(i))
+	})
+	if err != nil {
+		return false, err
+	}
+	if end <= at {
+		s.size = at
+	}
 	return true, s.textHome(text, home)
 }
 

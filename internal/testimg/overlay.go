@@ -323,4 +323,9 @@ func TestOverlaid(t *testing.T, o Overlaid) {
 		t.Errorf("the empty image has %d bytes, it had %d", len(p.B), len(o.Top))
 	}
 	o.survives(t, "empty", p, after, want, o.Empty)
+	// Nothing is left to go into the parent, which others may lie upon.
+	again := Together(all[0].B, p.B)
+	if err := commit(again); err != nil || !bytes.Equal(again[0].B, all[0].B) {
+		t.Errorf("commit of nothing: %v; the parent is written to: %v", err, !bytes.Equal(again[0].B, all[0].B))
+	}
 }
