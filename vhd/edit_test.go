@@ -23,6 +23,16 @@ func TestSmallBlocks(t *testing.T) {
 	}
 }
 
+// TestLayoutNames: a name of the parent that would not be read back is refused.
+func TestLayoutNames(t *testing.T) {
+	for _, name := range []string{`a\b.vhd`, "a\xff", "a\x00b", ""} {
+		l := vhd.Layout{Size: 1 << 20, Parent: &vhd.Parent{Name: name, UUID: "00000000-0000-0000-0000-000000000001", Size: 1 << 20}}
+		if _, err := vhd.NewWriter(testimg.NewPower(nil), &l); !errors.Is(err, block.ErrOption) {
+			t.Errorf("%q: %v, want ErrOption", name, err)
+		}
+	}
+}
+
 // TestOtherSize: a block that only the other rule of size shows is not lost.
 func TestOtherSize(t *testing.T) {
 	const bs = 512 << 10

@@ -6,10 +6,10 @@ import (
 	"math/bits"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
+	"github.com/guestkit/guestkit/internal/overlays"
 	"github.com/guestkit/guestkit/internal/wide"
 )
 
@@ -110,17 +110,15 @@ func (l *Layout) validate() error {
 		return invalid("a differencing image is dynamic, and its size is exact")
 	case l.Size != l.Parent.Size:
 		return invalid("a differencing disk of %d bytes, its parent has %d", l.Size, l.Parent.Size)
-	case l.Parent.Name == "" || strings.ContainsRune(l.Parent.Name, 0):
-		return invalid("the name of the parent is empty or contains NUL")
-	case !utf8.ValidString(l.Parent.Name):
-		return invalid("the name %q of the parent is not UTF-8", l.Parent.Name)
+	case l.Parent.Name == "":
+		return invalid("the name of the parent is empty")
 	case wide.Len(l.Parent.Name) > 255:
 		return invalid("the name of the parent is longer than 255 characters")
 	}
 	if _, err := guid.ParseUUID(l.Parent.UUID); err != nil {
 		return invalid("the unique ID %q of the parent has not the form 8-4-4-4-12", l.Parent.UUID)
 	}
-	return nil
+	return overlays.Name(format, "create", block.ErrOption, l.Parent.Name)
 }
 
 // footer makes the footer, which has the size of the disk.

@@ -73,6 +73,22 @@ func TestItemsOfOthers(t *testing.T) {
 	}
 }
 
+// TestEmptyAgain: what is empty already has nothing go through the log.
+func TestEmptyAgain(t *testing.T) {
+	o := overlaid(t)
+	top := testimg.NewPower(o.Top)
+	log := func() []byte { return top.B[logAt : logAt+mib] }
+	for i := range 2 {
+		clear(log())
+		if err := o.Empty(top); err != nil {
+			t.Fatal(err)
+		}
+		if logged := !bytes.Equal(log(), make([]byte, mib)); logged != (i == 0) {
+			t.Errorf("run %d: there is something in the log: %v", i, logged)
+		}
+	}
+}
+
 // TestLocatorStays: changed again and again, the parent locator takes no new room.
 func TestLocatorStays(t *testing.T) {
 	o := overlaid(t)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/overlays"
 )
 
 // The subformats that are written: how the bytes of a disk lie in files, by the
@@ -146,7 +147,7 @@ func (l *Layout) validate() error {
 	case l.split() && l.Size > MaxExtents*l.SplitSize:
 		return block.Errorf(format, "disk", -1, block.ErrLimit, "%d bytes in extents of %d MiB, at most %d of them are written", l.Size, l.SplitSize>>20, MaxExtents)
 	}
-	return nil
+	return overlays.Name(format, "create", block.ErrOption, l.Parent)
 }
 
 // named reports whether the extents are files of their own, which the

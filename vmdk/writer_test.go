@@ -349,6 +349,7 @@ func TestLayoutRefuses(t *testing.T) {
 		"zeroed flat":      {vmdk.Layout{ZeroedGrain: true, Subformat: vmdk.MonolithicFlat}, nil},
 		"child of a flat":  {vmdk.Layout{Parent: "a", Subformat: vmdk.MonolithicFlat}, nil},
 		"parent's name":    {vmdk.Layout{Parent: "a\nb"}, nil},
+		"parent's path":    {vmdk.Layout{Parent: `a\b`, ParentCID: 5}, block.ErrOption},
 		"parent without":   {vmdk.Layout{Parent: "a", ParentCID: 0xffffffff}, nil},
 		"name with a path": {vmdk.Layout{Name: "a/b", Subformat: vmdk.MonolithicFlat}, nil},
 		"name with quotes": {vmdk.Layout{Name: `a"b`, Subformat: vmdk.TwoGbMaxExtentFlat}, nil},

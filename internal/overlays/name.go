@@ -9,8 +9,8 @@ import (
 )
 
 // Name refuses the name of a parent that a format cannot say whose names are text with
-// the separators of Windows.
-func Name(format, name string) error {
+// the separators of Windows. what and class are those of the error.
+func Name(format, what string, class error, name string) error {
 	why := ""
 	switch {
 	case !utf8.ValidString(name):
@@ -22,5 +22,5 @@ func Name(format, name string) error {
 	default:
 		return nil
 	}
-	return block.Errorf(format, "rebase", -1, block.ErrRefused, "the name of the parent %q cannot be stored: %s", name, why)
+	return block.Errorf(format, what, -1, class, "the name of the parent %q cannot be stored: %s", name, why)
 }

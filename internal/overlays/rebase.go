@@ -31,7 +31,7 @@ func Parent[I block.Device](format string, size int64, o *block.RebaseOptions) (
 	case parent.Size() != size:
 		return parent, block.Errorf(format, "rebase", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", size, parent.Size())
 	}
-	return parent, Name(format, o.Backing)
+	return parent, Name(format, "rebase", block.ErrRefused, o.Backing)
 }
 
 // Parts lists what a rebase has to put into an image, in pieces of unit bytes, so that
