@@ -19,53 +19,82 @@ type blsEntry struct {
 	sortKey, machine string
 	left             int      // attempts that are left, -1 if they are not counted
 	dir              string   // of the volume that it is on
+	program          string   // what it calls the file that starts
+	linux            bool     // that is a kernel
 	initrd           []string // what it calls them; GRUB replaces variables
 }
 
-// typeOne reads the entries of type 1: a text file each, in loader/entries of the
-// folders. It says why these are not all.
-func (r *root) typeOne(dirs []string) (out []blsEntry, why string) {
-	for _, dir := range dirs {
-		at := path.Join(dir, "loader/entries")
-		if !r.IsDir(at) {
-			continue
-		}
-		files, more := r.ListAll(at, guest.MaxEntries)
-		if more {
-			why = fmt.Sprintf("/%s has more than %d files", at, guest.MaxEntries)
-		}
-		for _, f := range files {
-			name := path.Join(at, f.Name())
-			if !strings.HasSuffix(f.Name(), ".conf") || !r.IsFile(name) {
-				continue
-			}
-			if len(out) == maxBootEntries || r.Ctx.Err() != nil {
-				return out, tooManyEntries
-			}
-			b, ok := r.Text(name)
-			if !ok {
-				why = "/" + name + " is not read"
-				continue
-			}
-			out = append(out, r.readTypeOne(b, name, dir))
-		}
-	}
-	return out, why
+// A blsFolder holds the entries of type 1 of a folder, and why these are not all.
+type blsFolder struct {
+	entries []blsEntry
+	why     string
 }
 
-// readTypeOne reads an entry of type 1.
-func (r *root) readTypeOne(b []byte, name, dir string) blsEntry {
-	e := blsEntry{dir: dir}
+// typeOne reads the entries of type 1 of a folder, once: a text file each, in
+// loader/entries.
+func (r *root) typeOne(dir string) blsFolder {
+	out, ok := r.entries[dir]
+	if !ok {
+		out = r.readFolder(dir)
+		r.entries[dir] = out
+	}
+	return out
+}
+
+func (r *root) readFolder(dir string) (out blsFolder) {
+	at := path.Join(dir, "loader/entries")
+	if !r.IsDir(at) {
+		return out
+	}
+	files, more := r.ListAll(at, guest.MaxEntries)
+	if more {
+		out.why = fmt.Sprintf("/%s has more than %d files", at, guest.MaxEntries)
+	}
+	for _, f := range files {
+		name := path.Join(at, f.Name())
+		if !strings.HasSuffix(f.Name(), ".conf") || !r.IsFile(name) {
+			continue
+		}
+		if len(out.entries) == maxBootEntries || r.Ctx.Err() != nil {
+			out.why = tooManyEntries
+			break
+		}
+		b, ok := r.Text(name)
+		if !ok {
+			out.why = "/" + name + " is not read"
+			continue
+		}
+		e := readTypeOne(&r.Tree, b, name)
+		e.dir = dir
+		if e.program != "" {
+			e.Kernel = r.shownBoot(r.bootFile(dir, e.program))
+		}
+		out.entries = append(out.entries, e)
+	}
+	return out
+}
+
+// readTypeOne reads an entry of type 1: lines of a key and a value.
+func readTypeOne(t *guest.Tree, b []byte, name string) blsEntry {
+	var e blsEntry
 	e.ID, e.left = attempts(path.Base(name))
-	e.ID, e.Path = r.Fit(e.ID, "/"+name), guest.Shown(name)
-	linux, options := "", 0
+	e.ID, e.Path = t.Fit(e.ID, "/"+name), guest.Shown(name)
+	options, long := 0, false
 	for line, text := range guest.Entries(b) {
 		i := strings.IndexAny(text, " \t")
 		if i < 0 {
 			continue
 		}
-		val := r.Value(text[i:], name, line)
-		switch text[:i] {
+		key, text := text[:i], strings.TrimSpace(text[i:])
+		if key == "options" { // a part of them would be another command line
+			options += len(text) + 1
+			if long = long || len(text) > guest.MaxValue || options > maxOptions; !long {
+				e.Options = strings.TrimSpace(e.Options + " " + t.Value(text, name, line))
+			}
+			continue
+		}
+		val := t.Value(text, name, line)
+		switch key {
 		case "title":
 			e.Title = val
 		case "version":
@@ -75,25 +104,18 @@ func (r *root) readTypeOne(b []byte, name, dir string) blsEntry {
 		case "sort-key":
 			e.sortKey = val
 		case "linux", "efi", "uki":
-			linux = val
+			e.program, e.linux = val, key == "linux"
 		case "initrd":
 			for w := range strings.FieldsSeq(val) {
 				if len(e.initrd) <= maxEntryRAMDisks {
 					e.initrd = append(e.initrd, w)
 				}
 			}
-		case "options":
-			if options += len(val) + 1; options <= maxOptions {
-				e.Options = strings.TrimSpace(e.Options + " " + val)
-			}
 		}
 	}
-	if linux != "" {
-		e.Kernel = r.shownBoot(r.bootFile(dir, linux))
-	}
-	if options > maxOptions {
+	if long {
 		e.Options = ""
-		r.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "options of %d bytes are ignored", options))
+		t.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "options of %d bytes are ignored", options))
 	}
 	return e
 }
@@ -257,9 +279,17 @@ func (r *root) systemdBoot() {
 			}
 		}
 	}
-	list, why := r.typeOne(dirs)
+	var list []blsEntry
+	why := ""
+	for _, dir := range dirs {
+		f := r.typeOne(dir)
+		list, why = append(list, f.entries...), cmp.Or(why, f.why)
+	}
 	images, more := r.typeTwo(dirs)
 	list, why = append(list, images...), cmp.Or(why, more)
+	if len(list) > maxBootEntries {
+		list, why = list[:maxBootEntries], tooManyEntries
+	}
 	if len(list) == 0 && binary == "" {
 		return
 	}
@@ -274,7 +304,13 @@ func (r *root) systemdBoot() {
 	}
 	for i := range list {
 		e := &list[i]
-		r.addInitrds(&e.BootEntry, e.initrd, func(name string) string { return r.bootFile(e.dir, name) })
+		for _, w := range e.initrd {
+			if hasVariable(w) {
+				e.Initrd = append(e.Initrd, w)
+			} else {
+				r.addInitrds(&e.BootEntry, []string{w}, func(name string) string { return r.bootFile(e.dir, name) })
+			}
+		}
 		l.Entries = append(l.Entries, e.BootEntry)
 	}
 	if why != "" {
@@ -288,6 +324,10 @@ func (r *root) systemdBoot() {
 	}
 	r.bootLoader(l)
 }
+
+// hasVariable reports whether a word of an entry names no file: only GRUB replaces the
+// variable in it.
+func hasVariable(word string) bool { return strings.Contains(word, "$") }
 
 func dirOf(list []blsEntry) string { return guest.Name(path.Dir(list[0].Path)) }
 

@@ -530,10 +530,71 @@ func TestTunedInitrd(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
+	for loader, m := range map[string]fstest.MapFS{"bls": {}, "systemd-boot": {"boot/loader/loader.conf": text("")}} {
+		m["boot/loader/entries/a.conf"], m["boot/initrd-6.1"] = text("linux /vmlinuz-6.1\ninitrd /initrd-6.1 $tuned_initrd\n"), text("")
+		list, _ := BootLoaders(t.Context(), m, &system.Options{})
+		if got := fmt.Sprint(list[0].Name, list[0].Entries[0].Initrd); got != loader+"[/boot/initrd-6.1 $tuned_initrd]" {
+			t.Errorf("%s: %s", loader, got)
+		}
+	}
 	problems := 0
 	list, _ := BootLoaders(t.Context(), fstest.MapFS{"boot/loader/loader.conf": text(""), "boot/loader/entries/a.conf": text("title a\nlinux /b\ninitrd" + strings.Repeat(" /c", 900) + "\n")}, &system.Options{Problem: func(error) { problems++ }})
 	if len(list[0].Entries[0].Initrd) != maxEntryRAMDisks || problems != 1 {
 		t.Errorf("%d of initrd, %d problems", len(list[0].Entries[0].Initrd), problems)
+	}
+}
+
+// TestLongOptions has entries whose command line is longer than is read: no part of it is
+// shown as if it were all, and one problem says so.
+func TestLongOptions(t *testing.T) {
+	for name, options := range map[string]string{
+		"one line":   "options root=/dev/sda1 b=" + strings.Repeat("x", 5000) + "\noptions quiet\n",
+		"many lines": strings.Repeat("options a="+strings.Repeat("x", 4000)+"\n", 5),
+	} {
+		var problems []error
+		s := system.New(system.TypeLinux)
+		err := Identify(t.Context(), fstest.MapFS{"boot/vmlinuz-6.1": text(""), "boot/loader/entries/a.conf": text("version 6.1\nlinux /vmlinuz-6.1\n" + options)}, s,
+			&system.Options{Problem: func(err error) { problems = append(problems, err) }})
+		if err != nil || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) {
+			t.Errorf("%s: %v, problems %v", name, err, problems)
+		}
+		if k, e := s.Kernels[0], s.BootLoaders[0].Entries[0]; k.Entry != "a" || k.Options != "" || e.Options != "" {
+			t.Errorf("%s: the kernel has %.40q of %s, the entry %.40q", name, k.Options, k.Entry, e.Options)
+		}
+	}
+}
+
+// openFS counts how often a file is opened.
+type openFS struct {
+	fstest.MapFS
+	opened map[string]int
+}
+
+func (f openFS) Open(name string) (fs.File, error) {
+	f.opened[name]++
+	return f.MapFS.Open(name)
+}
+
+// TestEntriesReadOnce has kernels, GRUB and systemd-boot take the same entry, which is
+// read once; of another program of EFI no kernel is made.
+func TestEntriesReadOnce(t *testing.T) {
+	f := openFS{fstest.MapFS{"boot/grub2/grub.cfg": text("blscfg\n"), "boot/loader/loader.conf": text(""), "boot/vmlinuz-6.1": text(""), "boot/initrd-6.1": text(""),
+		"boot/loader/entries/a+3.conf":   text("version 6.1\nlinux /vmlinuz-6.1\ninitrd /initrd-6.1 $tuned_initrd\noptions ro\n"),
+		"boot/loader/entries/shell.conf": text("title Shell\nversion 2\nefi /shell.efi\n")}, map[string]int{}}
+	s := system.New(system.TypeLinux)
+	if err := Identify(t.Context(), f, s, &system.Options{Problem: func(err error) { t.Error(err) }}); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.BootLoaders) != 2 || len(s.BootLoaders[0].Entries) != 2 || len(s.BootLoaders[1].Entries) != 2 {
+		t.Errorf("%+v", s.BootLoaders)
+	}
+	for name, n := range f.opened {
+		if strings.HasSuffix(name, ".conf") && strings.Contains(name, "entries") && n != 1 {
+			t.Errorf("%s was read %d times", name, n)
+		}
+	}
+	if len(s.Kernels) != 1 || s.Kernels[0].Entry != "a" || s.Kernels[0].Options != "ro" || s.Kernels[0].Initrd != "/boot/initrd-6.1" {
+		t.Errorf("%+v", s.Kernels)
 	}
 }
 

@@ -170,10 +170,10 @@ func BootEntries(ctx context.Context, fsys fs.FS, o *system.Options) []BootEntry
 				continue
 			}
 			b, _ := t.Text(name)
-			e := parseEntry(b)
-			for _, arg := range strings.Fields(e.options) {
+			e := readTypeOne(t, b, name)
+			for _, arg := range strings.Fields(e.Options) {
 				if target, ok := strings.CutPrefix(arg, "ostree="); ok {
-					out = append(out, BootEntry{name, e.version, target})
+					out = append(out, BootEntry{name, e.Version, target})
 				}
 			}
 		}

@@ -14,11 +14,11 @@ import (
 // since 2.14 list them: by the names of their files, the highest first.
 func (g *grub) blscfg() {
 	if !g.isList {
-		var why string
-		if g.listed, why = g.r.typeOne([]string{g.dir}); why != "" {
-			g.stop("%s", why)
+		f := g.r.typeOne(g.dir)
+		if f.why != "" {
+			g.stop("%s", f.why)
 		}
-		slices.SortStableFunc(g.listed, func(a, b blsEntry) int { return compareBLS(b.ID, a.ID) })
+		g.listed = slices.SortedStableFunc(slices.Values(f.entries), func(a, b blsEntry) int { return compareBLS(b.ID, a.ID) })
 		g.isList = true
 	}
 	for _, e := range g.listed {

@@ -17,12 +17,13 @@ import (
 // root is a Linux system while it is looked at.
 type root struct {
 	*guest.Root
-	manyLoaders bool // more than are read
-	manyKernels bool // more than are listed
+	manyLoaders bool                 // more than are read
+	manyKernels bool                 // more than are listed
+	entries     map[string]blsFolder // that typeOne read, by the folder
 }
 
 func newRoot(ctx context.Context, fsys fs.FS, sys *system.System, o *system.Options) *root {
-	return &root{Root: guest.NewRoot(ctx, fsys, sys, o)}
+	return &root{Root: guest.NewRoot(ctx, fsys, sys, o), entries: map[string]blsFolder{}}
 }
 
 // Identify fills in what is known of a Linux system beside its mounts and its

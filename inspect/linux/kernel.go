@@ -229,105 +229,50 @@ func (r *root) ownKernel(modules, version string) *system.Kernel {
 	return nil
 }
 
-// A bootEntry is one file of the Boot Loader Specification.
-type bootEntry struct {
-	title, version, linux, initrd, options string
-}
-
-// parseEntry reads a file of the Boot Loader Specification: lines of a key
-// and a value.
-func parseEntry(b []byte) bootEntry {
-	var e bootEntry
-	for _, text := range guest.Entries(b) {
-		i := strings.IndexAny(text, " \t")
-		if i < 0 || len(text) > guest.MaxValue {
-			continue
-		}
-		val := strings.ToValidUTF8(strings.TrimSpace(text[i:]), "\uFFFD")
-		switch text[:i] {
-		case "title":
-			e.title = val
-		case "version":
-			e.version = val
-		case "linux":
-			e.linux = val
-		case "initrd":
-			if e.initrd == "" {
-				e.initrd, _, _ = strings.Cut(val, " ") // what follows are variables of GRUB
-			}
-		case "options":
-			if len(e.options)+len(val) < maxOptions {
-				e.options = strings.TrimSpace(e.options + " " + val)
-			}
-		}
-	}
-	return e
-}
-
-// bootEntries reads the entries of the boot loader, and adds to the kernels
-// what they say.
+// bootEntries adds to the kernels what the entries of the Boot Loader Specification say.
 func (r *root) bootEntries() {
 	for _, dir := range kernelDirs {
-		for _, f := range r.List(path.Join(dir, "loader/entries")) {
-			id, ok := strings.CutSuffix(f.Name(), ".conf")
-			name := path.Join(dir, "loader/entries", f.Name())
+		for _, e := range r.typeOne(dir).entries {
 			if r.Ctx.Err() != nil {
 				return
 			}
-			if !ok || !r.IsFile(name) {
+			if !e.linux || e.program == "" {
 				continue
 			}
-			b, ok := r.Text(name)
-			if !ok {
-				continue
-			}
-			e := parseEntry(b)
-			if e.linux == "" {
-				continue
-			}
-			// Paths count from the volume that holds the entry.
-			image := r.bootPath(dir, e.linux)
+			image := r.bootFile(dir, e.program)
 			var k *system.Kernel
 			for i := range r.Sys.Kernels {
 				if x := &r.Sys.Kernels[i]; x.Image == guest.Shown(image) {
 					k = x
 					break
-				} else if k == nil && x.Version == e.version {
+				} else if k == nil && x.Version == e.Version {
 					k = x
 				}
 			}
 			if k == nil {
-				version := e.version
+				version := e.Version
 				if version == "" {
 					// "vmlinuz-" alone has no version to cut off.
 					version = cmp.Or(strings.TrimPrefix(path.Base(image), "vmlinuz-"), path.Base(image))
 				}
-				if k = r.kernel(version, name); k == nil {
+				if k = r.kernel(version, guest.Name(e.Path)); k == nil {
 					return
 				}
 			}
 			if k.Entry != "" {
 				continue
 			}
-			k.Entry, k.Options = id, e.options
+			k.Entry, k.Options = strings.TrimSuffix(e.ID, ".conf"), e.Options
 			if k.Image == "" && r.IsFile(image) {
 				k.Image = guest.Shown(image)
 			}
-			if f := r.bootPath(dir, e.initrd); k.Initrd == "" && e.initrd != "" && r.IsFile(f) {
-				k.Initrd = guest.Shown(f)
+			if k.Initrd == "" && len(e.initrd) > 0 && !hasVariable(e.initrd[0]) {
+				if f := r.bootFile(dir, e.initrd[0]); r.IsFile(f) {
+					k.Initrd = guest.Shown(f)
+				}
 			}
 		}
 	}
-}
-
-// bootPath turns the path of an entry into one of the guest: it may count
-// from the volume that is mounted at dir, or from the root if there is none.
-func (r *root) bootPath(dir, name string) string {
-	p := guest.Name(name)
-	if f := path.Join(dir, p); r.IsFile(f) {
-		return f
-	}
-	return p
 }
 
 // virtioDrivers are what a guest of KVM needs to find its disk and network,
