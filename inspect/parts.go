@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -26,8 +27,9 @@ func (s *scan) parts(v *Volume) {
 	case "btrfs":
 		s.subvolumes(v)
 	case "iso9660", "udf":
-		s.bootImages(v)
-		s.sessions(v)
+		starts := s.sessions(v)
+		s.bootImages(v, starts)
+		s.earlier(v, starts)
 	}
 }
 
@@ -53,9 +55,19 @@ func (s *scan) subvolumes(v *Volume) {
 	}
 }
 
+// sessions finds the sessions of a disc, which its parts are told then.
+func (s *scan) sessions(v *Volume) []int64 {
+	starts, err := sessions.Find(v.vol.Device)
+	err = block.Locate(v.Content, "sessions", -1, err)
+	if err != nil && !slices.ContainsFunc(v.fsys.Problems(), func(said error) bool { return said.Error() == err.Error() }) {
+		s.rep.problem(v.Name, err)
+	}
+	return starts
+}
+
 // bootImages lists what El Torito boots from a disc, in the order of its catalog.
-func (s *scan) bootImages(v *Volume) {
-	images, err := iso9660.BootImages(v.vol.Device)
+func (s *scan) bootImages(v *Volume, starts []int64) {
+	images, err := iso9660.BootImages(sessions.Known(v.vol.Device, starts))
 	if !errors.Is(err, block.ErrFormat) { // a disc of UDF alone
 		s.rep.problem(v.Name, err)
 	}
@@ -65,7 +77,7 @@ func (s *scan) bootImages(v *Volume) {
 			s.rep.problem(v.Name, block.Errorf("iso9660", "boot image", b.Off, block.ErrTruncated, "it has %d bytes, and the volume %d", b.Size, v.Size))
 			continue
 		}
-		p := s.part(v, kindBoot, i+1, b.Off, size)
+		p := s.part(v, kindBoot, i+1, b.Off, size, []int64{0})
 		p.Facts = append(p.Facts, volume.Fact{Name: "boots", Value: b.String()})
 		if p.Status == StatusUnknown {
 			p.setStatus(StatusReserved, "a boot loader: "+b.String())
@@ -75,21 +87,19 @@ func (s *scan) bootImages(v *Volume) {
 	}
 }
 
-// sessions lists what a disc was before each of its later sessions.
-func (s *scan) sessions(v *Volume) {
-	starts, err := sessions.Find(v.vol.Device)
-	s.rep.problem(v.Name, err)
+// earlier lists what a disc was before each of its later sessions.
+func (s *scan) earlier(v *Volume, starts []int64) {
 	for i, next := range starts[1:] {
-		p := s.part(v, kindSession, i+1, 0, next*sessions.Sector)
+		p := s.part(v, kindSession, i+1, 0, next*sessions.Sector, starts[:i+1])
 		if p.Reason == "" {
 			p.Reason = fmt.Sprintf("the disc before its session %d", i+2)
 		}
 	}
 }
 
-// part adds a run of bytes of v.
-func (s *scan) part(v *Volume, kind string, number int, off, size int64) *Volume {
-	d := block.Section(v.vol.Device, off, size)
+// part adds a run of bytes of v, a disc whose sessions start there.
+func (s *scan) part(v *Volume, kind string, number int, off, size int64, starts []int64) *Volume {
+	d := sessions.Known(block.Section(v.vol.Device, off, size), starts)
 	found, err := probe.Volume(d)
 	vol := &volume.Volume{Name: fmt.Sprintf("%s:%s%d", v.Name, kind, number), Kind: volume.Kind(kind), DiskIndex: v.Disk, Parents: []*volume.Volume{v.vol},
 		Device: d, Off: v.Offset + off, Size: size, Found: found, Err: err, Shared: true}

@@ -1,6 +1,7 @@
 package iso9660
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -80,12 +81,15 @@ func (b *BootImage) size(r block.Reader, sectors int64) (int64, error) {
 const maxBootImages = 256
 
 // BootImages lists what El Torito boots from the volume on r, nothing if it is
-// not made for booting.
+// not made for booting. What was found may come with an error.
 func BootImages(r block.Reader) ([]BootImage, error) {
 	starts, err := sessions.Find(r)
-	if err != nil {
-		return nil, err
-	}
+	images, fault := bootImages(r, starts)
+	return images, cmp.Or(fault, block.Locate(format, "sessions", -1, err))
+}
+
+// bootImages reads the catalog of the last session.
+func bootImages(r block.Reader, starts []int64) ([]BootImage, error) {
 	d, err := lastDescriptors(r, starts)
 	if err != nil || d.boot == 0 {
 		return nil, err

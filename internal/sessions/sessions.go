@@ -6,6 +6,7 @@ package sessions
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -19,7 +20,7 @@ const (
 	anchor      = 256     // sectors before the anchor of UDF
 	window      = 256     // sectors of one read
 	gap         = 12_000  // sectors between sessions, and some: lead-out, lead-in and pregap of a CD are 11,400
-	longest     = 450_000 // sectors of a CD
+	longest     = 450_000 // sectors of a CD; no more are searched for sessions
 )
 
 var le = binary.LittleEndian
@@ -27,10 +28,14 @@ var le = binary.LittleEndian
 // Find returns the sectors at which the sessions of ISO 9660 or UDF on r start.
 // They rise, and the first is 0. Of a disc whose first descriptors were replaced by
 // those of the last session, as tools do where a medium can be overwritten, that is
-// all. The error is one of reading, and what was found comes with it.
+// all. What was found comes with an error, which is one of reading, or wraps
+// [block.ErrLimit] where the gaps between sessions are longer in all than a CD.
 func Find(r block.Reader) ([]int64, error) {
+	if k, ok := r.(*known); ok {
+		return slices.Clone(k.starts), nil
+	}
 	d, size := block.Plain(r), r.Size()/Sector
-	starts := []int64{0}
+	starts, left := []int64{0}, int64(longest)
 	for len(starts) < most {
 		s := starts[len(starts)-1]
 		end, known, err := endOf(d, s)
@@ -44,7 +49,7 @@ func Find(r block.Reader) ([]int64, error) {
 				return starts, nil // no CD, but a disc of which the end is missing
 			}
 		}
-		next, err := search(d, max(end, s+descriptors+1), until)
+		next, err := search(d, max(end, s+descriptors+1), until, &left)
 		if err != nil || next < 0 {
 			return starts, err
 		}
@@ -52,6 +57,17 @@ func Find(r block.Reader) ([]int64, error) {
 	}
 	return starts, nil
 }
+
+// Known returns d as a disc of which Find need not find the sessions: they start at
+// these sectors, the first of which is 0.
+func Known(d block.Device, starts []int64) block.Device { return &known{d, starts} }
+
+type known struct {
+	block.Device
+	starts []int64
+}
+
+func (k *known) SectorSize() int { return block.SectorSize(k.Device) }
 
 // endOf returns where the session from sector s on ends, and whether it says so
 // itself: a partition of UDF may be as long as an empty disc.
@@ -103,8 +119,8 @@ func partitionEnd(d block.Device, s int64) (end int64, err error) {
 }
 
 // search looks in the sectors from one to another for the start of a session, and
-// returns -1 if there is none.
-func search(d block.Device, from, to int64) (int64, error) {
+// returns -1 if there is none. It takes what it reads from what is left.
+func search(d block.Device, from, to int64, left *int64) (int64, error) {
 	for at := from; at+descriptors < to; {
 		first := at + descriptors
 		e, err := d.Extent(first * Sector)
@@ -115,7 +131,11 @@ func search(d block.Device, from, to int64) (int64, error) {
 			at += skip
 			continue
 		}
-		n := min(window, to-first)
+		if *left == 0 {
+			return -1, block.Errorf("", "sessions", -1, block.ErrLimit, "after %d sectors between them none is looked for from sector %d on", longest, at)
+		}
+		n := min(window, to-first, *left)
+		*left -= n
 		b, err := read(d, first, n)
 		if err != nil {
 			return -1, err

@@ -3,8 +3,12 @@ package sessions
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"testing"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // session writes the start of one at a sector: its primary descriptor, which says
@@ -53,6 +57,61 @@ func TestFind(t *testing.T) {
 	}
 	if got, err := Find(bytes.NewReader(long)); err != nil || len(got) != most {
 		t.Errorf("%d sessions of 120, %v", len(got), err)
+	}
+}
+
+var filler = bytes.Repeat([]byte{0xA5}, window*Sector)
+
+// filled is a disc of sessions with other data between them.
+type filled struct {
+	starts []int64
+	size   int64
+}
+
+func (f *filled) Size() int64 { return f.size * Sector }
+
+func (f *filled) ReadAt(p []byte, off int64) (int, error) {
+	for b := p; len(b) > 0; {
+		b = b[copy(b, filler):]
+	}
+	for _, at := range f.starts {
+		if off >= (at+22)*Sector || off+int64(len(p)) <= at*Sector {
+			continue
+		}
+		b := make([]byte, 22*Sector)
+		session(b, 0, 30, int(at)+20)
+		for i := range p {
+			if n := off + int64(i) - at*Sector; n >= 0 && n < int64(len(b)) {
+				p[i] = b[n]
+			}
+		}
+	}
+	return len(p), nil
+}
+
+// TestBudget: what is searched for sessions is bounded in all, where that runs out is
+// said, and where they are known nothing is read.
+func TestBudget(t *testing.T) {
+	d := &filled{size: 60 * 11_990}
+	for i := range int64(60) {
+		d.starts = append(d.starts, i*11_990)
+	}
+	trace := &testimg.Trace{Reader: d}
+	got, err := Find(trace)
+	if n := len(got); !errors.Is(err, block.ErrLimit) || n != 38 || !slices.Equal(got, d.starts[:n]) {
+		t.Errorf("%d sessions, %v", n, err)
+	}
+	if n := trace.Bytes(); n > (longest+1000)*Sector {
+		t.Errorf("%d bytes are read", n)
+	}
+	before := trace.Bytes()
+	again, err := Find(Known(block.Plain(trace), got))
+	if err != nil || !slices.Equal(again, got) || trace.Bytes() != before {
+		t.Errorf("%d known sessions, %v, %d bytes", len(again), err, trace.Bytes()-before)
+	}
+	d.size = longest // a CD is searched whole
+	if got, err := Find(d); err != nil || len(got) != 38 {
+		t.Errorf("a CD: %d sessions, %v", len(got), err)
 	}
 }
 
