@@ -19,6 +19,16 @@ import (
 // Files are images by their names, in one folder.
 type Files map[string][]byte
 
+// Unstorable are names of a parent that formats cannot say whose names are text with the
+// separators of Windows, where a backslash is no other character.
+func Unstorable() []string {
+	names := []string{"a\xffb", "a\x00b"}
+	if filepath.Separator != '\\' {
+		names = append(names, `a\b`)
+	}
+	return names
+}
+
 // Opener gives what images name; open opens one, with what gives its own.
 func (f Files) Opener(open func(r block.Reader, opener block.Opener) (block.Device, error)) block.Opener {
 	var opener block.Opener
