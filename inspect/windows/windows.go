@@ -52,11 +52,22 @@ func systemRoot(t *guest.Tree) string {
 		return dir
 	}
 	for _, e := range folders {
-		if e.IsDir() && isSystemRoot(t, e.Name()) {
+		if e.IsDir() && hasSystem32(t, e.Name()) && isSystemRoot(t, e.Name()) {
 			return e.Name()
 		}
 	}
 	return ""
+}
+
+// hasSystem32 looks in a folder of any name for System32 as versions of Windows spell
+// it: to look for it in any case would list every folder in the root of a Linux.
+func hasSystem32(t *guest.Tree, dir string) bool {
+	for _, name := range []string{"System32", "system32", "SYSTEM32"} {
+		if t.IsThere(path.Join(dir, name)) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSystemRoot reports whether a folder has the registry of Windows. The files
