@@ -278,7 +278,7 @@ func (d *diffRun) files(path string) error {
 	}
 	return diff.Trees(d.a.ctx, nodes[0], nodes[1], &d.o, func(c diff.Change) error {
 		doc := diffDoc{Kind: "file", Path: shownPath(c.Path)}
-		doc.Bytes = rawBytes(doc.Path, rawPath(doc.Path))
+		doc.Bytes = rawBytes(doc.Path, vfs.Unescape(doc.Path))
 		switch {
 		case c.Err != nil:
 			d.errs.Add(guestError(c.Path, c.Err))

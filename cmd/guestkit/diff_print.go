@@ -135,7 +135,7 @@ func lineOf(doc *diffDoc) diffLine {
 		}
 		return diffLine{style, text}
 	}
-	text := rawPath(doc.Path)
+	text := vfs.Unescape(doc.Path)
 	var what []string
 	if doc.Content != nil {
 		if !*doc.Content {
@@ -237,7 +237,7 @@ func (d *diffRun) text(c diff.Change, nameA, nameB string) error {
 	text := diff.Unified(name(nameA), name(nameB), sides[0], sides[1])
 	if d.a.json {
 		doc := diffDoc{Kind: "text", Path: shownPath(c.Path), Text: string(text)}
-		doc.Bytes = rawBytes(doc.Path, rawPath(doc.Path))
+		doc.Bytes = rawBytes(doc.Path, vfs.Unescape(doc.Path))
 		if err := d.a.line(doc); err != nil {
 			return &outputError{err}
 		}

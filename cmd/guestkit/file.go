@@ -35,7 +35,7 @@ func newFileDoc(path string, st *vfs.Stat, target string) fileDoc {
 		Size:  st.Size,
 		Mtime: timeText(st.Mtime),
 	}
-	d.PathBytes = rawBytes(d.Path, rawPath(d.Path))
+	d.PathBytes = rawBytes(d.Path, vfs.Unescape(d.Path))
 	if st.Mode&fs.ModeSymlink != 0 {
 		shown := vfs.EscapeTarget(target)
 		d.Target = &shown

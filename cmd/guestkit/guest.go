@@ -181,15 +181,6 @@ func shownPath(p string) string {
 	return "/" + p
 }
 
-// rawPath is the path of a file as the bytes of the guest.
-func rawPath(p string) string {
-	elements := strings.Split(p, "/")
-	for i, e := range elements {
-		elements[i] = vfs.Unescape(e)
-	}
-	return strings.Join(elements, "/")
-}
-
 // guestError says which file of a guest an error is about. A file that is not
 // there has its own exit code.
 func guestError(p string, err error) error {

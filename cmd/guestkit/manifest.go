@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"io/fs"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,19 +29,43 @@ type manifest struct {
 	visited vfs.Visited
 	code    int // of the errors so far, which did not end it
 
-	lines chan *manifestLine // in order
-	work  chan *manifestLine
-	links map[vfs.FileID]*manifestLine // files of several names are hashed once
+	lines chan *manifestBatch // in order
+	work  chan *manifestBatch
+	next  *manifestBatch // is being filled
+	links map[vfs.FileID]*manifestSum
 }
 
-// A manifestLine is a file whose line is made by a worker.
+// A manifestBatch is files whose lines one worker makes: small ones are handed over
+// several at a time.
+type manifestBatch struct {
+	lines []manifestLine
+	bytes int64 // in the files
+	err   error // no lines could be made
+	done  chan struct{}
+}
+
+// What a batch has at most: files, and bytes in all but the last.
+const (
+	batchFiles = 16
+	batchBytes = 1 << 20
+)
+
+// A manifestLine is a file, and its line when a worker has made it.
 type manifestLine struct {
 	n    *vfs.Node
-	same *manifestLine // another name of the same file
-	err  error         // of the walk: n could not be read or entered
-	doc  fileDoc
-	errs []error // of parts of the line
-	done chan struct{}
+	path string       // of a file of which only the name is known, n is its directory
+	sum  *manifestSum // what its other names share, nil if it has none
+	same bool         // it has such a name that came before
+	err  error        // of the walk: n could not be read or entered
+	errs []error      // of parts of the line
+	text []byte
+}
+
+// A manifestSum is what a file of several names is hashed to, once.
+type manifestSum struct {
+	sha256 string
+	errs   []error
+	done   chan struct{}
 }
 
 func newManifest(a *app) *cobra.Command {
@@ -90,56 +116,75 @@ func (m *manifest) run(start *vfs.Node) error {
 	defer running.Wait()
 	defer cancel()
 	workers := runtime.GOMAXPROCS(0)
-	m.lines = make(chan *manifestLine, 32*workers)
-	m.work = make(chan *manifestLine, 32*workers)
-	m.links = map[vfs.FileID]*manifestLine{}
+	m.lines = make(chan *manifestBatch, 4*workers)
+	m.work = make(chan *manifestBatch, 4*workers)
+	m.next = new(manifestBatch)
+	m.links = map[vfs.FileID]*manifestSum{}
 	running.Go(func() {
 		defer close(m.lines)
 		defer close(m.work)
-		if m.add(ctx, &manifestLine{n: start}) && start.Stat().Mode.IsDir() {
-			m.dir(ctx, start)
+		if m.tree(ctx, start) {
+			m.send(ctx)
 		}
 	})
 	for range workers {
 		running.Go(func() {
-			buf := make([]byte, 256<<10)
-			for l := range m.work {
-				m.fill(ctx, l, buf)
-				close(l.done)
+			w := manifestWorker{manifest: m, buf: make([]byte, 256<<10), hash: sha256.New()}
+			for b := range m.work {
+				w.fill(ctx, b)
+				close(b.done)
 			}
 		})
 	}
-	for l := range m.lines {
+	for b := range m.lines {
 		select {
-		case <-l.done:
+		case <-b.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := m.print(l); err != nil {
+		if err := m.print(b); err != nil {
 			return err
 		}
 	}
 	return m.a.ctx.Err()
 }
 
-// add sends a file on its way; false means that the run is over.
-func (m *manifest) add(ctx context.Context, l *manifestLine) bool {
-	l.done = make(chan struct{})
-	if id, ok := l.n.ID(); ok && l.err == nil && l.n.Stat().Mode.IsRegular() && l.n.Stat().Nlink > 1 {
-		if first := m.links[id]; first != nil {
-			l.same = first
-		} else {
-			m.links[id] = l
+// add sends a line on its way; false means that the run is over.
+func (m *manifest) add(ctx context.Context, l manifestLine) bool {
+	if l.err == nil {
+		st := l.n.Stat()
+		if id, ok := l.n.ID(); ok && st.Mode.IsRegular() && st.Nlink > 1 {
+			if l.sum, l.same = m.links[id]; !l.same {
+				l.sum = &manifestSum{done: make(chan struct{})}
+				m.links[id] = l.sum
+			}
+		}
+		if st.Mode.IsRegular() && !l.same {
+			m.next.bytes += min(st.Size, batchBytes)
 		}
 	}
-	for _, c := range []chan *manifestLine{m.lines, m.work} {
+	m.next.lines = append(m.next.lines, l)
+	return len(m.next.lines) < batchFiles && m.next.bytes < batchBytes || m.send(ctx)
+}
+
+// send sends the lines that were added on their way.
+func (m *manifest) send(ctx context.Context) bool {
+	b := m.next
+	b.done = make(chan struct{})
+	for _, c := range []chan *manifestBatch{m.lines, m.work} {
 		select {
-		case c <- l:
+		case c <- b:
 		case <-ctx.Done():
 			return false
 		}
 	}
+	m.next = &manifestBatch{lines: make([]manifestLine, 0, batchFiles)}
 	return true
+}
+
+// tree adds a file and, of a directory, what is below it.
+func (m *manifest) tree(ctx context.Context, n *vfs.Node) bool {
+	return m.add(ctx, manifestLine{n: n}) && (!n.Stat().Mode.IsDir() || m.dir(ctx, n))
 }
 
 // dir adds what is below a directory, sorted by whole paths: "a", "a-b",
@@ -147,49 +192,68 @@ func (m *manifest) add(ctx context.Context, l *manifestLine) bool {
 // which may be later than its own line.
 func (m *manifest) dir(ctx context.Context, d *vfs.Node) bool {
 	if err := m.visited.Enter(d); err != nil {
-		return m.add(ctx, &manifestLine{n: d, err: err})
+		return m.add(ctx, manifestLine{n: d, err: err})
 	}
 	children, err := d.Children()
-	if err != nil && !m.add(ctx, &manifestLine{n: d, err: err}) {
+	if err != nil && !m.add(ctx, manifestLine{n: d, err: err}) {
 		return false
 	}
-	type event struct {
-		key   string
-		n     *vfs.Node
-		below bool
-	}
-	events := make([]event, 0, len(children))
+	var later []*vfs.Node // directories of which only the line was added: the last comes first
 	for _, c := range children {
-		n, err := c.Node()
-		if err != nil {
-			if !m.add(ctx, &manifestLine{n: d, err: err, doc: fileDoc{Path: shownPath(d.Path()) + "/" + vfs.Escape(c.Name())}}) {
+		for k := len(later) - 1; k >= 0 && later[k].Name()+"/" < c.Name(); k-- {
+			if !m.dir(ctx, later[k]) {
 				return false
 			}
-			continue
+			later = later[:k]
 		}
-		events = append(events, event{n.Name(), n, false})
-		if n.Stat().Mode.IsDir() {
-			events = append(events, event{n.Name() + "/", n, true})
+		n, err := c.Node()
+		l := manifestLine{n: n, err: err}
+		if err != nil {
+			l.n, l.path = d, path.Join(d.Path(), vfs.Escape(c.Name()))
+		} else if n.Stat().Mode.IsDir() {
+			later = append(later, n)
+		}
+		if !m.add(ctx, l) {
+			return false
 		}
 	}
-	slices.SortFunc(events, func(a, b event) int { return strings.Compare(a.key, b.key) })
-	for _, e := range events {
-		if e.below {
-			if !m.dir(ctx, e.n) {
-				return false
-			}
-		} else if !m.add(ctx, &manifestLine{n: e.n}) {
+	for _, n := range slices.Backward(later) {
+		if !m.dir(ctx, n) {
 			return false
 		}
 	}
 	return true
 }
 
-// fill makes the line of a file.
-func (m *manifest) fill(ctx context.Context, l *manifestLine, buf []byte) {
-	if l.err != nil {
-		return
+// A manifestWorker makes lines.
+type manifestWorker struct {
+	*manifest
+	buf  []byte
+	hash hash.Hash
+}
+
+// fill makes the lines of a batch.
+func (w *manifestWorker) fill(ctx context.Context, b *manifestBatch) {
+	for i := range b.lines {
+		l := &b.lines[i]
+		var doc fileDoc
+		switch {
+		case l.err == nil:
+			doc = w.doc(ctx, l)
+		case l.path != "":
+			doc = fileDoc{Path: shownPath(l.path), Error: inFlags(bare(l.err))}
+			doc.PathBytes = rawBytes(doc.Path, vfs.Unescape(doc.Path))
+		default:
+			continue
+		}
+		if l.text, b.err = marshal(doc, "", ""); b.err != nil {
+			return
+		}
 	}
+}
+
+// doc says all of a file.
+func (w *manifestWorker) doc(ctx context.Context, l *manifestLine) fileDoc {
 	st := l.n.Stat()
 	target := ""
 	var err error
@@ -197,34 +261,39 @@ func (m *manifest) fill(ctx context.Context, l *manifestLine, buf []byte) {
 		target, err = l.n.ReadLink()
 		l.errs = appendError(l.errs, err)
 	}
-	l.doc = newFileDoc(l.n.Path(), st, target)
-	if l.same != nil { // which is before it in the queue of work
+	doc := newFileDoc(l.n.Path(), st, target)
+	if l.same { // which is before it in the queue of work
 		select {
-		case <-l.same.done:
-			l.doc.SHA256, l.errs = l.same.doc.SHA256, l.same.errs
-			m.xattrs(l) // what is wrong with them is among the errors
+		case <-l.sum.done:
+			doc.SHA256, l.errs = l.sum.sha256, l.sum.errs
+			doc.listXattrs(l.n) // what is wrong with them is among the errors
 		case <-ctx.Done():
 			l.errs = appendError(l.errs, ctx.Err())
 		}
 	} else {
 		if st.Mode.IsRegular() {
-			l.doc.SHA256, err = m.hash(ctx, l.n, buf)
+			doc.SHA256, err = w.sha256(ctx, l.n)
 			l.errs = appendError(l.errs, err)
 		}
-		l.errs = appendError(l.errs, m.xattrs(l))
+		l.errs = appendError(l.errs, doc.listXattrs(l.n))
+		if l.sum != nil {
+			l.sum.sha256, l.sum.errs = doc.SHA256, l.errs
+			close(l.sum.done)
+		}
 	}
 	if len(l.errs) > 0 {
-		l.doc.Error = strings.Join(texts(l.errs), "; ")
+		doc.Error = strings.Join(texts(l.errs), "; ")
 	}
+	return doc
 }
 
 // maxLineXattrs bounds the values of extended attributes on a line, since many lines
 // wait to be printed. Linux keeps up to 64 KiB in one.
 const maxLineXattrs = 1 << 20
 
-// xattrs adds the extended attributes to the line of a file.
-func (m *manifest) xattrs(l *manifestLine) error {
-	xattrs, err := l.n.Xattrs()
+// listXattrs adds the extended attributes of a file.
+func (d *fileDoc) listXattrs(n *vfs.Node) error {
+	xattrs, err := n.Xattrs()
 	size := 0
 	for _, x := range xattrs {
 		size += len(x.Value)
@@ -232,32 +301,29 @@ func (m *manifest) xattrs(l *manifestLine) error {
 	if size > maxLineXattrs {
 		return block.Errorf("", "extended attributes", -1, block.ErrLimit, "they have %d bytes, at most %d are listed", size, maxLineXattrs)
 	}
-	l.doc.addXattrs(xattrs)
+	d.addXattrs(xattrs)
 	return err
 }
 
-// print prints the line of a file.
-func (m *manifest) print(l *manifestLine) error {
-	if l.err == nil {
-		if err := m.a.line(l.doc); err != nil {
+// print prints the lines of a batch, and says what is wrong with each behind it.
+func (m *manifest) print(b *manifestBatch) error {
+	if b.err != nil {
+		return b.err
+	}
+	for _, l := range b.lines {
+		if _, err := m.a.raw.Write(l.text); err != nil {
 			return err
 		}
-		l.doc.Xattrs = nil // it may be kept for further links
+		switch {
+		case l.path != "":
+			m.fail(guestError(l.path, l.err))
+		case l.err != nil:
+			m.fail(guestError(l.n.Path(), l.err))
+		}
 		for _, err := range l.errs {
 			m.fail(guestError(l.n.Path(), err))
 		}
-		return nil
 	}
-	if l.doc.Path != "" { // a file of which only the name is known
-		l.doc.Path = strings.Replace(l.doc.Path, "//", "/", 1)
-		l.doc.PathBytes, l.doc.Error = rawBytes(l.doc.Path, rawPath(l.doc.Path)), inFlags(bare(l.err))
-		if err := m.a.line(l.doc); err != nil {
-			return err
-		}
-		m.fail(guestError(strings.TrimPrefix(l.doc.Path, "/"), l.err))
-		return nil
-	}
-	m.fail(guestError(l.n.Path(), l.err))
 	return nil
 }
 
@@ -268,40 +334,48 @@ func appendError(errs []error, err error) []error {
 	return append(errs, bare(err))
 }
 
-// hash is the SHA-256 of a file, "" if it cannot be read to its end. Holes are not
-// read.
-func (m *manifest) hash(ctx context.Context, n *vfs.Node, buf []byte) (string, error) {
+// sha256 is the SHA-256 of a file, "" if it cannot be read to its end. Holes of a
+// long one are not read.
+func (w *manifestWorker) sha256(ctx context.Context, n *vfs.Node) (string, error) {
 	f, err := n.Open()
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	if f.Size() > int64(m.max) {
-		return "", block.Errorf("", "file", -1, block.ErrLimit, "its %d bytes are not hashed; --max-file-size allows %d", f.Size(), int64(m.max))
+	if f.Size() > int64(w.max) {
+		return "", block.Errorf("", "file", -1, block.ErrLimit, "its %d bytes are not hashed; --max-file-size allows %d", f.Size(), int64(w.max))
 	}
-	h := sha256.New()
+	w.hash.Reset()
+	if f.Size() <= int64(len(w.buf)) {
+		b := w.buf[:f.Size()]
+		if err := block.ReadFull(f, b, 0); err != nil {
+			return "", err
+		}
+		w.hash.Write(b)
+		return hex.EncodeToString(w.hash.Sum(nil)), nil
+	}
 	for e, err := range block.Extents(f, 0, f.Size()) {
 		if err != nil {
 			return "", err
 		}
 		if e.Zero {
-			clear(buf)
+			clear(w.buf)
 		}
 		for off := e.Off; off < e.Off+e.Len; {
 			if err := ctx.Err(); err != nil {
 				return "", err
 			}
-			b := buf[:min(int64(len(buf)), e.Off+e.Len-off)]
+			b := w.buf[:min(int64(len(w.buf)), e.Off+e.Len-off)]
 			if !e.Zero {
 				if err := block.ReadFull(f, b, off); err != nil {
 					return "", err
 				}
 			}
-			h.Write(b)
+			w.hash.Write(b)
 			off += int64(len(b))
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(w.hash.Sum(nil)), nil
 }
 
 // fail says an error that does not end the manifest.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,5 +45,33 @@ func TestManifestXattrs(t *testing.T) {
 	}
 	if r.code != exitFailed || !strings.Contains(r.out, `"path":"/many"`) || !strings.Contains(r.out, "they have 1080000 bytes, at most 1048576 are listed") {
 		t.Errorf("%d, %s\n%.2000s", r.code, r.err, r.out)
+	}
+}
+
+// TestManifestOrder: what cannot be read has its line where its name sorts.
+func TestManifestOrder(t *testing.T) {
+	peers.Need(t, "mke2fs", "debugfs")
+	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
+	for _, name := range []string{"a/x", "a-b/x", "m", "z"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	peers.Run(t, "mke2fs", "-q", "-t", "ext4", "-d", dir, image, "8M")
+	peers.Run(t, "debugfs", "-w", "-R", "clri /m", image)
+	r := gk(t, "manifest", image)
+	var paths []string
+	for line := range strings.Lines(r.out) {
+		var doc fileDoc
+		if err := json.Unmarshal([]byte(line), &doc); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, doc.Path)
+	}
+	if want := "/ /a /a-b /a-b/x /a/x /lost+found /m /z"; r.code != exitFailed || strings.Join(paths, " ") != want {
+		t.Errorf("%d, %s: %q, want %q", r.code, r.err, paths, want)
 	}
 }

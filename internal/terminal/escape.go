@@ -6,6 +6,7 @@ package terminal
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -100,8 +101,12 @@ var invisible = &unicode.RangeTable{
 }
 
 // EscapeJSON takes a JSON text and writes the characters that a terminal would
-// obey as \uNNNN. They can stand only inside strings, so the meaning stays.
+// obey as \uNNNN. They can stand only inside strings, so the meaning stays. What has
+// none may come back as it is.
 func EscapeJSON(b []byte) []byte {
+	if !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x7F }) { // as most texts are
+		return b
+	}
 	out := make([]byte, 0, len(b))
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
