@@ -29,7 +29,7 @@ func newFileDoc(path string, st *vfs.Stat, target string) fileDoc {
 	d := fileDoc{
 		Path:  shownPath(path),
 		Type:  typeLetter(st.Mode),
-		Mode:  fmt.Sprintf("%04o", unixMode(st.Mode)),
+		Mode:  fmt.Sprintf("%04o", vfs.ModeToUnix(st.Mode)&0o7777),
 		UID:   st.UID,
 		GID:   st.GID,
 		Size:  st.Size,

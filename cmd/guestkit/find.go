@@ -361,7 +361,7 @@ func (d *finder) compileNumbers(add func(func(n *vfs.Node) bool)) error {
 		}
 		want := uint32(bits)
 		add(func(n *vfs.Node) bool {
-			have := unixMode(n.Stat().Mode)
+			have := vfs.ModeToUnix(n.Stat().Mode) & 0o7777
 			switch d.perm[0] {
 			case '-':
 				return have&want == want

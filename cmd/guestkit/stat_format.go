@@ -166,7 +166,7 @@ func (f *statFormat) directive(b *strings.Builder, t *guestTree, n *vfs.Node, p 
 	uint := func(v uint64) { b.WriteString(p.number("d", v)) }
 	switch p.letter {
 	case "a":
-		b.WriteString(p.number("o", uint64(unixMode(st.Mode))))
+		b.WriteString(p.number("o", uint64(vfs.ModeToUnix(st.Mode)&0o7777)))
 	case "A":
 		p.string(b, modeString(st.Mode))
 	case "b":
@@ -190,7 +190,7 @@ func (f *statFormat) directive(b *strings.Builder, t *guestTree, n *vfs.Node, p 
 		}
 		p.string(b, label)
 	case "f":
-		b.WriteString(p.number("x", uint64(typeBits(st.Mode)|unixMode(st.Mode))))
+		b.WriteString(p.number("x", uint64(vfs.ModeToUnix(st.Mode))))
 	case "F":
 		p.string(b, statType(st))
 	case "g":
@@ -252,11 +252,6 @@ func makedev(st *vfs.Stat) uint64 {
 	}
 	major, minor := uint64(st.Major), uint64(st.Minor)
 	return minor&0xff | major&0xfff<<8 | minor&^0xff<<12 | major&^0xfff<<32
-}
-
-// typeBits are the bits of the type in a mode of Unix.
-func typeBits(m fs.FileMode) uint32 {
-	return map[string]uint32{"d": 0o040000, "l": 0o120000, "p": 0o010000, "s": 0o140000, "c": 0o020000, "b": 0o060000, "f": 0o100000}[typeLetter(m)]
 }
 
 // statType is the type of a file in the words of stat.

@@ -21,20 +21,6 @@ func typeLetter(m fs.FileMode) string {
 	return "f"
 }
 
-// unixMode is the permission bits of a mode as Unix has them: 07777.
-func unixMode(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	for _, b := range []struct {
-		mode fs.FileMode
-		bit  uint32
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
-		if m&b.mode != 0 {
-			bits |= b.bit
-		}
-	}
-	return bits
-}
-
 // typeName is a type of file in words.
 func typeName(m fs.FileMode) string {
 	switch typeLetter(m) {

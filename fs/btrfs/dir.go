@@ -53,10 +53,6 @@ func dirents(b []byte) iter.Seq2[dirent, error] {
 	}
 }
 
-// Types of directory entries.
-var direntModes = [...]fs.FileMode{1: 0, 2: fs.ModeDir, 3: fs.ModeDevice | fs.ModeCharDevice, 4: fs.ModeDevice, 5: fs.ModeNamedPipe,
-	6: fs.ModeSocket, 7: fs.ModeSymlink}
-
 // auxSubvolume marks an entry that names a subvolume: its index in the directory
 // never gets there.
 const auxSubvolume = 1 << 63
@@ -108,9 +104,7 @@ func (n *inode) entry(index uint64, data []byte) (vfs.Entry, error) {
 		default:
 			return vfs.Entry{}, n.corrupt("the entry %q names %v", d.name, d.location)
 		}
-		if d.typ > 0 && int(d.typ) < len(direntModes) {
-			e.Type, e.HasType = direntModes[d.typ], true
-		}
+		e.SetType(d.typ)
 		return e, nil
 	}
 	return vfs.Entry{}, n.corrupt("entry %d of %d bytes", index, len(data))

@@ -190,10 +190,5 @@ func (r *replayer) link(dir, ino uint64, name string, index uint64, withRef bool
 // direntType is the type of the entry for an inode of a mode.
 func direntType(mode uint32) uint8 {
 	m, _ := vfs.UnixMode(mode)
-	for typ, t := range direntModes {
-		if typ > 0 && t == m.Type() {
-			return uint8(typ)
-		}
-	}
-	return 0
+	return vfs.EntryType(m)
 }

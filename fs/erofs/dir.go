@@ -17,8 +17,6 @@ const (
 	maxEntries = 2 << 20 // of one directory; what they take is memory
 )
 
-var direntTypes = [...]fs.FileMode{1: 0, fs.ModeDir, fs.ModeDevice | fs.ModeCharDevice, fs.ModeDevice, fs.ModeNamedPipe, fs.ModeSocket, fs.ModeSymlink}
-
 // dirBlock is one block of a directory: entries of 12 bytes, and the names
 // behind them.
 type dirBlock struct {
@@ -89,9 +87,7 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 				continue
 			}
 			x := vfs.Entry{Name: string(name), Ino: nid, Aux: nid}
-			if typ > 0 && int(typ) < len(direntTypes) {
-				x.Type, x.HasType = direntTypes[typ], true
-			}
+			x.SetType(typ)
 			out = append(out, x)
 		}
 		if len(out) > maxEntries {

@@ -93,7 +93,9 @@ func (l *listing) add(b []byte, pblk uint64, first bool) error {
 		}
 		at := d.off + direntHeader
 		e := vfs.Entry{Name: text[at : at+len(d.name)], Ino: uint64(d.inode)}
-		e.Type, e.HasType = d.mode(s)
+		if s.featureIncompat&incompatFiletype != 0 {
+			e.SetType(d.fileType)
+		}
 		if n.flags&flagEncrypt != 0 {
 			e.Name = n.noKeyName(d.name)
 		} else if bytes.IndexByte(d.name, '/') >= 0 || bytes.IndexByte(d.name, 0) >= 0 || e.Name == "." || e.Name == ".." {

@@ -2,7 +2,6 @@ package ext4
 
 import (
 	"encoding/binary"
-	"io/fs"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -54,18 +53,6 @@ func nextDirent(b []byte, off, blockSize int) (dirent, bool) {
 	}
 	d.name = b[off+direntHeader : off+direntHeader+int(d.nameLen)]
 	return d, true
-}
-
-// dirTypes are the types of directory entries.
-var dirTypes = [...]fs.FileMode{1: 0, 2: fs.ModeDir, 3: fs.ModeDevice | fs.ModeCharDevice, 4: fs.ModeDevice,
-	5: fs.ModeNamedPipe, 6: fs.ModeSocket, 7: fs.ModeSymlink}
-
-// mode returns the type that the entry states, if it does.
-func (d *dirent) mode(s *superblock) (fs.FileMode, bool) {
-	if s.featureIncompat&incompatFiletype == 0 || d.fileType == 0 || int(d.fileType) >= len(dirTypes) {
-		return 0, false
-	}
-	return dirTypes[d.fileType], true
 }
 
 // dirBlock reads the block of a directory that lies at pblk and is its block

@@ -23,14 +23,8 @@ const (
 
 // Types in i_mode.
 const (
-	modeType    = 0xF000
-	modeFifo    = 0x1000
-	modeChar    = 0x2000
-	modeDir     = 0x4000
-	modeBlock   = 0x6000
-	modeRegular = 0x8000
-	modeSymlink = 0xA000
-	modeSocket  = 0xC000
+	modeType = 0xF000
+	modeDir  = 0x4000
 )
 
 // diskInode is struct ext4_inode.
@@ -210,7 +204,7 @@ func (f *filesystem) loadInode(ino uint32) (*inode, error) {
 	if f.sb.featureIncompat&incompat64bit == 0 {
 		n.fileACL &= 0xFFFFFFFF
 	}
-	mode, ok := fileMode(d.mode)
+	mode, ok := vfs.UnixMode(uint32(d.mode))
 	switch {
 	case d.linksCount == 0:
 		return nil, n.corrupt("it is not in use")
@@ -268,38 +262,6 @@ func (n *inode) device() (major, minor uint32) {
 	}
 	v := binary.LittleEndian.Uint32(n.block[4:])
 	return v >> 8 & 0xFFF, v&0xFF | v>>12&0xFFF00
-}
-
-// fileMode turns i_mode into Go's form.
-func fileMode(m uint16) (fs.FileMode, bool) {
-	mode := fs.FileMode(m & 0o777)
-	switch m & modeType {
-	case modeFifo:
-		mode |= fs.ModeNamedPipe
-	case modeChar:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case modeDir:
-		mode |= fs.ModeDir
-	case modeBlock:
-		mode |= fs.ModeDevice
-	case modeRegular:
-	case modeSymlink:
-		mode |= fs.ModeSymlink
-	case modeSocket:
-		mode |= fs.ModeSocket
-	default:
-		return 0, false
-	}
-	if m&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, true
 }
 
 // off returns where the inode lies, -1 if nowhere.

@@ -99,7 +99,8 @@ func (n *inode) decode(c *cursor) error {
 	if more {
 		typ -= extended - typeDir
 	}
-	n.stat.Mode = typeModes[typ] | unixMode(mode)
+	access, _ := vfs.UnixMode(0o100000 | uint32(mode)&0o7777) // the type is not in it
+	n.stat.Mode = typeModes[typ] | access
 	if n.stat.UID, err = n.f.ownerID(uid); err != nil {
 		return err
 	}
@@ -211,21 +212,6 @@ func (n *inode) decodeFile(c *cursor, more bool) error {
 		return n.corrupt("fragment %d of %d", n.fragment, n.f.sb.fragments)
 	}
 	return nil
-}
-
-// unixMode turns the bits of access into Go's form.
-func unixMode(m uint16) fs.FileMode {
-	mode := fs.FileMode(m & 0o777)
-	if m&0o4000 != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&0o2000 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&0o1000 != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode
 }
 
 func (n *inode) fault(class error, detail string, args ...any) error {

@@ -35,8 +35,8 @@ func UnixMode(m uint32) (fs.FileMode, bool) {
 	return mode, true
 }
 
-// modeToUnix is the way back; a type that no Unix has leaves that of the mode out.
-func modeToUnix(mode fs.FileMode) uint32 {
+// ModeToUnix is the way back; a type that no Unix has leaves that of the mode out.
+func ModeToUnix(mode fs.FileMode) uint32 {
 	m := uint32(mode.Perm())
 	switch mode.Type() {
 	case 0:
@@ -64,4 +64,27 @@ func modeToUnix(mode fs.FileMode) uint32 {
 		m |= 0o1000
 	}
 	return m
+}
+
+// entryTypes are the types in directory entries, as fs_types.h of Linux numbers them
+// for what is on disk. 0 is unknown, 8 a whiteout, of which the inode says what it is.
+var entryTypes = [...]fs.FileMode{1: 0, fs.ModeDir, fs.ModeDevice | fs.ModeCharDevice, fs.ModeDevice, fs.ModeNamedPipe, fs.ModeSocket, fs.ModeSymlink}
+
+// SetType takes the type that a directory entry states, as ext4, XFS, Btrfs and EROFS
+// number it: what states none leaves the entry without.
+func (e *Entry) SetType(t uint8) {
+	if t > 0 && int(t) < len(entryTypes) {
+		e.Type, e.HasType = entryTypes[t], true
+	}
+}
+
+// EntryType is the number by which a directory entry states the type of a mode, 0 if
+// there is none.
+func EntryType(mode fs.FileMode) uint8 {
+	for t := 1; t < len(entryTypes); t++ {
+		if entryTypes[t] == mode.Type() {
+			return uint8(t)
+		}
+	}
+	return 0
 }

@@ -16,7 +16,7 @@ func hostStat(st *Stat) any {
 	setInt(&h.Dev, deviceNumber(st.Dev))
 	setInt(&h.Ino, st.Ino)
 	setInt(&h.Nlink, st.Nlink)
-	setInt(&h.Mode, uint64(modeToUnix(st.Mode)))
+	setInt(&h.Mode, uint64(ModeToUnix(st.Mode)))
 	h.Uid, h.Gid = st.UID, st.GID
 	setInt(&h.Rdev, unix.Mkdev(st.Major, st.Minor))
 	h.Size = st.Size

@@ -107,7 +107,7 @@ func (t *tarWriter) end(err error) error {
 // add writes one file.
 func (t *tarWriter) add(n *Node, below string) error {
 	st := n.Stat()
-	h := &tar.Header{Format: tar.FormatPAX, Name: "./" + below, Mode: int64(modeToUnix(st.Mode) & 0o7777), Uid: int(st.UID), Gid: int(st.GID), ModTime: st.Mtime}
+	h := &tar.Header{Format: tar.FormatPAX, Name: "./" + below, Mode: int64(ModeToUnix(st.Mode) & 0o7777), Uid: int(st.UID), Gid: int(st.GID), ModTime: st.Mtime}
 	if st.Mtime.IsZero() {
 		h.ModTime = time.Unix(0, 0)
 	}

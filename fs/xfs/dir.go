@@ -2,7 +2,6 @@ package xfs
 
 import (
 	"encoding/binary"
-	"io/fs"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -31,23 +30,9 @@ type dirEntry struct {
 	ftype uint8
 }
 
-// ftypes turns the type in an entry into a file mode. 0 is unknown, 8 a
-// whiteout, which is a character device: there the inode is asked.
-var ftypes = [...]fs.FileMode{
-	1: 0,
-	2: fs.ModeDir,
-	3: fs.ModeDevice | fs.ModeCharDevice,
-	4: fs.ModeDevice,
-	5: fs.ModeNamedPipe,
-	6: fs.ModeSocket,
-	7: fs.ModeSymlink,
-}
-
 func (e *dirEntry) entry() vfs.Entry {
 	out := vfs.Entry{Name: e.name, Ino: e.ino}
-	if e.ftype > 0 && int(e.ftype) < len(ftypes) {
-		out.Type, out.HasType = ftypes[e.ftype], true
-	}
+	out.SetType(e.ftype)
 	return out
 }
 

@@ -244,54 +244,13 @@ func (n *inode) setForks(b []byte, size uint16) {
 
 // Types in di_mode.
 const (
-	modeType     = 0xf000
-	modeFifo     = 0x1000
-	modeChar     = 0x2000
-	modeDir      = 0x4000
-	modeBlock    = 0x6000
-	modeRegular  = 0x8000
-	modeSymlink  = 0xa000
-	modeSocket   = 0xc000
-	modeSetuid   = 0x0800
-	modeSetgid   = 0x0400
-	modeSticky   = 0x0200
-	modePermMask = 0x01ff
+	modeType    = 0xf000
+	modeRegular = 0x8000
 )
-
-func fileMode(m uint16) (fs.FileMode, bool) {
-	mode := fs.FileMode(m & modePermMask)
-	switch m & modeType {
-	case modeFifo:
-		mode |= fs.ModeNamedPipe
-	case modeChar:
-		mode |= fs.ModeDevice | fs.ModeCharDevice
-	case modeDir:
-		mode |= fs.ModeDir
-	case modeBlock:
-		mode |= fs.ModeDevice
-	case modeRegular:
-	case modeSymlink:
-		mode |= fs.ModeSymlink
-	case modeSocket:
-		mode |= fs.ModeSocket
-	default:
-		return 0, false
-	}
-	if m&modeSetuid != 0 {
-		mode |= fs.ModeSetuid
-	}
-	if m&modeSetgid != 0 {
-		mode |= fs.ModeSetgid
-	}
-	if m&modeSticky != 0 {
-		mode |= fs.ModeSticky
-	}
-	return mode, true
-}
 
 func (n *inode) setStat(sb *superblock) error {
 	d := &n.core
-	mode, ok := fileMode(d.mode)
+	mode, ok := vfs.UnixMode(uint32(d.mode))
 	if !ok {
 		return n.corrupt("mode is %#o", d.mode)
 	}

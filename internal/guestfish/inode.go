@@ -32,47 +32,20 @@ func newStat(b []byte) (*vfs.Stat, error) {
 	if err != nil {
 		return nil, err
 	}
+	mode, ok := vfs.UnixMode(uint32(n["st_mode"]))
 	at := func(name string) time.Time { return time.Unix(n["st_"+name+"_sec"], n["st_"+name+"_nsec"]) }
 	st := &vfs.Stat{
-		Ino: uint64(n["st_ino"]), Nlink: uint64(n["st_nlink"]), Mode: mode(uint32(n["st_mode"])),
+		Ino: uint64(n["st_ino"]), Nlink: uint64(n["st_nlink"]), Mode: mode,
 		UID: uint32(n["st_uid"]), GID: uint32(n["st_gid"]), Size: n["st_size"], Allocated: n["st_blocks"] * 512,
 		Atime: at("atime"), Mtime: at("mtime"), Ctime: at("ctime"),
 	}
 	if st.Mode&fs.ModeDevice != 0 {
 		st.Major, st.Minor = unix.Major(uint64(n["st_rdev"])), unix.Minor(uint64(n["st_rdev"]))
 	}
-	if st.Size < 0 || n["st_mode"] == 0 {
+	if st.Size < 0 || !ok {
 		return nil, fmt.Errorf("%w: a file of %d bytes and mode %o", block.ErrCorrupt, st.Size, n["st_mode"])
 	}
 	return st, nil
-}
-
-// mode is st_mode as io/fs has it.
-func mode(m uint32) fs.FileMode {
-	out := fs.FileMode(m & 0o777)
-	switch m & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		out |= fs.ModeDir
-	case unix.S_IFLNK:
-		out |= fs.ModeSymlink
-	case unix.S_IFIFO:
-		out |= fs.ModeNamedPipe
-	case unix.S_IFSOCK:
-		out |= fs.ModeSocket
-	case unix.S_IFBLK:
-		out |= fs.ModeDevice
-	case unix.S_IFCHR:
-		out |= fs.ModeDevice | fs.ModeCharDevice
-	default:
-		out |= fs.ModeIrregular
-	}
-	for bit, flag := range map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky} {
-		if m&bit != 0 {
-			out |= flag
-		}
-	}
-	return out
 }
 
 // fail says which file an error of guestfish is about.

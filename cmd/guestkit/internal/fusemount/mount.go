@@ -101,7 +101,7 @@ const (
 // stable is the number by which the kernel knows a file: the same in every mount, and
 // that of the guest where one filesystem is mounted.
 func (t *tree) stable(n *vfs.Node) fs.StableAttr {
-	attr := fs.StableAttr{Mode: unixMode(n.Stat().Mode) & typeMask}
+	attr := fs.StableAttr{Mode: vfs.ModeToUnix(n.Stat().Mode) & typeMask}
 	st, ok := vfs.StatOf(n.Info())
 	if !ok {
 		st = n.Stat()

@@ -64,41 +64,11 @@ func errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// unixMode is a mode as stat has it.
-func unixMode(m iofs.FileMode) uint32 {
-	out := uint32(m.Perm())
-	for _, b := range []struct {
-		from iofs.FileMode
-		to   uint32
-	}{{iofs.ModeSetuid, syscall.S_ISUID}, {iofs.ModeSetgid, syscall.S_ISGID}, {iofs.ModeSticky, syscall.S_ISVTX}} {
-		if m&b.from != 0 {
-			out |= b.to
-		}
-	}
-	switch {
-	case m.IsDir():
-		out |= syscall.S_IFDIR
-	case m&iofs.ModeSymlink != 0:
-		out |= syscall.S_IFLNK
-	case m&iofs.ModeCharDevice != 0:
-		out |= syscall.S_IFCHR
-	case m&iofs.ModeDevice != 0:
-		out |= syscall.S_IFBLK
-	case m&iofs.ModeNamedPipe != 0:
-		out |= syscall.S_IFIFO
-	case m&iofs.ModeSocket != 0:
-		out |= syscall.S_IFSOCK
-	default:
-		out |= syscall.S_IFREG
-	}
-	return out
-}
-
 // fill says what a file is.
 func (n *node) fill(a *fuse.Attr) {
 	st := n.n.Stat()
 	a.Ino = n.StableAttr().Ino
-	a.Mode = unixMode(st.Mode)
+	a.Mode = vfs.ModeToUnix(st.Mode)
 	a.Size = uint64(max(st.Size, 0))
 	a.Nlink = uint32(min(max(st.Nlink, 1), 1<<32-1))
 	a.Uid, a.Gid = st.UID, st.GID
@@ -209,7 +179,7 @@ func (d *directory) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) 
 	}
 	c := d.children[d.next]
 	d.next++
-	return &fuse.DirEntry{Name: c.Name(), Mode: unixMode(c.Type()) & typeMask, Off: uint64(d.next)}, 0
+	return &fuse.DirEntry{Name: c.Name(), Mode: vfs.ModeToUnix(c.Type()) & typeMask, Off: uint64(d.next)}, 0
 }
 
 func (d *directory) Seekdir(_ context.Context, off uint64) syscall.Errno {
