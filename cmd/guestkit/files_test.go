@@ -87,6 +87,9 @@ func TestFiles(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(dir, ".guestkit*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+	if r := gk(t, "stat", debian, "/[x"); strings.Contains(r.err, "Try") { // one error of several
+		t.Errorf("%+v", r)
+	}
 	r := gk(t, "cp", "--json", debian, "/etc", t.TempDir())
 	var doc copyDoc
 	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || doc.Files == 0 || doc.Directories == 0 {

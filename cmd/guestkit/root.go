@@ -183,7 +183,7 @@ func (a *app) finish() error {
 }
 
 // report prints the error of a command, if there is one to print, and gives
-// its code.
+// its code; an error among others is of no command.
 func (a *app) report(err error, command string) int {
 	if err == nil {
 		return exitDone
@@ -207,7 +207,7 @@ func (a *app) report(err error, command string) int {
 		err = errors.New("interrupted")
 	}
 	a.err.Printf("%s %s\n", terminal.Red.In("guestkit:"), err)
-	if e != nil && e.usage {
+	if e != nil && e.usage && command != "" {
 		a.err.Printf("Try '%s --help'.\n", command)
 	}
 	return code

@@ -140,6 +140,33 @@ func TestFS(t *testing.T) {
 	}
 }
 
+// TestInlineAllocated compares how much a file occupies that lies in its inode with
+// what stat says of it: the kernel rounds it up to sectors, and i_blocks is 0.
+func TestInlineAllocated(t *testing.T) {
+	fsys, err := ext4.Open(bytes.NewReader(fixture(t, "inline")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err = fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		st := testimg.Stat(t, fsys, p)
+		if st.Size == 0 || st.Size > 60 {
+			return nil
+		}
+		seen++
+		if st.Allocated%4096 != 512 {
+			t.Errorf("%s of %d bytes occupies %d", p, st.Size, st.Allocated)
+		}
+		return nil
+	})
+	if err != nil || seen == 0 {
+		t.Errorf("%d files, %v", seen, err)
+	}
+}
+
 // TestContent runs the conformance test of devices on files of every shape.
 func TestContent(t *testing.T) {
 	for _, name := range []string{"ext2", "ext4", "inline", copied} {

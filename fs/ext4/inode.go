@@ -235,6 +235,10 @@ func (f *filesystem) loadInode(ino uint32) (*inode, error) {
 		if n.stat.Size < 0 {
 			return nil, n.corrupt("size %#x", uint64(n.stat.Size))
 		}
+		if mode.IsRegular() && n.flags&flagInlineData != 0 {
+			// i_blocks leaves it out, and a program would take the file for a hole.
+			n.stat.Allocated += (min(n.stat.Size, f.sb.blockSize) + 511) &^ 511
+		}
 	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
 		n.stat.Major, n.stat.Minor = n.device()
 	}
