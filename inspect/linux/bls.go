@@ -270,11 +270,12 @@ func (r *root) systemdBoot() {
 			}
 		}
 	}
+	grubs := map[string]bool{} // the folders that GRUB alone reads
 	for _, l := range r.Sys.BootLoaders {
 		if l.Name == "grub" && binary == "" && config == "" {
 			for _, e := range l.Entries {
-				if strings.Contains(e.Path, "/loader/entries/") {
-					return // GRUB has these
+				if at := path.Dir(e.Path); strings.HasSuffix(at, "/loader/entries") {
+					grubs[r.Real(guest.Name(at))] = true
 				}
 			}
 		}
@@ -282,6 +283,9 @@ func (r *root) systemdBoot() {
 	var list []blsEntry
 	why := ""
 	for _, dir := range dirs {
+		if grubs[r.Real(path.Join(dir, "loader/entries"))] {
+			continue
+		}
 		f := r.typeOne(dir)
 		list, why = append(list, f.entries...), cmp.Or(why, f.why)
 	}

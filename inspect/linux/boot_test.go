@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -163,6 +164,35 @@ func TestKernelsByEntries(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %v %s", k.Version, k.Default, k.Options))
 	}
 	if want := "6.1.0-55-amd64 true root=/dev/vda1 ro single console=ttyS0; 6.1.0-56-amd64 false root=/dev/vda1 ro console=ttyS0 quiet"; strings.Join(got, "; ") != want {
+		t.Errorf("%s, want %s", strings.Join(got, "; "), want)
+	}
+}
+
+// TestKernelsOfFolders names the kernels that entries of the Boot Loader Specification
+// start, in whichever folder these are, by their images and with the command lines that
+// they get.
+func TestKernelsOfFolders(t *testing.T) {
+	image := make([]byte, 0x400)
+	copy(image[0x202:], "HdrS")
+	binary.LittleEndian.PutUint16(image[0x206:], 0x020F)
+	binary.LittleEndian.PutUint16(image[0x20E:], 0x100)
+	copy(image[0x300:], "6.6.30-1-lts (b@h) #1 SMP")
+	s := loaders(t, fstest.MapFS{
+		"boot/grub2/grub.cfg":          text("set kernelopts=quiet\nblscfg\n"),
+		"boot/loader/entries/new.conf": text("title new\nversion 6.9\nlinux /vmlinuz-6.9\noptions ro $kernelopts\n"),
+		"boot/loader/entries/old.conf": text("title old\nversion 6.8\nlinux /vmlinuz-6.8\noptions ro $kernelopts $tuned_params\n"),
+		"boot/vmlinuz-6.9":             text(""), "boot/vmlinuz-6.8": text(""),
+		"efi/loader/entries/lts.conf": text("title LTS\nlinux /vmlinuz-linux-lts\noptions rw\n"),
+		"efi/vmlinuz-linux-lts":       text(string(image)),
+	})
+	var got []string
+	for _, b := range s.BootLoaders {
+		got = append(got, fmt.Sprintf("%s %d", b.Name, len(b.Entries)))
+	}
+	for _, k := range s.Kernels {
+		got = append(got, fmt.Sprintf("%s: %s", k.Version, k.Options))
+	}
+	if want := "grub 2; bls 1; 6.8: ro quiet; 6.9: ro quiet; 6.6.30-1-lts: rw"; strings.Join(got, "; ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, "; "), want)
 	}
 }

@@ -46,8 +46,8 @@ func (r *root) findKernels() {
 		r.kernelImages(dir)
 	}
 	r.kernelModules()
-	r.bootEntries()
 	r.findBootLoaders()
+	r.bootEntries()
 	r.kernelsByEntries()
 	for i := range r.Sys.Kernels {
 		r.virtio(&r.Sys.Kernels[i])
@@ -250,10 +250,10 @@ func (r *root) bootEntries() {
 				}
 			}
 			if k == nil {
-				version := e.Version
-				if version == "" {
-					// "vmlinuz-" alone has no version to cut off.
-					version = cmp.Or(strings.TrimPrefix(path.Base(image), "vmlinuz-"), path.Base(image))
+				// "vmlinuz-" alone has no version to cut off.
+				version := cmp.Or(e.Version, strings.TrimPrefix(path.Base(image), "vmlinuz-"), path.Base(image))
+				if r.IsFile(image) {
+					version = r.versionOf(image, version)
 				}
 				if k = r.kernel(version, guest.Name(e.Path)); k == nil {
 					return
@@ -262,7 +262,7 @@ func (r *root) bootEntries() {
 			if k.Entry != "" {
 				continue
 			}
-			k.Entry, k.Options = strings.TrimSuffix(e.ID, ".conf"), e.Options
+			k.Entry, k.Options = strings.TrimSuffix(e.ID, ".conf"), r.asStarted(e.BootEntry).Options
 			if k.Image == "" && r.IsFile(image) {
 				k.Image = guest.Shown(image)
 			}
@@ -273,6 +273,19 @@ func (r *root) bootEntries() {
 			}
 		}
 	}
+}
+
+// asStarted is an entry as the first loader that lists it has it: GRUB replaces the
+// variables.
+func (r *root) asStarted(e system.BootEntry) system.BootEntry {
+	for _, l := range r.Sys.BootLoaders {
+		for _, x := range l.Entries {
+			if x.Path == e.Path {
+				return x
+			}
+		}
+	}
+	return e
 }
 
 // virtioDrivers are what a guest of KVM needs to find its disk and network,
