@@ -78,6 +78,11 @@ func (s *source) treeOf(g *guestkit.Guest, volume string) (*guestTree, error) {
 		}
 		s.a.noteVolumes(t.report)
 		v, err := volumeNamed(t.report, volume)
+		if err != nil && strings.HasPrefix(volume, "/dev/mapper/") { // the guest says what it calls so
+			if t.report, err = g.Inspect(s.a.ctx); err == nil {
+				v, err = volumeNamed(t.report, volume)
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -57,6 +57,30 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestNamesOfUnlocked calls what is encrypted as Linux does once it is unlocked: by its
+// UUID, or by the name that crypttab gives it.
+func TestNamesOfUnlocked(t *testing.T) {
+	peers.Need(t, "mke2fs")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "luks2.img"), testimg.Unpack(t, "volume/luks/testdata/luks2.img.gz"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const id = "38d44fac-e885-4bf2-9639-ea00c33a8d17"
+	root := filepath.Join(dir, "tree")
+	testimg.MakeTree(t, root, map[string]string{
+		"etc/os-release": "ID=debian\nNAME=Debian\n", "bin/sh": "", "usr/lib/x": "", "srv/x": "",
+		"etc/crypttab": "secret UUID=" + id + " none\n", "etc/fstab": "/dev/mapper/secret /srv vfat defaults 0 2\n",
+	})
+	peers.Run(t, "mke2fs", "-q", "-d", root, filepath.Join(dir, "root.img"), "8M")
+	for _, name := range []string{"/dev/mapper/secret", "/dev/mapper/luks-" + id, "/dev/mapper/luks-" + strings.ToUpper(id)} {
+		say(t, dir, []said{
+			{"ls --key all:key:geheim --volume " + name + " -a luks2.img root.img /", exitDone, "HELLO.TXT"},
+			{"ls --volume " + name + " -a luks2.img root.img /", exitFailed, "no key is given"},
+		})
+	}
+	say(t, dir, []said{{"ls --key all:key:geheim --volume /dev/mapper/other -a luks2.img root.img /", exitNothing, "no volume"}})
+}
+
 // TestDetachedHeader reads what lies behind a header that was lost, by a backup of
 // it, and what cryptsetup encrypted with its header in another file.
 func TestDetachedHeader(t *testing.T) {

@@ -13,14 +13,22 @@ import (
 
 // volumeNamed finds the volume that a user calls so: by its own name, or as a
 // Linux guest would: /dev/sda2, /dev/vg/lv, /dev/mapper/vg-lv, /dev/md/home, a UUID, or
-// UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=… as fstab has them.
+// UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=… as fstab has them; /dev/mapper/luks-UUID is
+// what is unlocked in that volume, or else the volume itself, which says that it is not.
 func volumeNamed(rep *inspect.Report, name string) (*inspect.Volume, error) {
 	if v, ok := rep.Volume(name); ok {
 		return v, nil
 	}
+	id, inside := strings.CutPrefix(name, "/dev/mapper/luks-")
 	var found []*inspect.Volume
 	for _, v := range rep.Volumes {
-		if isNamed(v, name) {
+		if inside && isNamed(v, "UUID="+id) {
+			i := slices.IndexFunc(rep.Volumes, func(in *inspect.Volume) bool { return in.Parent == v.Name })
+			if i >= 0 {
+				v = rep.Volumes[i]
+			}
+			found = append(found, v)
+		} else if isNamed(v, name) || inFstab(rep, v, name) {
 			found = append(found, v)
 		}
 	}
@@ -49,6 +57,14 @@ func (s *source) typeOf(name string) (func(*inspect.Volume) string, error) {
 		}
 		return ""
 	}, nil
+}
+
+// inFstab reports whether a system has a volume in its fstab by that name, which may be
+// one of crypttab.
+func inFstab(rep *inspect.Report, v *inspect.Volume, name string) bool {
+	return slices.ContainsFunc(rep.Systems, func(s *inspect.System) bool {
+		return slices.ContainsFunc(s.Mounts, func(m inspect.Mount) bool { return m.Volume == v.Name && m.Spec == name })
+	})
 }
 
 // isNamed reports whether a volume goes by a name that is not its own.
