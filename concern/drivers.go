@@ -23,8 +23,9 @@ func (v *view) driver(k inspect.Kernel, name string) string {
 	}
 	if k.Config != "" {
 		if lines := v.lines(strings.TrimPrefix(k.Config, "/")); len(lines) > 0 {
+			option := options[name] + "="
 			for _, line := range lines {
-				if rest, ok := strings.CutPrefix(line, options[name]+"="); ok {
+				if rest, ok := strings.CutPrefix(line, option); ok {
 					switch rest {
 					case "y":
 						return "builtin"

@@ -126,13 +126,14 @@ func (v *view) lines(name string) []string {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		v.problems = append(v.problems, fmt.Errorf("%s: /%s: %w", v.sys.Volume, name, err))
 	}
-	var out []string
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	out := slices.Grow([]string(nil), min(strings.Count(text, "\n"), maxLines))
 	for line := range strings.Lines(text) {
 		if len(out) == maxLines {
 			v.problems = append(v.problems, fmt.Errorf("%s: /%s: %w: more than %d lines", v.sys.Volume, name, block.ErrLimit, maxLines))
 			break
 		}
-		out = append(out, strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "\uFFFD"))
+		out = append(out, strings.TrimRight(line, "\r\n"))
 	}
 	if v.texts == nil {
 		v.texts = map[string][]string{}
@@ -158,8 +159,10 @@ func (v *view) read(name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile))
-	return string(b), err
+	var text strings.Builder
+	text.Grow(int(fi.Size()))
+	_, err = io.Copy(&text, io.LimitReader(f, maxFile))
+	return text.String(), err
 }
 
 // names lists a folder of the guest, up to a bound; none if it is not there.

@@ -339,9 +339,10 @@ func virtioConfig(b []byte) map[string]string {
 		out[d.module] = "absent"
 	}
 	for _, text := range guest.Lines(b) {
+		option, val, _ := strings.Cut(text, "=")
 		for _, d := range virtioDrivers {
-			switch val, ok := strings.CutPrefix(text, d.option+"="); {
-			case !ok:
+			switch {
+			case option != d.option:
 			case val == "y":
 				out[d.module] = "builtin"
 			case val == "m":

@@ -149,12 +149,13 @@ func (t *Tree) Text(name string) ([]byte, bool) {
 		return nil, false
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, size))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(size) + bytes.MinRead)
+	if _, err := b.ReadFrom(io.LimitReader(f, size)); err != nil {
 		t.Fail(name, err)
 		return nil, false
 	}
-	return bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF")), true
+	return bytes.TrimPrefix(b.Bytes(), []byte("\xEF\xBB\xBF")), true
 }
 
 // regular opens a regular file of any size; what is none is not there.
