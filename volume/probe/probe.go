@@ -135,7 +135,7 @@ func (v *view) pvd() int64 {
 
 // at returns the n bytes at off, or nil where they do not all exist.
 func (v *view) at(off, n int64) []byte {
-	if off < 0 || n < 0 || off > v.r.Size() || n > v.r.Size()-off {
+	if !v.exists(off, n) {
 		return nil
 	}
 	if off+n <= int64(len(v.head)) {
@@ -145,13 +145,24 @@ func (v *view) at(off, n int64) []byte {
 }
 
 func (v *view) read(off, n int64) []byte {
-	b := make([]byte, n)
-	err := block.ReadFull(v.r, b, off)
-	if err == nil {
+	if b := make([]byte, n); v.fill(b, off) {
 		return b
 	}
-	v.fail(err)
 	return nil
+}
+
+// fill reads what lies at off into b, and reports whether it could be read.
+func (v *view) fill(b []byte, off int64) bool {
+	err := block.ReadFull(v.r, b, off)
+	if err != nil {
+		v.fail(err)
+	}
+	return err == nil
+}
+
+// exists reports whether the volume has n bytes at off.
+func (v *view) exists(off, n int64) bool {
+	return off >= 0 && n >= 0 && off <= v.r.Size() && n <= v.r.Size()-off
 }
 
 func (v *view) fail(err error) {

@@ -9,8 +9,11 @@ import (
 func probeZFS(v *view) (Found, bool) {
 	const label, ring, slot = 256 << 10, 128 << 10, 1 << 10
 	end := v.r.Size() &^ (label - 1)
+	b := make([]byte, label-ring)
 	for _, start := range []int64{0, label, end - 2*label, end - label} {
-		b := v.at(start+ring, label-ring)
+		if !v.exists(start+ring, label-ring) || !v.fill(b, start+ring) {
+			continue
+		}
 		count := 0
 		var version uint64
 		for i := 0; i+16 <= len(b); i += slot {
