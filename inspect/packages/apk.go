@@ -8,19 +8,13 @@ import (
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
-// apkField reports whether a field of apk's database is kept.
-func apkField(f string) bool {
-	switch f {
-	case "P", "V", "A", "o", "m", "T", "L":
-		return true
-	}
-	return false
-}
+// apkFields are those of apk's database that are kept.
+var apkFields = []string{"P", "V", "A", "o", "m", "T", "L"}
 
 // readApk reads the database of apk: stanzas of one-letter fields. Lines about
 // the package's files (F, R, a, Z …) are passed over.
 func (r *root) readApk(p *system.Packages, name string) error {
-	if err := r.readStanzas(p, name, apkField, apkPackage); err != nil || !r.O.PackageFiles {
+	if err := r.readStanzas(p, name, apkFields, apkPackage); err != nil || !r.O.PackageFiles {
 		return err
 	}
 	return r.apkFiles(p, name)

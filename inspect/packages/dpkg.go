@@ -2,11 +2,13 @@ package packages
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +27,7 @@ const maxLine = 64 << 10
 type stanzas struct {
 	ctx  context.Context
 	r    *bufio.Reader
-	want func(field string) bool
+	want []string
 	line int
 	// fields of the current stanza, and the line that it starts at
 	fields map[string]string
@@ -33,7 +35,7 @@ type stanzas struct {
 	long   error // a wanted field that is too long
 }
 
-func newStanzas(ctx context.Context, r io.Reader, want func(string) bool) *stanzas {
+func newStanzas(ctx context.Context, r io.Reader, want []string) *stanzas {
 	return &stanzas{ctx: ctx, r: bufio.NewReaderSize(r, maxLine), want: want, fields: map[string]string{}}
 }
 
@@ -51,7 +53,9 @@ func (s *stanzas) next() error {
 		line, err := s.r.ReadSlice('\n')
 		s.line++
 		long := err == bufio.ErrBufferFull
-		text := strings.TrimSuffix(strings.TrimSuffix(string(line[:min(len(line), guest.MaxValue+256)]), "\n"), "\r")
+		text := bytes.TrimSuffix(bytes.TrimSuffix(line[:min(len(line), guest.MaxValue+256)], []byte("\n")), []byte("\r"))
+		blank := len(text) == 0
+		field, val := s.field(text)      // before the buffer is filled again
 		for err == bufio.ErrBufferFull { // the rest of the line
 			if cerr := s.ctx.Err(); cerr != nil {
 				return cerr
@@ -61,7 +65,7 @@ func (s *stanzas) next() error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if text == "" && !long {
+		if blank && !long {
 			if len(s.fields) > 0 {
 				return nil // at the end of the file the next call finds io.EOF again
 			}
@@ -70,32 +74,36 @@ func (s *stanzas) next() error {
 			}
 			continue
 		}
-		if field, val, ok := strings.Cut(text, ":"); ok && s.want(field) {
+		if field != "" {
 			if s.start == 0 {
 				s.start = s.line
 			}
 			if long || len(line) > guest.MaxValue+256 {
 				s.long = block.Errorf("", fmt.Sprintf("line %d", s.line), -1, block.ErrLimit, "the field %s is too long and is ignored", field)
 			} else if _, again := s.fields[field]; !again {
-				s.fields[field] = strings.Clone(strings.TrimSpace(val))
+				s.fields[field] = val
 			}
 		}
 	}
 }
 
-// dpkgField reports whether a field of dpkg's status is kept.
-func dpkgField(f string) bool {
-	switch f {
-	case "Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description", "License":
-		return true
+// field parts a line; the field is "" if it is none that is wanted.
+func (s *stanzas) field(line []byte) (field, val string) {
+	name, rest, ok := bytes.Cut(line, []byte(":"))
+	i := slices.IndexFunc(s.want, func(w string) bool { return w == string(name) })
+	if !ok || i < 0 {
+		return "", ""
 	}
-	return false
+	return s.want[i], string(bytes.TrimSpace(rest))
 }
+
+// dpkgFields are those of dpkg's status that are kept.
+var dpkgFields = []string{"Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description", "License"}
 
 // readDpkg reads /var/lib/dpkg/status, or the database of opkg, which is
 // written alike.
 func (r *root) readDpkg(p *system.Packages, name string) error {
-	err := r.readStanzas(p, name, dpkgField, func(f map[string]string) (system.Package, bool, error) {
+	err := r.readStanzas(p, name, dpkgFields, func(f map[string]string) (system.Package, bool, error) {
 		return dpkgPackage(f, true)
 	})
 	if err != nil {
@@ -133,7 +141,7 @@ func (r *root) readUpdates(p *system.Packages, name string) error {
 		items := p.Items
 		var changed system.Packages
 		gone := map[string]bool{}
-		err := r.readStanzas(&changed, path.Join(name, e.Name()), dpkgField, func(f map[string]string) (system.Package, bool, error) {
+		err := r.readStanzas(&changed, path.Join(name, e.Name()), dpkgFields, func(f map[string]string) (system.Package, bool, error) {
 			item, ok, err := dpkgPackage(f, true)
 			if err == nil && !ok {
 				gone[key(f["Package"], f["Architecture"])] = true
@@ -191,7 +199,7 @@ func (r *root) readDpkgDir(p *system.Packages, name string) error {
 		if strings.HasSuffix(e.Name(), ".md5sums") {
 			continue
 		}
-		err := r.readStanzas(p, path.Join(name, e.Name()), dpkgField, func(f map[string]string) (system.Package, bool, error) {
+		err := r.readStanzas(p, path.Join(name, e.Name()), dpkgFields, func(f map[string]string) (system.Package, bool, error) {
 			return dpkgPackage(f, false)
 		})
 		if err != nil {
@@ -203,7 +211,7 @@ func (r *root) readDpkgDir(p *system.Packages, name string) error {
 
 // readStanzas reads one file of stanzas, and takes what the function makes of
 // each. A stanza that is not right is a problem and makes the list partial.
-func (r *root) readStanzas(p *system.Packages, name string, want func(string) bool, pkg func(map[string]string) (system.Package, bool, error)) error {
+func (r *root) readStanzas(p *system.Packages, name string, want []string, pkg func(map[string]string) (system.Package, bool, error)) error {
 	f, err := r.openDatabase(name)
 	if err != nil {
 		return err

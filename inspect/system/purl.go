@@ -64,13 +64,18 @@ func (s *System) PURL(format string, p Package) string {
 // digits, and ".-_~:".
 func purlEscape(s string) string {
 	var b strings.Builder
-	for i := 0; i < len(s); i++ {
+	done := 0
+	for i := range len(s) {
 		c := s[i]
 		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte(".-_~:", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
+			continue
 		}
+		fmt.Fprintf(&b, "%s%%%02X", s[done:i], c)
+		done = i + 1
 	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
 	return b.String()
 }
