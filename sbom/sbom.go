@@ -6,7 +6,6 @@
 package sbom
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -160,15 +159,10 @@ func (o *Options) withDefaults() *Options {
 
 // write writes a document so that no terminal obeys it.
 func write(w io.Writer, doc any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	enc := json.NewEncoder(terminal.JSONWriter{Writer: w})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(doc); err != nil {
-		return err
-	}
-	_, err := w.Write(terminal.EscapeJSON(b.Bytes()))
-	return err
+	return enc.Encode(doc)
 }
 
 // oneLine is text in one line, as names of organisations are.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 
 	"github.com/guestkit/guestkit/internal/terminal"
 )
@@ -31,25 +32,21 @@ func (a *app) documentBeside(stream bool, v any) error {
 // line prints one JSON document on one line.
 func (a *app) line(v any) error { return a.encode(v, "") }
 
-func (a *app) encode(v any, indent string) error {
-	b, err := marshal(v, "", indent)
-	if err != nil {
-		return err
-	}
-	_, err = a.raw.Write(b)
-	return err
+func (a *app) encode(v any, indent string) error { return encode(a.raw, v, "", indent) }
+
+// encode writes the JSON of v, safe for a terminal.
+func encode(w io.Writer, v any, prefix, indent string) error {
+	enc := json.NewEncoder(terminal.JSONWriter{Writer: w})
+	enc.SetEscapeHTML(false)
+	enc.SetIndent(prefix, indent)
+	return enc.Encode(v)
 }
 
 // marshal makes the JSON of v, safe for a terminal.
 func marshal(v any, prefix, indent string) ([]byte, error) {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent(prefix, indent)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return terminal.EscapeJSON(b.Bytes()), nil
+	err := encode(&b, v, prefix, indent)
+	return b.Bytes(), err
 }
 
 // A listWriter prints a document whose last part is a list, an element at a

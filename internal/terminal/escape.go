@@ -6,7 +6,7 @@ package terminal
 
 import (
 	"fmt"
-	"slices"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -104,39 +104,53 @@ var invisible = &unicode.RangeTable{
 // obey as \uNNNN. They can stand only inside strings, so the meaning stays. What has
 // none may come back as it is.
 func EscapeJSON(b []byte) []byte {
-	if !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x7F }) { // as most texts are
-		return b
-	}
-	out := make([]byte, 0, len(b))
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r >= 0x7F && dangerous(r) && !(r >= vfsEscape && r <= vfsEscape+0xFF) {
-			for _, u := range utf16.AppendRune(nil, r) {
-				out = fmt.Appendf(out, `\u%04x`, u)
-			}
-		} else {
-			out = append(out, b[:n]...)
+	return escapeText(b, func(out []byte, r rune) []byte {
+		for _, u := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, `\u%04x`, u)
 		}
-		b = b[n:]
-	}
-	return out
+		return out
+	})
 }
 
 // EscapeXML takes an XML text without CDATA sections and writes the characters that a
 // terminal would obey as references. They can stand only in text and in attributes,
 // so the meaning stays.
 func EscapeXML(b []byte) []byte {
-	out := make([]byte, 0, len(b))
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r >= 0x7F && dangerous(r) && !(r >= vfsEscape && r <= vfsEscape+0xFF) {
-			out = fmt.Appendf(out, "&#x%x;", r)
-		} else {
-			out = append(out, b[:n]...)
+	return escapeText(b, func(out []byte, r rune) []byte { return fmt.Appendf(out, "&#x%x;", r) })
+}
+
+// escapeText has write write the characters that a terminal would obey. A text without
+// them, as most are, is returned as it is.
+func escapeText(b []byte, write func(out []byte, r rune) []byte) []byte {
+	var out []byte
+	done := 0
+	for i := 0; i < len(b); {
+		if b[i] < 0x7F { // controls among them are the text's own
+			i++
+			continue
 		}
-		b = b[n:]
+		r, n := utf8.DecodeRune(b[i:])
+		if dangerous(r) && !(r >= vfsEscape && r <= vfsEscape+0xFF) {
+			out = write(append(out, b[done:i]...), r)
+			done = i + n
+		}
+		i += n
 	}
-	return out
+	if done == 0 {
+		return b
+	}
+	return append(out, b[done:]...)
+}
+
+// A JSONWriter passes on JSON texts, each of which comes as one Write, as
+// json.Encoder writes them, as EscapeJSON has them.
+type JSONWriter struct{ io.Writer }
+
+func (w JSONWriter) Write(b []byte) (int, error) {
+	if _, err := w.Writer.Write(EscapeJSON(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // Controls reports whether a terminal would obey something in s.
