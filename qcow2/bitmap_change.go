@@ -306,6 +306,9 @@ func (w *rewrite) act(list []*bitmapState, name string, a BitmapAction) ([]*bitm
 	case "disable":
 		b.flags &^= bitmapFlagAuto
 	case "merge":
+		if a.Source == nil && a.From == name {
+			return list, nil // what the file has of it may be old by now
+		}
 		return list, w.merge(b, a)
 	default:
 		return nil, invalid("%q is not add, remove, clear, enable, disable or merge", a.Do)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func newBitmap(a *app) *cobra.Command {
 		Use:   "bitmap [flags] IMAGE BITMAP",
 		Short: "Add, remove, clear, enable, disable and merge the bitmaps of a qcow2 image",
 		Long: `Changes a persistent dirty bitmap of a qcow2 image in place. Several flags are
-done in the order add, merge, clear, enable, disable, remove: all of them or none.
+done in the order in which they stand: all of them or none.
 --merge sets what is set in another bitmap: of the image itself, or with -b of
 another qcow2 image. Without a flag the bitmap's dirty ranges are listed.
 
@@ -30,28 +31,27 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 		Args: args(2, 2, "an image and a bitmap"),
 	}
 	src := a.storedFlags(cmd)
+	var actions []qcow2.BitmapAction // in the order of the flags
 	f := cmd.Flags()
-	do := map[string]*bool{}
 	for _, x := range [][2]string{{"add", "add the bitmap, enabled"}, {"remove", "remove it"}, {"clear", "clear its bits"}, {"enable", "let it track writes"}, {"disable", "let it track writes no more"}} {
-		do[x[0]] = f.Bool(x[0], false, x[1])
+		f.BoolFunc(x[0], x[1], func(text string) error {
+			on, err := strconv.ParseBool(text)
+			if on {
+				actions = append(actions, qcow2.BitmapAction{Do: x[0]})
+			}
+			return err
+		})
 	}
-	merge := f.StringArray("merge", nil, "set what is set in the bitmap `NAME`; repeatable")
+	f.Func("merge", "set what is set in the bitmap `NAME`; repeatable", func(name string) error {
+		actions = append(actions, qcow2.BitmapAction{Do: "merge", From: name})
+		return nil
+	})
 	granularity := new(sizeFlag)
 	f.VarP(granularity, "granularity", "g", "with --add: the bytes that a bit stands for (default: those of a cluster, 4K to 64K)")
 	source := f.StringP("source-file", "b", "", "with --merge: the qcow2 `FILE` that has the other bitmap")
 	sourceFormat := f.StringP("source-format", "F", "", "the `FORMAT` of that file, which is qcow2")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		path, name := args[0], args[1]
-		var actions []qcow2.BitmapAction
-		add := func(word string) {
-			if *do[word] {
-				actions = append(actions, qcow2.BitmapAction{Do: word, Granularity: int64(*granularity)})
-			}
-		}
-		if *do["enable"] && *do["disable"] {
-			return usagef("--enable and --disable exclude each other")
-		}
-		add("add")
 		var other *format.HostFile
 		if *source != "" {
 			if *sourceFormat != "" && *sourceFormat != "qcow2" {
@@ -66,18 +66,16 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 			}
 			defer other.Close()
 		}
-		for _, m := range *merge {
-			b := qcow2.BitmapAction{Do: "merge", From: m}
-			if other != nil {
-				b.Source = other
-			}
-			actions = append(actions, b)
-		}
-		for _, word := range []string{"clear", "enable", "disable", "remove"} {
-			add(word)
-		}
 		if len(actions) == 0 {
 			return a.listBitmap(path, name)
+		}
+		for i := range actions {
+			switch x := &actions[i]; {
+			case x.Do == "add":
+				x.Granularity = int64(*granularity)
+			case x.Do == "merge" && other != nil:
+				x.Source = other
+			}
 		}
 		var words []string
 		for _, x := range actions {

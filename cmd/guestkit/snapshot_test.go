@@ -80,7 +80,8 @@ func TestBitmap(t *testing.T) {
 	for _, image := range []string{ours, theirs} {
 		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "cluster_size=4k", image, "300M")
 	}
-	for i, step := range []string{"--add a", "w 1M 3M", "--add --disable -g 64k b", "w 100M 2M", "--merge a b", "--add -g 512 c", "w 299M 1M", "--merge c b", "--merge b c", "--disable a", "w 8k 8k", "--clear b", "--enable b", "w 0 512", "--remove a", "--add d", "--merge c d"} {
+	for i, step := range []string{"--add a", "w 1M 3M", "--add --disable -g 64k b", "w 100M 2M", "--merge a b", "--add -g 512 c", "w 299M 1M", "--merge c b", "--merge b c", "--disable a", "w 8k 8k", "--clear b", "--enable b", "w 0 512", "--remove a", "--add d", "--merge c d",
+		"--clear --merge c b", "--merge d --clear --disable --enable b", "--merge c b", "--clear --merge b b", "--add --merge c --merge d e", "--remove --add -g 64k --merge c --disable d"} {
 		f := strings.Fields(step)
 		last := len(f) - 1
 		for _, image := range []string{ours, theirs} {
