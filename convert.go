@@ -48,6 +48,9 @@ type ConvertOptions struct {
 	// package vacant.
 	SkipFree bool
 
+	// Bitmaps copies the dirty bitmaps of a qcow2 image as well.
+	Bitmaps bool
+
 	// Copy says how to copy; its Progress is told how far it is.
 	Copy convert.Options
 
@@ -126,6 +129,7 @@ type conversion struct {
 	images   []format.Image // all disks of a machine for a package, else one; none if stream is set
 	stream   *format.Stream // a disk that is read once
 	disks    []block.Device // what is copied of images
+	bitmaps  io.Closer      // the file that they come from; nil without
 }
 
 // choose decides what is written, by what was asked and by the names.
@@ -277,6 +281,9 @@ func (c *conversion) check() error {
 }
 
 func (c *conversion) close() error {
+	if c.bitmaps != nil {
+		c.bitmaps.Close()
+	}
 	if c.stream != nil {
 		return c.stream.Close()
 	}
@@ -309,6 +316,11 @@ func (c *conversion) prepare(src string) error {
 	}
 	if err := out.KeepBacking(c.Sources[0], &c.copy); err != nil {
 		return err
+	}
+	if c.o.Bitmaps {
+		if err := c.takeBitmaps(); err != nil {
+			return err
+		}
 	}
 	if p := c.o.Part; p != nil && c.stream == nil {
 		if err := c.cut(p.Off, p.Len); err != nil {

@@ -44,6 +44,9 @@ type Output struct {
 	// Verify reads the image again and compares it with the source before it
 	// gets its name.
 	Verify bool
+	// Finish, if it is not nil, may add to an image in one file that ToFile has
+	// copied, before it is verified and gets its name.
+	Finish func(ctx context.Context, s *Storage) error
 
 	growing bool // what open is given is but a bound of the size
 }
@@ -63,6 +66,11 @@ func ToFile(ctx context.Context, src block.Device, out *Output, opts *Options) (
 	res, err := Run(ctx, src, o.target, opts)
 	if err != nil {
 		return res, err
+	}
+	if out.Finish != nil {
+		if err := o.finish(ctx, out.Finish); err != nil {
+			return res, err
+		}
 	}
 	if out.Verify {
 		if err := o.verify(ctx, src, out, opts, res); err != nil {
@@ -212,6 +220,15 @@ func (o *opened) commit() error {
 		return main.Commit()
 	}
 	return s.commit()
+}
+
+// finish gives the main file to do.
+func (o *opened) finish(ctx context.Context, do func(context.Context, *Storage) error) error {
+	f, ok := o.file.(*File)
+	if !ok {
+		return nil
+	}
+	return do(ctx, &Storage{File: f.File, size: sizeOf(f)})
 }
 
 // size is that of all files together.

@@ -14,7 +14,6 @@ import (
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
-	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/target"
 )
 
@@ -157,44 +156,7 @@ func (a *app) convert(c *convertFlags, args []string) error {
 	if err != nil {
 		return c.failed(err, res != nil)
 	}
-	if c.bitmaps {
-		if err := a.copyBitmaps(c, src, res); err != nil {
-			return err
-		}
-	}
 	return a.converted(c, res)
-}
-
-// copyBitmaps adds the persistent bitmaps of the source to the output.
-func (a *app) copyBitmaps(c *convertFlags, src string, x *guestkit.Conversion) error {
-	from := x.Sources[0]
-	if x.Stream || x.Output.Device || x.Output.Format != "qcow2" || from.Format != "qcow2" || len(c.behind) > 0 || c.part.Off > 0 || c.part.Len >= 0 || c.snapshot != "" {
-		return usagef("--bitmaps is for all of one qcow2 image into another in a file; the output has none")
-	}
-	f, err := format.OpenHostFile(src)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	s, err := convert.OpenStorage(c.output)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	for _, b := range from.Bitmaps {
-		if b.InUse {
-			a.warn([]error{fmt.Errorf("bitmap %q was in use when the image was left; it is not copied", b.Name)})
-			continue
-		}
-		do := []qcow2.BitmapAction{{Do: "add", Granularity: b.Granularity}, {Do: "merge", From: b.Name, Source: f}}
-		if !b.Auto {
-			do = append(do, qcow2.BitmapAction{Do: "disable"})
-		}
-		if err := qcow2.ChangeBitmap(a.ctx, s, b.Name, do); err != nil {
-			return pathError(c.output, err)
-		}
-	}
-	return nil
 }
 
 // names takes the source and the output from the arguments.
@@ -226,7 +188,7 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 // options are the flags as the library takes them.
 func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
 	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, AddFormat: c.src.added.options(c.src.options()), MaxVirtualSize: int64(c.src.max), Platform: c.target,
-		SkipFree: c.skipFree, Append: c.behind, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
+		SkipFree: c.skipFree, Bitmaps: c.bitmaps, Append: c.behind, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
 	o.Format.Snapshot = snapshotName(c.snapshot)
 	if c.part.Off > 0 || c.part.Len >= 0 {
 		o.Part = c.part

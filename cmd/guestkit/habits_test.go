@@ -116,8 +116,15 @@ func TestBitmapsCopied(t *testing.T) {
 	if r := gk(t, "check", out); r.code != 0 {
 		t.Errorf("after resize: %+v", r)
 	}
-	if r := gk(t, "convert", "--bitmaps", raw, filepath.Join(dir, "y.qcow2")); r.code != exitUsage {
-		t.Errorf("bitmaps of a raw disk: %+v", r)
+	for _, args := range []string{"RAW NEW.qcow2", "SRC NEW.raw", "-o compat=0.10 SRC NEW.qcow2", "--offset 64k SRC NEW.qcow2", "SRC RAW NEW.qcow2", "-l s SRC NEW.qcow2"} {
+		sub := t.TempDir()
+		args = strings.NewReplacer("RAW", raw, "SRC", image, "NEW", filepath.Join(sub, "new")).Replace(args)
+		if r := gk(t, append([]string{"convert", "--bitmaps"}, strings.Fields(args)...)...); r.code != exitUsage {
+			t.Errorf("convert --bitmaps %s: %+v", args, r)
+		}
+		if left, _ := os.ReadDir(sub); len(left) > 0 {
+			t.Errorf("convert --bitmaps %s leaves %v", args, left)
+		}
 	}
 	want, _, _ := strings.Cut(must(t, "digest", raw).out, " ")
 	if r := must(t, "info", "--digest", image); !strings.Contains(r.out, want) {
