@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,6 +31,8 @@ func TestFiles(t *testing.T) {
 		{"find " + debian + " -name *release -type f", exitDone, "/usr/lib/os-release\n"},
 		{"find " + debian + " /etc --maxdepth 1 --mindepth 1 -type d", exitDone, "/etc/apt\n"},
 		{"find " + debian + " /etc/os-release -perm /4000", exitDone, ""},
+		{"find " + debian + " -path /usr/lib/os-[!x-z]elease", exitDone, "/usr/lib/os-release\n"},
+		{"ls " + debian + " /usr/lib/os-[[:lower:]]elease", exitDone, "/usr/lib/os-release\n"},
 		{"find " + debian + " -size +1Q", exitUsage, ""},
 		{"find " + debian + " -user root", exitUsage, ""},
 		{"stat " + debian + " /etc/os-release", exitDone, "symbolic link"},
@@ -94,5 +97,34 @@ func TestFiles(t *testing.T) {
 	var doc copyDoc
 	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || doc.Files == 0 || doc.Directories == 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestShellPattern matches names as find of GNU does.
+func TestShellPattern(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"[!a-z]": "A9]-^[!\\", "[^a-z]": "A9]-^[!\\", "[]a]": "a]", "[!]a]": "bA9-^[!\\", "[a-]": "a-", "[-a]": "a-", "[!-a]": "bA9]^[!\\",
+		"[[:digit:]]": "9", "[![:digit:]]": "abA]-^[!\\", "[[:alpha:][:digit:]]": "abA9", "[[:punct:]]": "]-^[!\\", "[a\\]b]": "ab]", "\\[": "[",
+		"[[ab]": "ab[", "[]-a]": "a]^", "[\\\\]": "\\", "[[:upper:]^]": "A^", "[^]]": "abA9-^[!\\", "[]!]": "]!", "[!^]": "abA9]-[!\\", "[a-c-]": "ab-", "\\?": "", "?": "abA9]-^[!\\",
+	} {
+		p, err := shellPattern(pattern)
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+			continue
+		}
+		got := ""
+		for _, name := range "abA9]-^[!\\" {
+			if ok, _ := path.Match(p, string(name)); ok {
+				got += string(name)
+			}
+		}
+		if got != want {
+			t.Errorf("%s (%s) matches %s, want %s", pattern, p, got, want)
+		}
+	}
+	for _, bad := range []string{"[", "[a", "[[:nope:]]", "[!", "[[:", "\\"} {
+		if p, err := shellPattern(bad); err == nil {
+			t.Errorf("%s is %s", bad, p)
+		}
 	}
 }

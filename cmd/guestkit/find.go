@@ -251,16 +251,17 @@ func (d *finder) compile() error {
 		}
 		name(func(c vfs.Child, _ []byte) bool { return strings.Contains(letters, typeLetter(c.Type())) })
 	}
-	for i, pattern := range []string{d.name, d.iname} {
-		if pattern == "" {
+	for i, text := range []string{d.name, d.iname} {
+		if text == "" {
 			continue
 		}
 		fold := i == 1
+		pattern, err := shellPattern(text)
+		if err != nil {
+			return usagef("%s: %v", text, err)
+		}
 		if fold {
 			pattern = strings.ToLower(pattern)
-		}
-		if _, err := path.Match(pattern, ""); err != nil {
-			return usagef("%s: %v", pattern, err)
 		}
 		begin, end := literals(pattern)
 		name(func(c vfs.Child, _ []byte) bool {
@@ -276,8 +277,8 @@ func (d *finder) compile() error {
 		})
 	}
 	if d.path != "" {
-		pattern := strings.ReplaceAll(d.path, "/", "\x01")
-		if _, err := path.Match(pattern, ""); err != nil {
+		pattern, err := shellPattern(strings.ReplaceAll(d.path, "/", "\x01"))
+		if err != nil {
 			return usagef("%s: %v", d.path, err)
 		}
 		name(func(_ vfs.Child, p []byte) bool {

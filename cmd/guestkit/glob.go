@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strings"
 
@@ -25,8 +26,61 @@ func (t *guestTree) node(arg string, follow bool) (*vfs.Node, error) {
 // hasWildcard reports whether a PATH is a pattern.
 func hasWildcard(arg string) bool { return strings.ContainsAny(arg, "*?[") }
 
+// charClasses are the characters of ASCII in a class, "[[:digit:]]", without the
+// slash, which is in no name.
+var charClasses = map[string]string{"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": " \t", "cntrl": "\x00-\x1f\x7f", "digit": "0-9",
+	"graph": "!-~", "lower": "a-z", "print": " -~", "punct": "!-.:-@[-`{-~", "space": " \t-\r", "upper": "A-Z", "xdigit": "0-9A-Fa-f"}
+
+// shellPattern makes of a pattern as a shell has it (POSIX, 2.14.3) one for path.Match,
+// which knows "[^a]" and not "[!a]", no classes, and takes "]" and "-" in brackets only
+// behind a backslash.
+func shellPattern(pattern string) (string, error) {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		b.WriteByte(pattern[i])
+		if pattern[i] == '\\' && i+1 < len(pattern) {
+			i++
+			b.WriteByte(pattern[i])
+			continue
+		}
+		if pattern[i] != '[' {
+			continue
+		}
+		i++
+		if i < len(pattern) && (pattern[i] == '!' || pattern[i] == '^') {
+			b.WriteByte('^')
+			i++
+		}
+		for first := i; i < len(pattern) && (pattern[i] != ']' || i == first); i++ {
+			rest := pattern[i:]
+			name, _, class := strings.Cut(strings.TrimPrefix(rest, "[:"), ":]")
+			switch {
+			case strings.HasPrefix(rest, "[:") && class:
+				chars, ok := charClasses[name]
+				if !ok {
+					return "", fmt.Errorf("there is no class [:%s:]", name)
+				}
+				b.WriteString(chars)
+				i += len(name) + 3
+			case rest[0] == ']', rest[0] == '-' && (i == first || strings.HasPrefix(rest, "-]")):
+				b.WriteString(`\` + rest[:1])
+			case rest[0] == '\\' && len(rest) > 1:
+				b.WriteString(rest[:2])
+				i++
+			default:
+				b.WriteByte(rest[0])
+			}
+		}
+		if i < len(pattern) {
+			b.WriteByte(']')
+		}
+	}
+	_, err := path.Match(b.String(), "")
+	return b.String(), err
+}
+
 // glob finds the files that a PATH names, which may have wildcards: "*", "?" and
-// "[a-z]" within an element as path.Match has them, "**" for any number of
+// "[a-z]" within an element as a shell has them, "**" for any number of
 // elements. A file of that very name comes first. Links are not
 // followed.
 func (t *guestTree) glob(ctx context.Context, arg string) ([]*vfs.Node, error) {
@@ -42,8 +96,8 @@ func (t *guestTree) glob(ctx context.Context, arg string) ([]*vfs.Node, error) {
 	for fixed < len(elements) && !hasWildcard(elements[fixed]) {
 		fixed++
 	}
-	for _, e := range elements[fixed:] {
-		if _, err := path.Match(e, ""); err != nil {
+	for i, e := range elements[fixed:] {
+		if elements[fixed+i], err = shellPattern(e); err != nil {
 			return nil, usagef("%s: %v", arg, err)
 		}
 	}

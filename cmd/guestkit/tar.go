@@ -149,12 +149,14 @@ func excluder(patterns []string) (func(string, *vfs.Node) bool, error) {
 	}
 	for i, p := range patterns {
 		p = strings.TrimPrefix(strings.TrimPrefix(p, "."), "/")
-		patterns[i] = strings.TrimSuffix(p, "/")
-		for _, e := range strings.Split(patterns[i], "/") {
-			if _, err := path.Match(e, ""); err != nil {
+		elements := strings.Split(strings.TrimSuffix(p, "/"), "/")
+		for j, e := range elements {
+			var err error
+			if elements[j], err = shellPattern(e); err != nil {
 				return nil, usagef("--exclude %s: %v", p, err)
 			}
 		}
+		patterns[i] = strings.Join(elements, "/")
 	}
 	return func(below string, n *vfs.Node) bool {
 		for _, p := range patterns {

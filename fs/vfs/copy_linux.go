@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +29,13 @@ func setXattr(f *os.File, x Xattr) error {
 	return unix.Fsetxattr(int(f.Fd()), x.Name, x.Value, 0)
 }
 
+// setXattrAt is setXattr for what is not opened: a link, or a device node.
+func setXattrAt(root *os.Root, name string, x Xattr) error {
+	return inFolder(root, func(fd int) error {
+		return unix.Lsetxattr("/proc/self/fd/"+strconv.Itoa(fd)+"/"+name, x.Name, x.Value, 0)
+	})
+}
+
 // inFolder calls a function with the descriptor of a folder.
 func inFolder(root *os.Root, call func(fd int) error) error {
 	f, err := root.Open(".")
@@ -37,23 +46,17 @@ func inFolder(root *os.Root, call func(fd int) error) error {
 	return call(int(f.Fd()))
 }
 
-func setLinkTimes(root *os.Root, name string, st *Stat) {
-	if st.Mtime.IsZero() {
-		return
-	}
-	atime := st.Atime
-	if atime.IsZero() {
-		atime = st.Mtime
-	}
+// setTimesAt sets the times of anything, which may be a link.
+func setTimesAt(root *os.Root, name string, atime, mtime time.Time) error {
 	ts := make([]unix.Timespec, 2)
 	var err error
 	if ts[0], err = unix.TimeToTimespec(atime); err != nil {
-		return
+		return err
 	}
-	if ts[1], err = unix.TimeToTimespec(st.Mtime); err != nil {
-		return
+	if ts[1], err = unix.TimeToTimespec(mtime); err != nil {
+		return err
 	}
-	inFolder(root, func(fd int) error { return unix.UtimesNanoAt(fd, name, ts, unix.AT_SYMLINK_NOFOLLOW) })
+	return inFolder(root, func(fd int) error { return unix.UtimesNanoAt(fd, name, ts, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 func makeNode(root *os.Root, name string, st *Stat) error {
@@ -70,12 +73,7 @@ func makeNode(root *os.Root, name string, st *Stat) error {
 	default:
 		return &fs.PathError{Op: "mknod", Path: name, Err: errors.ErrUnsupported}
 	}
-	err := inFolder(root, func(fd int) error {
-		if err := unix.Mknodat(fd, name, mode, int(unix.Mkdev(st.Major, st.Minor))); err != nil {
-			return err
-		}
-		return unix.Fchmodat(fd, name, uint32(st.Mode.Perm()), 0) // whatever the umask
-	})
+	err := inFolder(root, func(fd int) error { return unix.Mknodat(fd, name, mode, int(unix.Mkdev(st.Major, st.Minor))) })
 	if err != nil {
 		return &fs.PathError{Op: "mknod", Path: name, Err: err}
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 )
 
@@ -50,7 +51,9 @@ func hostFull(err error) bool {
 
 func setXattr(*os.File, Xattr) error { return errors.ErrUnsupported }
 
-func setLinkTimes(*os.Root, string, *Stat) {}
+func setXattrAt(*os.Root, string, Xattr) error { return errors.ErrUnsupported }
+
+func setTimesAt(*os.Root, string, time.Time, time.Time) error { return errors.ErrUnsupported }
 
 func makeNode(_ *os.Root, name string, _ *Stat) error {
 	return &fs.PathError{Op: "mknod", Path: name, Err: errors.ErrUnsupported}

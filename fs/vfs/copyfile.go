@@ -107,7 +107,7 @@ func (c *copier) write(j copyJob, buf []byte) (err error) {
 	if c.o.Owner && dst.Chown(int(st.UID), int(st.GID)) != nil {
 		c.count.NoOwner.Add(1)
 	}
-	c.xattrs(dst, j.node)
+	c.xattrs(j.node, func(x Xattr) error { return setXattr(dst, x) })
 	if dst.Chmod(c.mode(st)) != nil {
 		c.count.NoMode.Add(1)
 	}
@@ -161,17 +161,29 @@ func (c *copier) mode(st *Stat) fs.FileMode {
 	return mode
 }
 
-// setTimes sets the times of a file that is no link.
-func setTimes(root *os.Root, name string, st *Stat) error {
-	if st.Mtime.IsZero() {
-		return nil
-	}
-	atime := st.Atime
-	if atime.IsZero() {
+// times are those that a file gets; false if it has none.
+func times(st *Stat) (atime, mtime time.Time, ok bool) {
+	if atime = st.Atime; atime.IsZero() {
 		atime = st.Mtime
 	}
-	return root.Chtimes(name, atime, st.Mtime)
+	return atime, st.Mtime, !st.Mtime.IsZero()
 }
+
+// setTimes sets the times of a file that is no link.
+func setTimes(root *os.Root, name string, st *Stat) error {
+	atime, mtime, ok := times(st)
+	switch {
+	case !ok:
+		return nil
+	case inNanoseconds(atime) && inNanoseconds(mtime):
+		return root.Chtimes(name, atime, mtime)
+	}
+	return setTimesAt(root, name, atime, mtime)
+}
+
+// inNanoseconds reports whether a time is one that os passes on: of the years 1678 to
+// 2262.
+func inNanoseconds(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
 // link makes a symbolic link. Its target is the guest's, wherever it leads.
 func (c *copier) link(d *hostDir, n *Node, name string) error {
@@ -189,7 +201,10 @@ func (c *copier) link(d *hostDir, n *Node, name string) error {
 	if c.o.Owner && d.root.Lchown(name, int(st.UID), int(st.GID)) != nil {
 		c.count.NoOwner.Add(1)
 	}
-	setLinkTimes(d.root, name, st)
+	c.xattrs(n, func(x Xattr) error { return setXattrAt(d.root, name, x) })
+	if atime, mtime, ok := times(st); ok {
+		setTimesAt(d.root, name, atime, mtime) // which some hosts do not have
+	}
 	c.count.Links.Add(1)
 	return nil
 }
@@ -226,6 +241,10 @@ func (c *copier) special(d *hostDir, n *Node, name string) error {
 	if c.o.Owner && d.root.Lchown(name, int(st.UID), int(st.GID)) != nil {
 		c.count.NoOwner.Add(1)
 	}
+	c.xattrs(n, func(x Xattr) error { return setXattrAt(d.root, name, x) })
+	if d.root.Chmod(name, c.mode(st)) != nil { // whatever the umask
+		c.count.NoMode.Add(1)
+	}
 	c.count.Special.Add(1)
 	return setTimes(d.root, name, st)
 }
@@ -241,7 +260,7 @@ func (c *copier) finishDir(d *hostDir) error {
 	if c.o.Owner && f.Chown(int(st.UID), int(st.GID)) != nil {
 		c.count.NoOwner.Add(1)
 	}
-	c.xattrs(f, d.node)
+	c.xattrs(d.node, func(x Xattr) error { return setXattr(f, x) })
 	err = setTimes(d.root, ".", st) // before a mode that may forbid it
 	if f.Chmod(c.mode(st)) != nil {
 		c.count.NoMode.Add(1)
@@ -249,8 +268,8 @@ func (c *copier) finishDir(d *hostDir) error {
 	return err
 }
 
-// xattrs gives an open file the extended attributes that the host takes.
-func (c *copier) xattrs(f *os.File, n *Node) {
+// xattrs sets the extended attributes that the host takes.
+func (c *copier) xattrs(n *Node, set func(Xattr) error) {
 	if c.o.NoXattrs {
 		return
 	}
@@ -264,7 +283,7 @@ func (c *copier) xattrs(f *os.File, n *Node) {
 			lost = true
 			continue
 		}
-		lost = setXattr(f, x) != nil || lost
+		lost = set(x) != nil || lost
 	}
 	if lost {
 		c.count.NoXattrs.Add(1)
