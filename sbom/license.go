@@ -1,10 +1,6 @@
 package sbom
 
-import (
-	"strings"
-
-	cdx "github.com/CycloneDX/cyclonedx-go"
-)
+import "strings"
 
 // licenses are the identifiers of the SPDX list that packages of distributions
 // use most; what has another one is given in its own words, which is never wrong.
@@ -59,15 +55,15 @@ func isExpression(text string) bool {
 }
 
 // licenseOf is the licence of a package as CycloneDX has it, nil if none is said.
-func licenseOf(text string) *cdx.Licenses {
+func licenseOf(text string) []cdxLicense {
 	text = oneLine(text)
 	switch {
 	case text == "":
 		return nil
 	case licenses[text]:
-		return &cdx.Licenses{{License: &cdx.License{ID: text}}}
+		return []cdxLicense{{License: &cdxNamed{ID: text}}}
 	case isExpression(text):
-		return &cdx.Licenses{{Expression: text}}
+		return []cdxLicense{{Expression: text}}
 	}
-	return &cdx.Licenses{{License: &cdx.License{Name: text}}}
+	return []cdxLicense{{License: &cdxNamed{Name: text}}}
 }
