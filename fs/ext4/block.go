@@ -49,3 +49,26 @@ func (f *filesystem) readBlock(n uint64, ino uint32, k kind, check func(b []byte
 		return b, int64(len(b)) + cacheOverhead, nil
 	})
 }
+
+// tablePiece is how many bytes of an inode table are read at once: the files of a
+// directory are mostly neighbours there.
+const tablePiece = 16 << 10
+
+// tableBlock returns the block n of an inode table. It is read by itself where those
+// around it cannot be, as in an image that is cut short.
+func (f *filesystem) tableBlock(n uint64) ([]byte, error) {
+	size := f.sb.blockSize
+	per := uint64(max(tablePiece/size, 1))
+	first := n / per * per
+	if n > 0 && first+per <= f.sb.blocksCount {
+		b, err := f.tables.Get(first, func() ([]byte, int64, error) {
+			n := int64(per) * size
+			b, err := block.ReadBytes(f.dev, f.blockOff(first), n, n)
+			return b, n + cacheOverhead, err
+		})
+		if err == nil {
+			return b[int64(n-first)*size:][:size], nil
+		}
+	}
+	return f.readBlock(n, 0, kindRaw, nil)
+}

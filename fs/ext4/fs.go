@@ -102,6 +102,7 @@ type filesystem struct {
 	replayed bool
 	problems problem.List
 	blocks   *lru.Cache[blockKey, []byte]
+	tables   *lru.Cache[uint64, []byte] // pieces of inode tables, by their first block
 	inodes   *lru.Cache[uint32, *inode]
 	zones    zones
 	fast     *fastChanges
@@ -113,7 +114,8 @@ type filesystem struct {
 func newFilesystem(dev block.Device, sb *superblock, o Options) *filesystem {
 	f := &filesystem{
 		dev: dev, sb: sb, external: o.Journal,
-		blocks: lru.New[blockKey, []byte](o.CacheBytes - o.CacheBytes/4),
+		blocks: lru.New[blockKey, []byte](o.CacheBytes - o.CacheBytes/4 - o.CacheBytes/8),
+		tables: lru.New[uint64, []byte](o.CacheBytes / 8),
 		inodes: lru.New[uint32, *inode](o.CacheBytes / 4),
 	}
 	f.problems.Add(sb.checkSum())

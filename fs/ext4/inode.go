@@ -98,19 +98,19 @@ func (d *diskInode) decode(b []byte) {
 	d.hasCrtime = d.extraIsize >= 0x94-oldInodeSize
 }
 
-// sum computes the checksum of the inode in b.
+// sum computes the checksum of the inode in b, where that itself counts as zeros.
 func (d *diskInode) sum(seed uint32, b []byte) uint32 {
-	var zero [2]byte
-	crc := crc32cHole(seed, b[:oldInodeSize], 0x7C, 2)
-	if len(b) == oldInodeSize {
-		return crc & 0xFFFF
+	var head [0x84]byte
+	n := copy(head[:], b)
+	clear(head[0x7C:0x7E])
+	if d.wideChecksum {
+		clear(head[0x82:])
 	}
+	crc := crc32c(crc32c(seed, head[:n]), b[n:])
 	if !d.wideChecksum {
-		return crc32c(crc, b[oldInodeSize:]) & 0xFFFF
+		crc &= 0xFFFF
 	}
-	crc = crc32c(crc, b[oldInodeSize:0x82])
-	crc = crc32c(crc, zero[:])
-	return crc32c(crc, b[0x84:])
+	return crc
 }
 
 // timestamp joins the seconds of a time with its extra field: two more bits of
@@ -171,7 +171,7 @@ func (f *filesystem) rawInode(ino uint32) ([]byte, int64, error) {
 	if g.inodeTable >= s.blocksCount {
 		n = g.inodeTable
 	}
-	b, err := f.readBlock(n, 0, kindRaw, nil)
+	b, err := f.tableBlock(n)
 	if err != nil {
 		return nil, 0, block.Locate("ext4", "inode table", f.blockOff(n), err)
 	}

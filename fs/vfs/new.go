@@ -394,7 +394,7 @@ func (t *tree) list(w *trail, name string) ([]fs.DirEntry, error) {
 			}
 		}
 	}
-	slices.SortFunc(ents, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	sortNames(ents, func(e *entry) string { return e.name })
 	for i := range ents {
 		out[i] = &ents[i]
 	}

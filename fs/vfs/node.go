@@ -315,10 +315,7 @@ func (n *Node) entries() ([]Entry, error) {
 		return nil, n.fail("readdir", errNotDir)
 	}
 	es, err := n.ino.ReadDir()
-	byName := func(a, b Entry) int { return strings.Compare(a.Name, b.Name) }
-	if !slices.IsSortedFunc(es, byName) {
-		slices.SortFunc(es, byName)
-	}
+	sortNames(es, func(e *Entry) string { return e.Name })
 	return es, n.fail("readdir", err)
 }
 
