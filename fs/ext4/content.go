@@ -58,7 +58,8 @@ func (m memory) Extent(off int64) (block.Extent, error) {
 type content struct {
 	n      *inode
 	size   int64
-	last   atomic.Pointer[run] // the run that was used last
+	last   atomic.Pointer[run]  // the run that was used last
+	near   atomic.Pointer[leaf] // where the extents are in a tree, the leaf that was used last
 	reader runs.Reader
 }
 
@@ -69,16 +70,31 @@ func (c *content) Size() int64 { return c.size }
 func (c *content) run(off int64) (r run, skip, n int64, err error) {
 	shift := 10 + c.n.fs.sb.logBlockSize
 	lblk := uint64(off) >> shift
-	if last := c.last.Load(); last != nil && lblk-last.lblk < last.n {
+	if c.n.inTree() {
+		r, err = c.inTree(lblk)
+	} else if last := c.last.Load(); last != nil && lblk-last.lblk < last.n {
 		r = *last
-	} else {
-		if r, err = c.n.mapWhole(lblk); err != nil {
-			return r, 0, 0, err
-		}
+	} else if r, err = c.n.mapWhole(lblk); err == nil {
 		c.last.Store(&r)
+	}
+	if err != nil {
+		return r, 0, 0, err
 	}
 	skip = off - int64(r.lblk)<<shift
 	return r, skip, int64(r.n)<<shift - skip, nil
+}
+
+func (c *content) inTree(lblk uint64) (run, error) {
+	l := c.near.Load()
+	if l == nil || lblk < l.low || lblk >= l.high {
+		next, err := c.n.leaf(lblk)
+		if err != nil {
+			return run{}, err
+		}
+		l = &next
+		c.near.Store(l)
+	}
+	return l.run(lblk), nil
 }
 
 func (c *content) ReadAt(p []byte, off int64) (int, error) {

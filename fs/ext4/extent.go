@@ -56,64 +56,79 @@ func (e extentNode) extent(i int) run {
 	return r
 }
 
-// mapExtent looks a block up in the extent tree. Depth falls by one with each
-// level, and the keys of a node lie within the range that its parent gives it,
-// so no tree can lead in a circle.
+// A leaf is what an extent tree tells of the blocks from low to high.
+type leaf struct {
+	extents   extentNode
+	count     int
+	low, high uint64
+}
+
+// mapExtent looks a block up in the extent tree.
 func (n *inode) mapExtent(lblk uint64) (run, error) {
+	l, err := n.leaf(lblk)
+	if err != nil {
+		return run{}, err
+	}
+	return l.run(lblk), nil
+}
+
+// leaf finds the leaf of a block. Depth falls by one with each level, and the keys of a
+// node lie within the range that its parent gives it, so no tree can lead in a circle.
+func (n *inode) leaf(lblk uint64) (leaf, error) {
 	var h extentHeader
 	h.decode(n.block[:])
 	if !n.checked.Load() {
 		if err := n.checkExtents(n.block[:], h, "extent tree"); err != nil {
-			return run{}, err
+			return leaf{}, err
 		}
 		n.checked.Store(true)
 	}
-	node := n.block[:]
-	low, high := uint64(0), uint64(1)<<32 // what this node is for
-	for depth := h.depth; ; depth-- {
-		count := int(h.entries)
-		e := extentNode(node[extentSize:])
-		i := sort.Search(count, func(i int) bool { return e.key(i) > lblk }) - 1
-		if depth == 0 {
-			return n.leafRun(e, count, i, lblk, low, high)
-		}
+	l := leaf{extentNode(n.block[extentSize:]), int(h.entries), 0, 1 << 32}
+	for depth := h.depth; depth > 0; depth-- {
+		i := l.last(lblk)
 		if i < 0 {
-			return run{lblk: low, n: min(e.key(0), high) - low}, nil
+			return leaf{low: l.low, high: min(l.extents.key(0), l.high)}, nil
 		}
-		low = e.key(i)
-		if i+1 < count {
-			high = min(high, e.key(i+1))
+		l.low = l.extents.key(i)
+		if i+1 < l.count {
+			l.high = min(l.high, l.extents.key(i+1))
 		}
-		child := e.child(i)
+		child := l.extents.child(i)
 		b, err := n.extentBlock(child)
 		if err != nil {
-			return run{}, err
+			return leaf{}, err
 		}
 		h.decode(b)
-		e = extentNode(b[extentSize:])
-		if h.depth != depth-1 || h.entries == 0 || e.key(0) < low || e.key(int(h.entries)-1) >= high {
-			return run{}, n.fs.corrupt("extent block", child, "it does not fit its place in the tree of inode %d", n.ino)
+		l.extents, l.count = extentNode(b[extentSize:]), int(h.entries)
+		if h.depth != depth-1 || l.count == 0 || l.extents.key(0) < l.low || l.extents.key(l.count-1) >= l.high {
+			return leaf{}, n.fs.corrupt("extent block", child, "it does not fit its place in the tree of inode %d", n.ino)
 		}
-		node = b
 	}
+	return l, nil
 }
 
-// leafRun returns the run that holds lblk, where i is the last extent of a leaf
-// that starts at or before it.
-func (n *inode) leafRun(e extentNode, count, i int, lblk, low, high uint64) (run, error) {
-	hole := run{lblk: low}
+// last is the last entry that starts at or before a block, -1 if none does.
+func (l *leaf) last(lblk uint64) int {
+	return sort.Search(l.count, func(i int) bool { return l.extents.key(i) > lblk }) - 1
+}
+
+// run returns the run that holds a block of the leaf.
+func (l *leaf) run(lblk uint64) run {
+	i := l.last(lblk)
+	hole := run{lblk: l.low}
 	if i >= 0 {
-		r := e.extent(i)
+		r := l.extents.extent(i)
 		if lblk-r.lblk < r.n {
-			return r, nil
+			return r
 		}
 		hole.lblk = r.lblk + r.n
 	}
-	if i+1 < count {
-		high = e.key(i + 1)
+	high := l.high
+	if i+1 < l.count {
+		high = l.extents.key(i + 1)
 	}
 	hole.n = high - hole.lblk
-	return hole, nil
+	return hole
 }
 
 // extentBlock reads a node of the extent tree that has a block of its own. A

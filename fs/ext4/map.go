@@ -34,13 +34,16 @@ func (n *inode) mapBlock(lblk uint64) (run, error) {
 
 func (n *inode) mapWhole(lblk uint64) (run, error) {
 	switch {
+	case n.inTree():
+		return n.mapExtent(lblk)
 	case n.flags&flagExtents == 0:
 		return n.mapIndirect(lblk)
-	case len(n.ranges) > 0:
-		return n.mapFast(lblk)
 	}
-	return n.mapExtent(lblk)
+	return n.mapFast(lblk)
 }
+
+// inTree reports whether the extent tree tells all of where the blocks are.
+func (n *inode) inTree() bool { return n.flags&flagExtents != 0 && len(n.ranges) == 0 }
 
 // maxBlocks returns how many blocks a file of this inode's kind can have.
 func (n *inode) maxBlocks() uint64 {

@@ -12,9 +12,8 @@ import (
 type content struct {
 	fs     *filesystem
 	node   *inode
-	dev    block.Device            // where its blocks lie
-	last   atomic.Pointer[mapping] // the run that was used last
-	near   atomic.Pointer[window]  // the records that it is of
+	dev    block.Device           // where its blocks lie
+	near   atomic.Pointer[window] // the records of the run that was used last
 	reader runs.Reader
 }
 
@@ -37,9 +36,6 @@ func (c *content) Size() int64 { return c.node.stat.Size }
 // run returns the mapping of the block that holds off.
 func (c *content) run(off int64) (mapping, error) {
 	blk := uint64(off) >> c.fs.sb.blocklog
-	if m := c.last.Load(); m != nil && blk >= m.off && blk < m.end() {
-		return *m, nil
-	}
 	w := c.near.Load()
 	if w == nil || blk < w.from || blk >= w.end {
 		next, err := c.fs.window(&c.node.data, blk)
@@ -49,11 +45,7 @@ func (c *content) run(off int64) (mapping, error) {
 		w = &next
 		c.near.Store(w)
 	}
-	m, err := c.fs.mapIn(&c.node.data, w, blk)
-	if err == nil {
-		c.last.Store(&m)
-	}
-	return m, err
+	return c.fs.mapIn(&c.node.data, w, blk)
 }
 
 // place returns where the byte at off of a mapping lies, and how many bytes of

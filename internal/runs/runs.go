@@ -24,8 +24,8 @@ const (
 	maxSpan   = 256 << 10 // bytes that are read at once for short runs
 	maxPieces = 128       // runs that are put together
 	// maxGap is how many bytes may lie between two runs of a span. More of them take
-	// longer to copy than a read of its own takes.
-	maxGap = 1 << 10
+	// longer to copy than a read of its own takes. A block is still worth it.
+	maxGap = 4 << 10
 )
 
 // A Reader reads from a layout. Its zero value is ready, and it is safe for

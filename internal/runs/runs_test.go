@@ -101,7 +101,7 @@ func TestRead(t *testing.T) {
 	}
 	for i := range 60 {
 		longest := []int64{1, 700, 4096, 200 << 10, 1 << 20}[i%5]
-		l, want := newLayout(rng, disk, 1+rng.IntN(600), longest, []int64{0, 500, 1 << 10, 64 << 10}[i%4], i%3 == 0)
+		l, want := newLayout(rng, disk, 1+rng.IntN(600), longest, []int64{0, 500, 4 << 10, 64 << 10}[i%4], i%3 == 0)
 		var r runs.Reader
 		d := &device{Reader: bytes.NewReader(disk)}
 		var wg sync.WaitGroup
@@ -128,7 +128,7 @@ func TestTogether(t *testing.T) {
 	for _, x := range []struct {
 		gap         int64
 		atMost, all int
-	}{{0, 16, 1000}, {512, 18, 1000}, {1 << 10, 20, 1000}, {1<<10 + 1, 1000, 1000}} {
+	}{{0, 16, 1000}, {512, 18, 1000}, {4 << 10, 33, 1000}, {4<<10 + 1, 1000, 1000}} {
 		var l layout
 		for i := range int64(1000) {
 			l.runs = append(l.runs, run{i * 4096, 4096, i * (4096 + x.gap) % (7 << 20)})
@@ -138,7 +138,7 @@ func TestTogether(t *testing.T) {
 		if _, err := r.Read(d, l, make([]byte, 1000*4096), 0); err != nil {
 			t.Fatal(err)
 		}
-		if d.reads > x.atMost+1 || x.gap > 1<<10 && d.reads != x.all {
+		if d.reads > x.atMost+1 || x.gap > 4<<10 && d.reads != x.all {
 			t.Errorf("gaps of %d: %d reads", x.gap, d.reads)
 		}
 	}
