@@ -27,7 +27,7 @@ type finder struct {
 	minDepth, maxDepth       int
 	print0, long, oneFS      bool
 	empty                    bool
-	names                    []func(c vfs.Child, path []byte) bool
+	names                    []func(c vfs.Child) bool
 	tests                    []func(n *vfs.Node) bool // these read the inode
 
 	dir  *vfs.Node // of the last name
@@ -161,14 +161,13 @@ func (d *finder) visit(c vfs.Child, depth int) error {
 }
 
 func (d *finder) look(c vfs.Child) error {
-	path := d.pathOf(c)
 	for _, test := range d.names {
-		if !test(c, path) {
+		if !test(c) {
 			return nil
 		}
 	}
 	if len(d.tests) == 0 && !d.a.json && !d.long {
-		return d.printName(path)
+		return d.printName(d.pathOf(c))
 	}
 	n, err := c.Node()
 	if err != nil {
@@ -180,7 +179,7 @@ func (d *finder) look(c vfs.Child) error {
 			return nil
 		}
 	}
-	return d.print(n, path)
+	return d.print(n, d.pathOf(c))
 }
 
 // pathOf is the path of a file as the bytes of the guest, until the next call.
@@ -242,14 +241,14 @@ func (d *finder) print(n *vfs.Node, path []byte) error {
 
 // compile makes tests of the flags.
 func (d *finder) compile() error {
-	name := func(test func(c vfs.Child, path []byte) bool) { d.names = append(d.names, test) }
+	name := func(test func(c vfs.Child) bool) { d.names = append(d.names, test) }
 	add := func(test func(n *vfs.Node) bool) { d.tests = append(d.tests, test) }
 	if d.types != "" {
 		letters := strings.ReplaceAll(d.types, ",", "")
 		if strings.Trim(letters, "fdlbcps") != "" {
 			return usagef("--type takes letters of f d l b c p s, not %q", d.types)
 		}
-		name(func(c vfs.Child, _ []byte) bool { return strings.Contains(letters, typeLetter(c.Type())) })
+		name(func(c vfs.Child) bool { return strings.Contains(letters, typeLetter(c.Type())) })
 	}
 	for i, text := range []string{d.name, d.iname} {
 		if text == "" {
@@ -264,15 +263,15 @@ func (d *finder) compile() error {
 			pattern = strings.ToLower(pattern)
 		}
 		begin, end := literals(pattern)
-		name(func(c vfs.Child, _ []byte) bool {
-			text := strings.ReplaceAll(c.Name(), "/", "\x01")
+		name(func(c vfs.Child) bool {
+			text := c.Name()
 			if fold {
 				text = strings.ToLower(text)
 			}
-			if !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, end) {
+			if !strings.HasSuffix(text, end) || !strings.HasPrefix(text, begin) {
 				return false
 			}
-			ok, _ := path.Match(pattern, text)
+			ok, _ := path.Match(pattern, strings.ReplaceAll(text, "/", "\x01"))
 			return ok
 		})
 	}
@@ -281,8 +280,8 @@ func (d *finder) compile() error {
 		if err != nil {
 			return usagef("%s: %v", d.path, err)
 		}
-		name(func(_ vfs.Child, p []byte) bool {
-			ok, _ := path.Match(pattern, strings.ReplaceAll(string(p), "/", "\x01"))
+		name(func(c vfs.Child) bool {
+			ok, _ := path.Match(pattern, strings.ReplaceAll(string(d.pathOf(c)), "/", "\x01"))
 			return ok
 		})
 	}
