@@ -1,8 +1,11 @@
 package xfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"testing"
+
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestLogConstants holds the bits of log items to Linux's xfs_log_format.h.
@@ -131,5 +134,17 @@ func TestIntents(t *testing.T) {
 	note(itemATTRD, item(le, 4, 0, 0)[:16], le, 3)
 	if err := p.note(itemBUI, make([]byte, 15), le); err == nil {
 		t.Error("an item of 15 bytes is taken")
+	}
+}
+
+// TestKeptInodes: an inode in the cache keeps its own bytes, and not the cluster that it
+// was read in.
+func TestKeptInodes(t *testing.T) {
+	f, err := open(bytes.NewReader(testimg.Unpack(t, "testdata/v4-ftype.img.bz2")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := f.root; cap(n.data.b)+cap(n.attr.b) > 2*int(f.sb.inodesize) {
+		t.Errorf("an inode of %d bytes keeps %d and %d", f.sb.inodesize, cap(n.data.b), cap(n.attr.b))
 	}
 }

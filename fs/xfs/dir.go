@@ -93,6 +93,7 @@ func (f *filesystem) readDir(n *inode, yield func(dirEntry) error) error {
 // dirBlock is a block with entries.
 type dirBlock struct {
 	b          []byte
+	text       string // the same, for all names
 	off        int64
 	start, end int  // where the entries are
 	ftype      bool // entries have one
@@ -106,11 +107,11 @@ func (f *filesystem) dirBlock(n *inode, blk uint64) (*dirBlock, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		d := &dirBlock{b: b, off: off, ftype: f.sb.ftype()}
+		d := &dirBlock{b: b, text: string(b), off: off, ftype: f.sb.ftype()}
 		if err := f.openDirBlock(d, n.ino, blk); err != nil {
 			return nil, 0, err
 		}
-		return d, int64(len(b)), nil
+		return d, 2 * int64(len(b)), nil
 	})
 }
 
@@ -175,7 +176,7 @@ func (d *dirBlock) at(pos int) (dirEntry, int, error) {
 		return e, 0, d.corrupt(pos, "entry with a name of %d bytes in %d", n, len(b))
 	}
 	e.ino = binary.BigEndian.Uint64(b)
-	e.name = string(b[9:][:n])
+	e.name = d.text[pos+9:][:n]
 	if d.ftype {
 		e.ftype = b[9+n]
 	}

@@ -61,6 +61,7 @@ type filesystem struct {
 	opts     Options
 	dirty    bool
 	cache    *lru.Cache[cacheKey, any]
+	clusters *lru.Cache[int64, []byte] // of inodes, by their offset
 	problems problem.List
 	root     *inode
 }
@@ -81,7 +82,8 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 		return nil, err
 	}
 	f.uuid = f.sb.metadataUUID()
-	f.cache = lru.New[cacheKey, any](f.opts.CacheBytes)
+	f.cache = lru.New[cacheKey, any](f.opts.CacheBytes - f.opts.CacheBytes/8)
+	f.clusters = lru.New[int64, []byte](f.opts.CacheBytes / 8)
 	if r.Size() < f.sb.size() {
 		f.problems.Add(block.Errorf(format, "filesystem", r.Size(), block.ErrTruncated, "the device ends before its %d bytes", f.sb.size()))
 	}

@@ -1,6 +1,7 @@
 package xfs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -168,9 +169,15 @@ func (n *inode) corrupt(detail string, args ...any) error {
 func (f *filesystem) inode(ino uint64) (*inode, error) {
 	return cached(f, cacheKey{kind: kindParsed, ino: ino}, func() (*inode, int64, error) {
 		n, err := f.readInode(ino)
+		if err == nil {
+			n.keep()
+		}
 		return n, int64(f.sb.inodesize) + 400, err
 	})
 }
+
+// keep makes the forks the inode's own, lest it keep the whole cluster that it came in.
+func (n *inode) keep() { n.data.b, n.attr.b = bytes.Clone(n.data.b), bytes.Clone(n.attr.b) }
 
 func (f *filesystem) readInode(ino uint64) (*inode, error) {
 	off, ok := f.sb.inodeOff(ino)
@@ -215,7 +222,7 @@ func (f *filesystem) rawInode(ino uint64, off int64) ([]byte, bool, error) {
 	if end := f.dev.Size(); start+size > end && off+int64(f.sb.inodesize) <= end {
 		size = end - start
 	}
-	cluster, err := cached(f, cacheKey{kind: kindInodes, pos: uint64(start)}, func() ([]byte, int64, error) {
+	cluster, err := f.clusters.Get(start, func() ([]byte, int64, error) {
 		b, err := f.read(kindInodes, start, int(size))
 		return b, size, err
 	})

@@ -47,8 +47,8 @@ var layouts = [...]layout{
 	kindSymlink:    {crc: 0x0c, blkno: 0x28, owner: 0x20, uuid: 0x10},
 }
 
-// cacheKey names a decoded block: the offset of a bmbt block or inode cluster,
-// an inode, or an inode and the block in its fork.
+// cacheKey names a decoded block: the offset of a bmbt block, an inode, or
+// an inode and the block in its fork.
 type cacheKey struct {
 	kind kind
 	ino  uint64

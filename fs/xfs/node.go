@@ -19,7 +19,7 @@ func (n *node) ReadDir() ([]vfs.Entry, error) {
 	if !n.stat.Mode.IsDir() {
 		return nil, n.corrupt("not a directory")
 	}
-	var out []vfs.Entry
+	out := make([]vfs.Entry, 0, min(n.stat.Size/32, 1<<12))
 	err := n.fs.readDir(n.inode, func(e dirEntry) error {
 		if len(out) >= n.fs.opts.MaxDirEntries {
 			return block.Errorf(format, inodeName(n.ino), n.off, block.ErrLimit, "more than %d names", len(out))
@@ -38,18 +38,23 @@ func (n *node) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.child(e.name, e.ino)
+	return n.child(e.name, e.ino, n.fs.inode)
 }
 
-func (n *node) Child(e vfs.Entry) (vfs.Inode, error) { return n.child(e.Name, e.Ino) }
+func (n *node) Child(e vfs.Entry) (vfs.Inode, error) {
+	if e.HasType && !e.Type.IsDir() { // a walk asks for a file once, and for a directory again, to list it
+		return n.child(e.Name, e.Ino, n.fs.readInode)
+	}
+	return n.child(e.Name, e.Ino, n.fs.inode)
+}
 
 // child opens the inode of an entry. A directory must say that it lies here:
 // so no path can run in a circle.
-func (n *node) child(name string, ino uint64) (vfs.Inode, error) {
+func (n *node) child(name string, ino uint64, read func(uint64) (*inode, error)) (vfs.Inode, error) {
 	if ino == n.ino || ino == n.fs.sb.rootino {
 		return nil, block.Errorf(format, inodeName(n.ino), n.off, block.ErrLoop, "entry %q leads back to inode %d", name, ino)
 	}
-	c, err := n.fs.inode(ino)
+	c, err := read(ino)
 	if err != nil {
 		return nil, err
 	}
