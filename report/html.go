@@ -1,11 +1,11 @@
 package report
 
 import (
-	"bufio"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"html/template"
 	"io"
 	"strings"
 
@@ -14,26 +14,32 @@ import (
 	"github.com/guestkit/guestkit/internal/terminal"
 )
 
+//go:embed page.html
+var pageText string
+
 //go:embed page.css
 var pageStyle string
 
 //go:embed page.js
 var pageScript string
 
-// A page is what is shown. All text in it is escaped: no control character and nothing
-// that reorders text is left, so that a guest cannot make a page say something else to its
-// reader. That it stays text is the affair of markup.
+// A page is what the template shows. All text in it is escaped: no control
+// character and nothing that reorders text is left, so that a guest cannot make a
+// page say something else to its reader; markup is the template's affair.
 type page struct {
-	Title, Version string
-	Images         []pageImage
-	Summary        []pageFact
-	Concerns       []pageConcern
-	Against        string
-	Disks          []pageDisk
-	Legend         []pageFact
-	Volumes        []pageVolume
-	Systems        []pageSystem
-	Problems       []string
+	Title, Version        string
+	Style                 template.CSS
+	Script                template.JS
+	StyleHash, ScriptHash string
+	Images                []pageImage
+	Summary               []pageFact
+	Concerns              []pageConcern
+	Against               string
+	Disks                 []pageDisk
+	Legend                []pageFact
+	Volumes               []pageVolume
+	Systems               []pageSystem
+	Problems              []string
 }
 
 type pageImage struct{ Name, Format, Size, Note string }
@@ -65,7 +71,12 @@ type pageTable struct {
 // (CSP) allows that script and the style by their hashes, and nothing else. against
 // names what the concerns were narrowed to, version the program.
 func HTML(w io.Writer, g *Guest, version, against string) error {
-	p := &page{Version: esc(version), Against: "moving this guest"}
+	t, err := template.New("page").Parse(pageText)
+	if err != nil {
+		return err
+	}
+	p := &page{Version: esc(version), Style: template.CSS(pageStyle), Script: template.JS(pageScript), StyleHash: hash(pageStyle), ScriptHash: hash(pageScript)}
+	p.Against = "moving this guest"
 	if against != "" {
 		p.Against = esc(against)
 	}
@@ -79,9 +90,7 @@ func HTML(w io.Writer, g *Guest, version, against string) error {
 	for _, err := range g.Problems {
 		p.Problems = append(p.Problems, esc(err.Error()))
 	}
-	m := markup{bufio.NewWriter(w)}
-	m.page(p)
-	return m.Flush()
+	return t.Execute(w, p)
 }
 
 func hash(text string) string {
