@@ -22,7 +22,8 @@ type Options struct {
 	// Format states the format and turns probing off.
 	Format string
 	// Snapshot opens the disk as it was in the internal snapshot of that id,
-	// or else of that name.
+	// or else of that name; snapshot.id=ID and snapshot.name=NAME look at one of
+	// the two alone.
 	Snapshot string
 	// Disk chooses among the disks of a package (OVA, OVF): by id, by the name
 	// of its file, or by its number from 1 on. The only one needs no choice.

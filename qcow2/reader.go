@@ -22,7 +22,8 @@ type Options struct {
 	// guest may have written that.
 	BackingFormat string
 	// Snapshot opens the disk as it was in the internal snapshot of that id,
-	// or else of that name. Empty is the active state.
+	// or else of that name; snapshot.id=ID and snapshot.name=NAME look at one of
+	// the two alone. Empty is the active state.
 	Snapshot string
 	// Unlock gives the key of an encrypted image. Nil refuses: its error wraps
 	// block.ErrEncrypted. The key of one with AES (method 1) cannot be checked:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -152,17 +153,32 @@ func readSnapshot(src io.Reader, at int64, h *header, lim *Limits) (Snapshot, in
 	return s, snapshotHeaderLen + int64(len(rest)), nil
 }
 
-// findSnapshot returns the snapshot of that id, or else of that name.
-func findSnapshot(all []Snapshot, idOrName string) (*Snapshot, error) {
+// findSnapshot returns the snapshot of that id, or else of that name. Qemu-img's
+// words snapshot.id=ID, snapshot.name=NAME or both, with a comma between them, look at
+// nothing else.
+func findSnapshot(all []Snapshot, which string) (*Snapshot, error) {
 	for i := range all {
-		if all[i].ID == idOrName {
+		if all[i].ID == which {
 			return &all[i], nil
 		}
 	}
 	for i := range all {
-		if all[i].Name == idOrName {
+		if all[i].is(which) {
 			return &all[i], nil
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", ErrNoSnapshot, idOrName)
+	return nil, fmt.Errorf("%w: %q", ErrNoSnapshot, which)
+}
+
+// is reports whether the words of findSnapshot may mean this one.
+func (s *Snapshot) is(which string) bool {
+	if id, ok := strings.CutPrefix(which, "snapshot.id="); ok {
+		id, name, both := strings.Cut(id, ",snapshot.name=")
+		return s.ID == id && (!both || s.Name == name)
+	}
+	if name, ok := strings.CutPrefix(which, "snapshot.name="); ok {
+		name, id, both := strings.Cut(name, ",snapshot.id=")
+		return s.Name == name && (!both || s.ID == id)
+	}
+	return s.ID == which || s.Name == which
 }

@@ -159,14 +159,14 @@ func changeSnapshots(ctx context.Context, f Storage) (*rewrite, error) {
 }
 
 // pickSnapshot is findSnapshot for what is lost if it is the wrong one.
-func (w *rewrite) pickSnapshot(idOrName string) (*Snapshot, error) {
-	s, err := findSnapshot(w.snapshots, idOrName)
+func (w *rewrite) pickSnapshot(which string) (*Snapshot, error) {
+	s, err := findSnapshot(w.snapshots, which)
 	if err != nil {
 		return nil, block.Locate(format, "snapshot", -1, err)
 	}
 	for i := range w.snapshots {
-		if o := &w.snapshots[i]; o != s && o.Name == idOrName {
-			return nil, block.Errorf(format, "snapshot", o.at, block.ErrRefused, "%q means two of them, by id or by name: %s (%q) and %s (%q)", idOrName, s.ID, s.Name, o.ID, o.Name)
+		if o := &w.snapshots[i]; o != s && o.is(which) {
+			return nil, block.Errorf(format, "snapshot", o.at, block.ErrRefused, "%q means two of them: %s (%q) and %s (%q); snapshot.id= or snapshot.name= before it tells which", which, s.ID, s.Name, o.ID, o.Name)
 		}
 	}
 	return s, nil

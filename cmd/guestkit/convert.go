@@ -189,7 +189,7 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 func (c *convertFlags) options(a *app, show *progress) (*guestkit.ConvertOptions, error) {
 	o := &guestkit.ConvertOptions{Format: c.src.options(), Add: c.src.disks, AddFormat: c.src.added.options(c.src.options()), MaxVirtualSize: int64(c.src.max), Platform: c.target,
 		SkipFree: c.skipFree, Bitmaps: c.bitmaps, Append: c.behind, Backing: *c.backing, BackingFormat: *c.backingFormat, Stdin: a.in, Stdout: a.raw}
-	o.Format.Snapshot = snapshotName(c.snapshot)
+	o.Format.Snapshot = c.snapshot
 	if c.part.Off > 0 || c.part.Len >= 0 {
 		o.Part = c.part
 	}

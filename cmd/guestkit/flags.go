@@ -201,11 +201,6 @@ func snapshotFlag(cmd *cobra.Command, p *string, verb string) {
 	cmd.Flags().StringVarP(p, "snapshot", "l", "", verb+" the internal snapshot of this `ID` or name")
 }
 
-// snapshotName is the snapshot that a value of --snapshot means.
-func snapshotName(text string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(text, "snapshot.id="), "snapshot.name=")
-}
-
 // forceFlag gives a command the flag --force.
 func forceFlag(cmd *cobra.Command, p *bool) {
 	cmd.Flags().BoolVar(p, "force", false, "replace the output if it exists")

@@ -81,7 +81,7 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 				return oerr
 			}
 			o := src.options()
-			o.Snapshot = snapshotName(snapshot)
+			o.Snapshot = snapshot
 			opts := &convert.Options{Compress: l.compress != ""}
 			if m, source, err = a.measure(disks, out, o, opts, exact, skipFree); err != nil {
 				return err

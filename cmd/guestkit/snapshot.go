@@ -26,7 +26,8 @@ func newSnapshot(a *app) *cobra.Command {
 		Short: "List, create, apply and delete the snapshots in a qcow2 image",
 		Long: `Lists the internal snapshots of an image, or changes them in place: -c keeps the
 state of the disk under a name, -a brings the disk back to a snapshot (what it is
-now is lost), -d gives a snapshot up. -a and -d take an id, or else a name.
+now is lost), -d gives a snapshot up. -a and -d take an id, or else
+a name; snapshot.id=ID and snapshot.name=NAME tell which.
 
 Interrupted at any moment, the image is as before or as after. An image that a
 running QEMU has open is refused.`,

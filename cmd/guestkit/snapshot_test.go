@@ -72,6 +72,40 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotWords: a name that is the id of another snapshot is told from it as
+// qemu-img's words do, and never taken for it by what cannot be undone.
+func TestSnapshotWords(t *testing.T) {
+	peers.Need(t, "qemu-img", "qemu-io")
+	image := filepath.Join(t.TempDir(), "disk.qcow2")
+	peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", image, "64K")
+	for i, name := range []string{"0", "1", "2"} { // the ids are one more
+		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P "+string(rune('1'+i))+" 0 64k", image)
+		peers.Run(t, "qemu-img", "snapshot", "-c", name, image)
+	}
+	for _, words := range []string{"0", "1", "3", "snapshot.id=1", "snapshot.name=1", "snapshot.id=2,snapshot.name=1", "snapshot.name=2,snapshot.id=3"} {
+		peers.Run(t, "qemu-img", "convert", "-O", "raw", "-l", words, image, image+".theirs")
+		must(t, "convert", "--force", "-O", "raw", "-l", words, image, image+".ours")
+		peers.Run(t, "cmp", image+".ours", image+".theirs")
+	}
+	for _, words := range []string{"snapshot.id=0", "snapshot.name=3", "snapshot.id=1,snapshot.name=1"} {
+		if r := gk(t, "convert", "-O", "raw", "-l", words, image, image+".none"); r.code != exitNothing {
+			t.Errorf("%s: %+v", words, r)
+		}
+	}
+	if r := gk(t, "snapshot", "-d", "1", image); r.code != exitFailed || !strings.Contains(r.err, "snapshot.name=") {
+		t.Errorf("%+v", r)
+	}
+	must(t, "snapshot", "-d", "snapshot.name=1", image)
+	must(t, "snapshot", "-a", "snapshot.id=1", image)
+	if got := peers.Run(t, "qemu-io", "-r", "-f", "qcow2", "-c", "read -P 1 0 64k", image); strings.Contains(got, "failed") {
+		t.Errorf("%s", got)
+	}
+	if list := peers.Run(t, "qemu-img", "snapshot", "-l", image); strings.Count(list, "\n") != 4 {
+		t.Errorf("left are\n%s", list)
+	}
+	peers.Run(t, "qemu-img", "check", "-q", image)
+}
+
 // TestBitmap changes bitmaps as qemu-img does.
 func TestBitmap(t *testing.T) {
 	peers.Need(t, "qemu-img", "qemu-io")
