@@ -22,8 +22,9 @@ type ResizeOptions struct {
 // new reads as zeros. The image must be free of corruption. If it is
 // interrupted, the image has its old size or the new one.
 //
-// Bitmaps say from then on that everything may have changed. Images with a data
-// file are refused, and so is to shrink one with snapshots. An overlay of version 2
+// Bitmaps say from then on that everything may have changed; snapshots stay as they
+// are. Images with a data file are refused, and so are those of version 2 with
+// snapshots, which have no size of their own there. An overlay of version 2
 // does not grow over what its backing file holds there, since the version has no zero
 // clusters.
 func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) error {
@@ -55,8 +56,8 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 		return refuse(block.ErrEncrypted, "")
 	case size < old && !opts.Shrink:
 		return &block.Error{Format: format, What: "resize", Off: -1, Err: problem.Class(block.ErrRefused, "shrinking from %d to %d bytes discards data; ResizeOptions.Shrink allows it", old, size)}
-	case size != old && len(c.snapshots) > 0 && (size < old || h.version < 3):
-		return refuse(block.ErrUnsupported, "the image has %d snapshots", len(c.snapshots))
+	case size != old && len(c.snapshots) > 0 && h.version < 3:
+		return refuse(block.ErrUnsupported, "the image has %d snapshots, which have no size of their own in version 2", len(c.snapshots))
 	case size > old && c.backing != "" && opts.Backing == nil:
 		return refuse(block.ErrParent, "what the backing file %q holds past the old end must not show", c.backing)
 	case size > old && c.backing != "" && opts.Backing.Size() > old && h.version < 3:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -73,5 +74,53 @@ func TestResizeOverlay(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestResizeSnapshots gives images with snapshots another size, with the power gone
+// at any moment; the snapshots stay as they are.
+func TestResizeSnapshots(t *testing.T) {
+	ctx := context.Background()
+	backing, _ := baseDisk(block.Ref{})
+	for name, l := range layouts {
+		if l.Version == 2 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			b := written(t, l, false).b
+			snapshot := func(name string) []byte {
+				im, err := Open(&memory{b: b}, &Options{Opener: baseDisk, Snapshot: name})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer im.Close()
+				disk := make([]byte, im.Size())
+				if err := block.ReadFull(im, disk, 0); err != nil {
+					t.Fatal(err)
+				}
+				return disk
+			}
+			kept := map[string][]byte{}
+			for i, size := range []int64{10<<10 + 512, 3 << 20} {
+				name := string(rune('a' + i))
+				b = survives(t, "create", b, baseDisk, func(f Storage) error {
+					_, err := CreateSnapshot(ctx, f, name, time.Unix(0, 0))
+					return err
+				})
+				kept[name] = snapshot(name)
+				b = survives(t, "resize", b, baseDisk, func(f Storage) error {
+					return Resize(ctx, f, size, &ResizeOptions{Shrink: true, Backing: backing})
+				})
+				for name, want := range kept {
+					if !bytes.Equal(snapshot(name), want) {
+						t.Errorf("%d bytes: the snapshot %s has changed", size, name)
+					}
+				}
+			}
+			b = survives(t, "apply", b, baseDisk, func(f Storage) error { return ApplySnapshot(ctx, f, "a") })
+			if !bytes.Equal(snapshot(""), kept["a"]) {
+				t.Error("applied, the snapshot is another disk")
+			}
+		})
 	}
 }
