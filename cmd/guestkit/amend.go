@@ -26,18 +26,24 @@ image has is chosen when it is made: 'guestkit convert -o'. Interrupted at any m
 the image is as before or as after.`,
 		Example: `  guestkit amend -o compat=1.1 old.qcow2
   guestkit amend -o compat=1.1,lazy_refcounts=on old.qcow2`,
-		Args: args(1, 1, "an image"),
 	}
 	src := a.storedFlags(cmd)
 	options := cmd.Flags().StringArrayP("options", "o", nil, "what to change, `KEY=VALUE,…`")
 	a.progressFlag(cmd)
 	ignoredFlags(cmd, "t")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.Flags().Bool("force", false, "ignored, for qemu-img's sake: keys are not changed")
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if (&layout{options: *options}).wantsHelp() {
+			return cmd.Help()
+		}
+		if err := args(1, 1, "an image")(cmd, words); err != nil {
+			return err
+		}
 		am, err := amendment(*options)
 		if err != nil {
 			return err
 		}
-		return a.inPlace(args[0], src, func(s *convert.Storage) (string, error) {
+		return a.inPlace(words[0], src, func(s *convert.Storage) (string, error) {
 			return strings.Join(*options, ","), qcow2.Amend(a.ctx, s, am)
 		})
 	}

@@ -35,7 +35,7 @@ before or holds all of it. Others may hold a part; commit again then.`,
 	cmd.Flags().BoolVarP(&keep, "keep", "d", false, "do not empty the overlay")
 	cmd.Flags().StringVarP(&base, "base", "b", "", "write into this `FILE` of the chain; the overlay is not emptied")
 	a.progressFlag(cmd)
-	ignoredFlags(cmd, "t")
+	ignoredFlags(cmd, "tr")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		return a.commit(args[0], base, src, keep || base != "")
 	}

@@ -103,8 +103,8 @@ an error.`,
 	c.backing, c.backingFormat = backingFlags(cmd, "B", "write an overlay on `FILE`, which must be in the source's own chain or read the same")
 	c.src.backing = c.backing
 	forceFlag(cmd, &c.force)
-	c.part = rangeFlags(cmd, "copy")
-	ignoredFlags(cmd, "tTCW")
+	c.part = rangeFlags(cmd, "copy", "", "")
+	ignoredFlags(cmd, "tTCWr")
 	f := cmd.Flags()
 	f.StringVar(&c.output, "output", "", "the `FILE` to write, in place of the second argument")
 	f.BoolVar(&c.flatten, "flatten", false, "write all of the disk (the default)")
@@ -114,6 +114,7 @@ an error.`,
 	f.BoolVar(&c.verify, "verify", false, "read the output again and compare it before it gets its name")
 	skipFreeFlag(cmd, &c.skipFree)
 	f.BoolVar(&c.bitmaps, "bitmaps", false, "copy the dirty bitmaps of a qcow2 image too")
+	f.Bool("skip-broken-bitmaps", false, "ignored, for qemu-img's sake: bitmaps that were in use are never copied, which is said")
 	f.BoolVar(&c.salvage, "salvage", false, "go on where the source cannot be read; list what is lost and exit with 1")
 	f.BoolVar(&c.noClone, "no-clone", false, "copy even where files could share blocks")
 	f.BoolVar(&c.noSpace, "no-space-check", false, "begin even if the data does not seem to fit")

@@ -24,12 +24,12 @@ images; the latter two lie over images of their own format.`,
   guestkit create -b base.vhd changes.vhd`,
 	}
 	var l layout
-	var force bool
+	var force, unsafe bool
 	l.flags(cmd, "format", "f")
 	cmd.Flags().StringVarP(&l.format, "output-format", "O", "", "the same as --format: write this `FORMAT`")
 	backing, backingFormat := backingFlags(cmd, "b", "make an overlay (qcow2, vmdk, vhd) of this `FILE`, a name relative to the new image")
 	forceFlag(cmd, &force)
-	cmd.Flags().BoolP("unsafe", "u", false, "ignored, for qemu-img's sake: a backing file is always looked at")
+	cmd.Flags().BoolVarP(&unsafe, "unsafe", "u", false, "do not look at the backing file of a qcow2 image whose size is stated")
 	cmd.RunE = func(cmd *cobra.Command, words []string) error {
 		if l.wantsHelp() {
 			return l.help(a, strings.Join(words[:min(1, len(words))], ""))
@@ -49,7 +49,7 @@ images; the latter two lie over images of their own format.`,
 		if len(words) > 1 {
 			text = words[1]
 		}
-		size, err := newDiskSize(out, text)
+		size, err := newDiskSize(out, text, unsafe && out.Format == "qcow2")
 		if err != nil {
 			return err
 		}
@@ -66,8 +66,8 @@ images; the latter two lie over images of their own format.`,
 }
 
 // newDiskSize is the size that text asks for; without one it is that of the
-// backing file.
-func newDiskSize(out *convert.Output, text string) (int64, error) {
+// backing file, which need not be there if it is unsafe and not asked.
+func newDiskSize(out *convert.Output, text string, unsafe bool) (int64, error) {
 	size := int64(-1)
 	if text != "" {
 		var err error
@@ -79,6 +79,9 @@ func newDiskSize(out *convert.Output, text string) (int64, error) {
 		_, stated := out.Backing()
 		if stated == "" {
 			return 0, usagef("state the format of the backing file with -F")
+		}
+		if unsafe && size >= 0 {
+			return size, nil
 		}
 		info, _, err := format.DescribeFile(path, &format.Options{Format: stated})
 		if err != nil {

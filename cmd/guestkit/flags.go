@@ -229,7 +229,7 @@ func (f *cacheFlag) Set(text string) error {
 }
 
 // ignoredFlags accepts flags of qemu-img that change nothing here: "t" and "T"
-// (caches), "C" (copy offloading), "W" (unordered writes).
+// (caches), "C" (copy offloading), "W" (unordered writes), "r" (a rate).
 func ignoredFlags(cmd *cobra.Command, letters string) {
 	f := cmd.Flags()
 	for _, letter := range letters {
@@ -240,6 +240,8 @@ func ignoredFlags(cmd *cobra.Command, letters string) {
 			f.VarP(new(cacheFlag), "source-cache", "T", "ignored, for qemu-img's sake: a `MODE` of caches")
 		case 'C':
 			f.BoolP("copy-range", "C", false, "ignored, for qemu-img's sake: blocks are shared where the system can")
+		case 'r':
+			f.VarP(new(sizeFlag), "rate", "r", "ignored, for qemu-img's sake: a rate of bytes a second")
 		case 'W':
 			f.BoolP("unordered", "W", false, "ignored, for qemu-img's sake: writes are out of order where that helps")
 		}
@@ -247,13 +249,13 @@ func ignoredFlags(cmd *cobra.Command, letters string) {
 }
 
 // rangeFlags gives a command the flags of a part of the disk, by qemu-img's
-// names as well.
-func rangeFlags(cmd *cobra.Command, verb string) *convert.Range {
+// names as well, which have the letters start and most.
+func rangeFlags(cmd *cobra.Command, verb, start, most string) *convert.Range {
 	r := &convert.Range{Len: -1}
 	f := cmd.Flags()
 	f.Var((*sizeFlag)(&r.Off), "offset", "start at this byte of the disk")
 	f.Var((*sizeFlag)(&r.Len), "length", verb+" this much of the disk")
-	f.Var((*sizeFlag)(&r.Off), "start-offset", "the same as --offset")
-	f.Var((*sizeFlag)(&r.Len), "max-length", "the same as --length")
+	f.VarP((*sizeFlag)(&r.Off), "start-offset", start, "the same as --offset")
+	f.VarP((*sizeFlag)(&r.Len), "max-length", most, "the same as --length")
 	return r
 }

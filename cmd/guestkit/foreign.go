@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // A foreign is what people who come from other programs type, and what to type
@@ -58,6 +62,13 @@ func foreigns() []foreign {
 
 		// qemu-img.
 		{"qemu-img", []string{"bench"}, "", "nothing is measured here; see docs/benchmarks.md"},
+		{"qemu-img flag", []string{"--image-opts"}, "guestkit info -f FORMAT FILE", "likewise elsewhere; an image is a file or an address; what lies behind it, it names itself"},
+		{"qemu-img flag", []string{"--target-image-opts"}, "guestkit convert -O FORMAT -o OPTIONS SOURCE OUTPUT", ""},
+		{"qemu-img flag", []string{"--object"}, "guestkit convert --key-file FILE IMAGE OUTPUT", "or --key, --keys-from-stdin; images are not encrypted when they are written"},
+		{"qemu-img flag", []string{"--preallocation"}, "guestkit convert -o preallocation=full SOURCE OUTPUT", "what resize adds takes no room"},
+		{"qemu-img name", []string{"json:"}, "guestkit info -f FORMAT FILE", "likewise elsewhere; what lies behind an image, it names itself"},
+		{"qemu-img name", []string{"file:"}, "guestkit info FILE", "the name alone"},
+		{"qemu-img name", []string{"nbd:"}, "guestkit info nbd://HOST:PORT/EXPORT", "or nbd+unix:///EXPORT?socket=PATH"},
 
 		// guestfish: looking at files.
 		{"guestfish", []string{"ll", "llz"}, "guestkit ls -l IMAGE PATH", ""},
@@ -118,6 +129,27 @@ func foreignVerb(word string) *foreign {
 		}
 	}
 	return nil
+}
+
+// foreignName finds what a name means that is no file, by what stands before its
+// colon; nil if nobody knows it.
+func foreignName(name string) *foreign {
+	scheme, _, ok := strings.Cut(name, ":")
+	if !ok {
+		return nil
+	}
+	return foreignVerb(scheme + ":")
+}
+
+// unknownFlag is what is wrong with a flag, and what to type for one of qemu-img's.
+func unknownFlag(_ *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if f := foreignVerb("--" + unknown.GetSpecifiedName()); f != nil {
+			return usagef("%w; %s", err, f.answer())
+		}
+	}
+	return usagef("%w", err)
 }
 
 // answer says what to type.

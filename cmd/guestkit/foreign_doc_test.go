@@ -45,7 +45,7 @@ people type, and the image comes before the paths. What is different:
 - ` + "`grep -v`" + ` inverts; ` + "`-v`" + ` is ` + "`--verbose`" + ` in all other commands. Control characters in names
   are escaped.
 `)
-	for _, from := range []struct{ name, title string }{{"libguestfs", "Programs of libguestfs"}, {"qemu", "Programs of QEMU"}, {"qemu-img", "Verbs of qemu-img"}, {"guestfish", "Verbs of guestfish"}} {
+	for _, from := range []struct{ name, title string }{{"libguestfs", "Programs of libguestfs"}, {"qemu", "Programs of QEMU"}, {"qemu-img", "Verbs of qemu-img"}, {"qemu-img flag", "Flags of qemu-img"}, {"qemu-img name", "Names of images that qemu-img takes"}, {"guestfish", "Verbs of guestfish"}} {
 		fmt.Fprintf(&b, "\n## %s\n\n| There | Here | |\n|---|---|---|\n", from.title)
 		for _, f := range foreigns() {
 			if f.from != from.name {

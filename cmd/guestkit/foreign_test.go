@@ -87,6 +87,46 @@ func TestComingFrom(t *testing.T) {
 	}
 }
 
+// TestForeignFlags types every flag that "qemu-img --help" lists of a command that is
+// here too: it is taken or answered.
+func TestForeignFlags(t *testing.T) {
+	peers.Need(t, "qemu-img")
+	var buf bytes.Buffer
+	root := newRoot(newApp(streams{nil, &buf, &buf}), streams{nil, &buf, &buf}, "")
+	n := 0
+	for line := range strings.Lines(peers.Run(t, "qemu-img", "--help")) {
+		name, rest, ok := strings.Cut(strings.TrimPrefix(line, "  "), " ")
+		cmd, _, err := root.Find([]string{name})
+		if !ok || err != nil || cmd == root || line[:2] != "  " || rest[:1] == "'" {
+			continue
+		}
+		for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return strings.ContainsRune(" []()|.\n", r) }) {
+			flag, _, _ := strings.Cut(word, "=")
+			if flag == "-" || !strings.HasPrefix(flag, "-") {
+				continue
+			}
+			n++
+			if long, ok := strings.CutPrefix(flag, "--"); ok && cmd.Flag(long) == nil {
+				f := foreignVerb(flag)
+				if r := gk(t, name, flag); r.code != exitUsage || f == nil || !strings.Contains(r.err, f.answer()) {
+					t.Errorf("%s %s: %+v", name, flag, r)
+				}
+			} else if !ok && cmd.Flags().ShorthandLookup(flag[1:]) == nil && cmd.InheritedFlags().ShorthandLookup(flag[1:]) == nil {
+				t.Errorf("%s has no %s", name, flag)
+			}
+		}
+	}
+	if n < 90 {
+		t.Errorf("qemu-img --help has %d flags", n)
+	}
+	for _, name := range []string{`json:{"driver":"raw","file":{"driver":"file","filename":"/x"}}`, "file:disk.qcow2", "nbd:localhost:10809", "nbd:unix:/run/x"} {
+		f := foreignName(name)
+		if r := gk(t, "info", name); r.code != exitFailed || f == nil || !strings.Contains(r.err, f.answer()) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // TestForeignVerbs types every verb that the programs have. The lists are those
 // of "guestfish -h" and "qemu-img --help".
 func TestForeignVerbs(t *testing.T) {

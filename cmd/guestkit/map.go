@@ -41,7 +41,7 @@ chain they come from (depth), and where they lie in its file.`,
 	src := a.sourceFlags(cmd)
 	a.jsonFlag(cmd)
 	compat := compatFlag(cmd, "map")
-	part := rangeFlags(cmd, "show")
+	part := rangeFlags(cmd, "show", "s", "l")
 	bitmap := cmd.Flags().String("bitmap", "", "show only what the dirty bitmap `NAME` of a qcow2 image says was written to")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		qemu, err := compat.qemu()

@@ -309,7 +309,7 @@ root, without mounting them, and without changing a byte of the source.`,
 	root.SetOut(a.raw)
 	root.SetErr(s.err)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { help(cmd, cmd.OutOrStdout(), a.helpWidth()) })
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	root.SetFlagErrorFunc(unknownFlag)
 	return root
 }
 

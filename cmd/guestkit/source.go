@@ -213,7 +213,10 @@ func plainFile(path string) error {
 	case err != nil:
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
-			return fmt.Errorf("%s: %w", path, pe.Err)
+			err = fmt.Errorf("%s: %w", path, pe.Err)
+		}
+		if f := foreignName(path); f != nil {
+			err = fmt.Errorf("%w; %s", err, f.answer())
 		}
 		return err
 	case fi.IsDir():
