@@ -108,6 +108,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 		if len(guests) > 1 && c.single() {
 			return usagef("a document of the form %s is one of one guest", c.output)
 		}
+		collectLate()
 		return a.forEach(guests, true, c.one)
 	}
 	return cmd
