@@ -78,12 +78,12 @@ type xmlApp struct {
 
 // The words that the schema of virt-inspector has; what is none of them is left
 // out, as virt-inspector leaves out what it does not know.
-var (
-	xmlTypes   = words("dos freebsd hurd linux minix netbsd openbsd windows")
-	xmlDistros = words(`alpinelinux altlinux archlinux buildroot centos cirros coreos debian fedora freebsd freedos frugalware gentoo kalilinux kylin linuxmint
-		mageia mandriva meego msdos neokylin netbsd openbsd openmandriva opensuse oraclelinux pardus pldlinux redhat-based rhel scientificlinux slackware sles suse-based ttylinux ubuntu voidlinux windows`)
-	xmlFormats    = words("apk deb ebuild pacman pisi pkgsrc rpm xbps")
-	xmlManagement = words("apk apt dnf pacman pisi portage up2date urpmi xbps yum zypper")
+const (
+	xmlTypes   = "dos freebsd hurd linux minix netbsd openbsd windows"
+	xmlDistros = `alpinelinux altlinux archlinux buildroot centos cirros coreos debian fedora freebsd freedos frugalware gentoo kalilinux kylin linuxmint
+		mageia mandriva meego msdos neokylin netbsd openbsd openmandriva opensuse oraclelinux pardus pldlinux redhat-based rhel scientificlinux slackware sles suse-based ttylinux ubuntu voidlinux windows`
+	xmlFormats    = "apk deb ebuild pacman pisi pkgsrc rpm xbps"
+	xmlManagement = "apk apt dnf pacman pisi portage up2date urpmi xbps yum zypper"
 )
 
 // distros are libguestfs's names of distributions that os-release calls otherwise.
@@ -92,20 +92,12 @@ var distros = map[string]string{
 	"opensuse-microos": "opensuse", "pld": "pldlinux", "scientific": "scientificlinux", "sled": "sles", "void": "voidlinux", "eopkg": "pisi",
 }
 
-func words(text string) map[string]bool {
-	out := map[string]bool{}
-	for _, w := range strings.Fields(text) {
-		out[w] = true
-	}
-	return out
-}
-
 // among is a word if the schema has it, else "".
-func among(list map[string]bool, word string) string {
+func among(list, word string) string {
 	if name, ok := distros[word]; ok {
 		word = name
 	}
-	if list[word] {
+	if slices.Contains(strings.Fields(list), word) {
 		return word
 	}
 	return ""

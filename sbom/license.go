@@ -1,6 +1,9 @@
 package sbom
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // licenses are the identifiers of the SPDX list that packages of distributions
 // use most; what has another one is given in its own words, which is never wrong.
@@ -15,12 +18,15 @@ var licenses = set(`0BSD AFL-2.1 AGPL-3.0-only AGPL-3.0-or-later Apache-1.1 Apac
 var exceptions = set(`Autoconf-exception-2.0 Autoconf-exception-3.0 Bison-exception-2.2 Classpath-exception-2.0 Font-exception-2.0 GCC-exception-2.0 GCC-exception-3.1
 	Libtool-exception Linux-syscall-note LLVM-exception OCaml-LGPL-linking-exception OpenJDK-assembly-exception-1.0 openvpn-openssl-exception Qt-GPL-exception-1.0 u-boot-exception-2.0`)
 
-func set(text string) map[string]bool {
-	out := map[string]bool{}
-	for _, w := range strings.Fields(text) {
-		out[w] = true
-	}
-	return out
+// set is made when it is first asked for, which most runs of a program never do.
+func set(text string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		out := map[string]bool{}
+		for _, w := range strings.Fields(text) {
+			out[w] = true
+		}
+		return out
+	})
 }
 
 // maxLicense bounds the words of an expression, and so how deep it is.
@@ -38,9 +44,9 @@ func isExpression(text string) bool {
 		switch w := words[i]; {
 		case operand && w == "(":
 			open++
-		case operand && licenses[w]:
+		case operand && licenses()[w]:
 			operand = false
-			if i+2 < len(words) && words[i+1] == "WITH" && exceptions[words[i+2]] {
+			if i+2 < len(words) && words[i+1] == "WITH" && exceptions()[words[i+2]] {
 				i += 2
 			}
 		case !operand && w == ")" && open > 0:
@@ -60,7 +66,7 @@ func licenseOf(text string) []cdxLicense {
 	switch {
 	case text == "":
 		return nil
-	case licenses[text]:
+	case licenses()[text]:
 		return []cdxLicense{{License: &cdxNamed{ID: text}}}
 	case isExpression(text):
 		return []cdxLicense{{Expression: text}}
