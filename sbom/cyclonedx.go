@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
+
 	"github.com/guestkit/guestkit/inspect"
 )
 
@@ -15,130 +17,82 @@ func CycloneDX(w io.Writer, rep *inspect.Report, o *Options) error {
 	o = o.withDefaults()
 	cs := components(rep)
 	const root = "guest"
-	bom := cdxBOM{
-		Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json", Format: "CycloneDX", SpecVersion: "1.6", SerialNumber: "urn:uuid:" + identity(o, cs), Version: 1,
-		Components: []cdxComponent{}, Dependencies: []cdxDependency{{Ref: root}},
+	list, deps, comps := []cdx.Component{}, []cdx.Dependency{}, []cdx.Composition{}
+	var systems []string
+	for _, c := range cs {
+		systems = append(systems, c.ref)
+		list = append(list, systemComponent(c))
+		var refs []string
+		for _, it := range c.items {
+			list = append(list, packageComponent(c.sys, it))
+			refs = append(refs, it.ref)
+		}
+		dep := cdx.Dependency{Ref: c.ref}
+		if len(refs) > 0 {
+			dep.Dependencies = &refs
+		}
+		deps = append(deps, dep)
+		state := cdx.Composition{Aggregate: cdx.CompositionAggregateComplete, Assemblies: &[]cdx.BOMReference{cdx.BOMReference(c.ref)}}
+		switch c.state {
+		case inspect.PackagesPartial:
+			state.Aggregate = cdx.CompositionAggregateIncomplete
+		case inspect.PackagesNotRead, inspect.PackagesNone:
+			state.Aggregate = cdx.CompositionAggregateUnknown
+		}
+		comps = append(comps, state)
+	}
+	rootDep := cdx.Dependency{Ref: root}
+	if len(systems) > 0 {
+		rootDep.Dependencies = &systems
+	}
+	deps = append([]cdx.Dependency{rootDep}, deps...)
+
+	bom := cdx.NewBOM()
+	bom.SpecVersion = cdx.SpecVersion1_6
+	bom.JSONSchema = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+	bom.SerialNumber = "urn:uuid:" + identity(o, cs)
+	bom.Metadata = &cdx.Metadata{
+		Component: &cdx.Component{BOMRef: root, Type: cdx.ComponentTypeDevice, Name: o.Name, Description: "a virtual machine's disks"},
+		Tools:     &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: o.Tool, Version: o.Version}}},
 	}
 	if !o.Created.IsZero() {
 		bom.Metadata.Timestamp = o.Created.UTC().Format(time.RFC3339)
 	}
-	bom.Metadata.Tools.Components = []cdxComponent{{Type: cdxApplication, Name: o.Tool, Version: o.Version}}
-	bom.Metadata.Component = cdxComponent{BOMRef: root, Type: "device", Name: o.Name, Description: "a virtual machine's disks"}
-	for _, c := range cs {
-		bom.Dependencies[0].DependsOn = append(bom.Dependencies[0].DependsOn, c.ref)
-		bom.Components = append(bom.Components, systemComponent(c))
-		dep := cdxDependency{Ref: c.ref}
-		for _, it := range c.items {
-			bom.Components = append(bom.Components, packageComponent(c.sys, it))
-			dep.DependsOn = append(dep.DependsOn, it.ref)
-		}
-		bom.Dependencies = append(bom.Dependencies, dep)
-		state := cdxComposition{Aggregate: "complete", Assemblies: []string{c.ref}}
-		switch c.state {
-		case inspect.PackagesPartial:
-			state.Aggregate = "incomplete"
-		case inspect.PackagesNotRead, inspect.PackagesNone:
-			state.Aggregate = "unknown"
-		}
-		bom.Compositions = append(bom.Compositions, state)
+	bom.Components, bom.Dependencies = &list, &deps
+	if len(comps) > 0 {
+		bom.Compositions = &comps
 	}
 	return write(w, bom)
 }
 
-// The objects of CycloneDX, with the properties that are written.
-type (
-	cdxBOM struct {
-		Schema       string `json:"$schema"`
-		Format       string `json:"bomFormat"`
-		SpecVersion  string `json:"specVersion"`
-		SerialNumber string `json:"serialNumber"`
-		Version      int    `json:"version"`
-		Metadata     struct {
-			Timestamp string `json:"timestamp,omitempty"`
-			Tools     struct {
-				Components []cdxComponent `json:"components"`
-			} `json:"tools"`
-			Component cdxComponent `json:"component"`
-		} `json:"metadata"`
-		Components   []cdxComponent   `json:"components"`
-		Dependencies []cdxDependency  `json:"dependencies"`
-		Compositions []cdxComposition `json:"compositions,omitempty"`
-	}
-	cdxComponent struct {
-		BOMRef      string        `json:"bom-ref,omitempty"`
-		Type        string        `json:"type"`
-		Supplier    *cdxSupplier  `json:"supplier,omitempty"`
-		Name        string        `json:"name"`
-		Version     string        `json:"version,omitempty"`
-		Description string        `json:"description,omitempty"`
-		Licenses    []cdxLicense  `json:"licenses,omitempty"`
-		CPE         string        `json:"cpe,omitempty"`
-		PURL        string        `json:"purl,omitempty"`
-		Properties  cdxProperties `json:"properties,omitempty"`
-	}
-	cdxSupplier struct {
-		Name string `json:"name"`
-	}
-	// A cdxLicense has either field.
-	cdxLicense struct {
-		License    *cdxNamed `json:"license,omitempty"`
-		Expression string    `json:"expression,omitempty"`
-	}
-	cdxNamed struct { // by the SPDX list, or in words of its own
-		ID   string `json:"id,omitempty"`
-		Name string `json:"name,omitempty"`
-	}
-	cdxProperties []cdxProperty
-	cdxProperty   struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	}
-	cdxDependency struct {
-		Ref       string   `json:"ref"`
-		DependsOn []string `json:"dependsOn,omitempty"`
-	}
-	cdxComposition struct {
-		Aggregate  string   `json:"aggregate"`
-		Assemblies []string `json:"assemblies"`
-	}
-)
-
-const cdxApplication = "application"
-
-// add adds a further fact, in a namespace of its own.
-func (p *cdxProperties) add(name, value string) {
-	if value != "" {
-		*p = append(*p, cdxProperty{Name: "guestkit:" + name, Value: value})
-	}
-}
-
-func systemComponent(c component) cdxComponent {
+func systemComponent(c component) cdx.Component {
 	s := c.sys
-	out := cdxComponent{BOMRef: c.ref, Type: "operating-system", Name: systemName(s), Version: systemVersion(s), Description: known(s.ProductName)}
+	out := cdx.Component{BOMRef: c.ref, Type: cdx.ComponentTypeOS, Name: systemName(s), Version: systemVersion(s), Description: known(s.ProductName)}
 	if cpe := s.OSRelease["CPE_NAME"]; isCPE(cpe) {
 		out.CPE = cpe
 	}
-	p := &out.Properties
+	var p properties
 	p.add("architecture", known(s.Arch))
 	p.add("codename", known(s.Codename))
 	p.add("exact version", known(s.Version))
 	p.add("package format", known(s.PackageFormat))
 	p.add("volume", s.Volume)
+	out.Properties = p.list()
 	return out
 }
 
-func packageComponent(s *inspect.System, it item) cdxComponent {
-	out := cdxComponent{BOMRef: it.ref, Type: "library", Name: it.Name, Version: it.Version, PURL: it.purl, Description: it.Summary}
+func packageComponent(s *inspect.System, it item) cdx.Component {
+	out := cdx.Component{BOMRef: it.ref, Type: cdx.ComponentTypeLibrary, Name: it.Name, Version: it.Version, PackageURL: it.purl, Description: it.Summary}
 	if s.Windows != nil {
-		out.Type = cdxApplication
+		out.Type = cdx.ComponentTypeApplication
 	}
 	if it.Maintainer != "" {
-		out.Supplier = &cdxSupplier{Name: oneLine(it.Maintainer)}
+		out.Supplier = &cdx.OrganizationalEntity{Name: oneLine(it.Maintainer)}
 	} else if it.Vendor != "" {
-		out.Supplier = &cdxSupplier{Name: oneLine(it.Vendor)}
+		out.Supplier = &cdx.OrganizationalEntity{Name: oneLine(it.Vendor)}
 	}
 	out.Licenses = licenseOf(it.License)
-	p := &out.Properties
+	var p properties
 	p.add("architecture", it.Arch)
 	if it.Epoch != 0 {
 		p.add("epoch", strconv.Itoa(it.Epoch))
@@ -152,5 +106,22 @@ func packageComponent(s *inspect.System, it item) cdxComponent {
 	p.add("source rpm", it.SourceRPM)
 	p.add("source version", it.SourceVersion)
 	p.add("state", it.State)
+	out.Properties = p.list()
 	return out
+}
+
+// properties are further facts, in a namespace of their own.
+type properties []cdx.Property
+
+func (p *properties) add(name, value string) {
+	if value != "" {
+		*p = append(*p, cdx.Property{Name: "guestkit:" + name, Value: value})
+	}
+}
+
+func (p *properties) list() *[]cdx.Property {
+	if len(*p) == 0 {
+		return nil
+	}
+	return (*[]cdx.Property)(p)
 }

@@ -3,6 +3,8 @@ package sbom
 import (
 	"strings"
 	"sync"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
 // licenses are the identifiers of the SPDX list that packages of distributions
@@ -61,15 +63,15 @@ func isExpression(text string) bool {
 }
 
 // licenseOf is the licence of a package as CycloneDX has it, nil if none is said.
-func licenseOf(text string) []cdxLicense {
+func licenseOf(text string) *cdx.Licenses {
 	text = oneLine(text)
 	switch {
 	case text == "":
 		return nil
 	case licenses()[text]:
-		return []cdxLicense{{License: &cdxNamed{ID: text}}}
+		return &cdx.Licenses{{License: &cdx.License{ID: text}}}
 	case isExpression(text):
-		return []cdxLicense{{Expression: text}}
+		return &cdx.Licenses{{Expression: text}}
 	}
-	return []cdxLicense{{License: &cdxNamed{Name: text}}}
+	return &cdx.Licenses{{License: &cdx.License{Name: text}}}
 }
