@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/qcow2"
@@ -20,7 +21,8 @@ differencing VHD or VHDX or a delta VMDK into its parent, each in one file, and 
 the overlay; with -d the overlay stays as it is. -b names an image further down the
 chain: what lies between is written into it as well, the overlay stays as it is, and the
 images between are of no use any more. Other images upon the backing file are of no use
-either; of VHDXs and VMDKs their identities tell that.
+either; of VHDXs and VMDKs their identities tell that. Internal snapshots of the overlay
+read the backing file as well: an overlay that has some is refused unless --force.
 
 Interrupted at any moment, the overlay reads the same, and a qcow2 backing file is as
 before or holds all of it. Others may hold a part; commit again then.`,
@@ -30,19 +32,20 @@ before or holds all of it. Others may hold a part; commit again then.`,
 		Args: args(1, 1, "an image"),
 	}
 	src := a.storedFlags(cmd)
-	var keep bool
+	var keep, force bool
 	var base string
 	cmd.Flags().BoolVarP(&keep, "keep", "d", false, "do not empty the overlay")
 	cmd.Flags().StringVarP(&base, "base", "b", "", "write into this `FILE` of the chain; the overlay is not emptied")
+	cmd.Flags().BoolVar(&force, "force", false, "take what changes internal snapshots of the overlay")
 	a.progressFlag(cmd)
 	ignoredFlags(cmd, "tr")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return a.commit(args[0], base, src, keep || base != "")
+		return a.commit(args[0], base, src, keep || base != "", force)
 	}
 	return cmd
 }
 
-func (a *app) commit(path, base string, src *source, keep bool) error {
+func (a *app) commit(path, base string, src *source, keep, force bool) error {
 	return a.inPlaceOf(path, src, overlayFormats(), func(top *convert.Storage, name string) (string, error) {
 		img, err := format.OpenFile(path, src.storedAs(name))
 		if err != nil {
@@ -60,6 +63,11 @@ func (a *app) commit(path, base string, src *source, keep bool) error {
 			}
 		}
 		below := chain[depth-1]
+		for _, above := range append([]*format.Info{img.Info()}, chain[:depth-1]...) {
+			if n := len(above.Snapshots); n > 0 && !force {
+				return "", fmt.Errorf("%w: the disk of the %d snapshots in %s would change, which read %s as well (--force takes that)", block.ErrRefused, n, above.Name, below.Name)
+			}
+		}
 		if name == "qcow2" && below.Format != "qcow2" && below.Format != "raw" {
 			return "", usagef("%s is a %s image; commit writes into qcow2 and raw ones", below.Name, below.Format)
 		}

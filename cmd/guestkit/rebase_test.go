@@ -87,3 +87,32 @@ func TestRebaseCommit(t *testing.T) {
 		}
 	}
 }
+
+// TestCommitSnapshots: a backing file is not changed under the snapshots of what lies
+// upon it, be it the overlay or an image between.
+func TestCommitSnapshots(t *testing.T) {
+	peers.Need(t, "qemu-img", "qemu-io")
+	t.Chdir(t.TempDir())
+	peers.Run(t, "qemu-img", "create", "-q", "-f", "raw", "base", "1M")
+	below, format := "base", "raw"
+	for _, name := range []string{"mid", "top"} {
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", format, name)
+		peers.Run(t, "qemu-img", "snapshot", "-c", "kept", name)
+		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 7 64k 64k", name)
+		below, format = name, "qcow2"
+	}
+	snapshot := func() string { return must(t, "convert", "-l", "kept", "top", "-").out }
+	want := snapshot()
+	for _, args := range []string{"top", "-d top", "-b base top", "mid"} {
+		if r := gk(t, append([]string{"commit"}, strings.Fields(args)...)...); r.code != exitFailed || !strings.Contains(r.err, "snapshots") || snapshot() != want {
+			t.Errorf("commit %s: %+v", args, r)
+		}
+	}
+	must(t, "snapshot", "-d", "kept", "top")
+	must(t, "commit", "top") // those of what it is written into stay
+	if got := must(t, "convert", "-l", "kept", "mid", "-").out; strings.Trim(got, "\x00") != "" {
+		t.Error("the snapshot of the backing file has changed")
+	}
+	must(t, "commit", "--force", "mid")
+	peers.Run(t, "qemu-io", "-r", "-f", "raw", "-c", "read -P 7 64k 64k", "base")
+}
