@@ -265,9 +265,26 @@ func (c *convertFlags) onto(a *app, o *guestkit.ConvertOptions) error {
 	if err != nil {
 		return fmt.Errorf("-n writes onto an image that is there: %w", err)
 	}
+	if what := unlike(there); what != "" && !c.force {
+		return usagef("-n replaces the image at %s, and its %s would be lost (--force replaces it)", c.output, what)
+	}
 	o.Output.File.Replace = true
 	c.there = there.VirtualSize
 	return nil
+}
+
+// unlike is what an image has beside its disk that one which replaces it has not; ""
+// if that is nothing.
+func unlike(i *format.Info) string {
+	switch {
+	case len(i.Snapshots) > 0:
+		return "snapshots"
+	case len(i.Bitmaps) > 0:
+		return "bitmaps"
+	case i.Encryption != "":
+		return "encryption"
+	}
+	return ""
 }
 
 // begin tells what is going to be done.

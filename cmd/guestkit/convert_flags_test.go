@@ -92,6 +92,20 @@ func TestConvertNoCreate(t *testing.T) {
 			t.Errorf("%s onto nothing: %+v", flag, r)
 		}
 	}
+	for _, change := range [][]string{{"snapshot", "-c", "kept"}, {"bitmap", "--add"}} {
+		there := filepath.Join(t.TempDir(), "there.qcow2")
+		must(t, "convert", raw, there)
+		must(t, "convert", "-n", raw, there)
+		args := append(change, there)
+		if change[0] == "bitmap" {
+			args = append(args, "kept")
+		}
+		must(t, args...)
+		if r := gk(t, "convert", "-n", raw, there); r.code != exitUsage || !strings.Contains(r.err, change[0]) {
+			t.Errorf("-n onto an image with a %s: %+v", change[0], r)
+		}
+		must(t, "convert", "-n", "--force", raw, there)
+	}
 }
 
 // TestConvertProgress reads the lines of --progress=json.

@@ -96,7 +96,7 @@ of the source and of -a, as convert writes it, under the name of -o name=.`,
 		switch {
 		case qemu:
 			doc := map[string]int64{"required": m.Required, "fully-allocated": m.FullyAllocated}
-			if source != nil && source.Compat == "1.1" && out.Format == "qcow2" {
+			if source != nil && source.Compat == "1.1" && out.Format == "qcow2" && out.Qcow2.Version != 2 {
 				doc["bitmaps"] = bitmapsSize(source, out)
 			}
 			return a.document(doc)
@@ -154,7 +154,7 @@ func (a *app) measure(disks []string, out *convert.Output, o *format.Options, op
 }
 
 // bitmapsSize is what the persistent bitmaps of an image would take in a qcow2
-// image, as qemu-img measure counts it. Convert does not copy them.
+// image, as qemu-img measure counts it. Convert copies them where it is told to.
 func bitmapsSize(i *format.Info, out *convert.Output) int64 {
 	cs := out.Qcow2.ClusterSize
 	if cs == 0 {

@@ -108,6 +108,7 @@ func TestCompatQemu(t *testing.T) {
 		qemuSame(t, []string{"info", "--compat=qemu", "-U", path}, []string{"info", "--output=json", "-U", "-f", format, path})
 		qemuSame(t, []string{"measure", "--compat=qemu", "-O", "raw", "--allow-dir", dir, path}, []string{"measure", "--output=json", "-O", "raw", "-f", format, path})
 		qemuSame(t, []string{"measure", "--compat=qemu", "-O", "qcow2", "--allow-dir", dir, path}, []string{"measure", "--output=json", "-O", "qcow2", "-f", format, path})
+		qemuSame(t, []string{"measure", "--compat=qemu", "-O", "qcow2", "-o", "compat=0.10", "--allow-dir", dir, path}, []string{"measure", "--output=json", "-O", "qcow2", "-o", "compat=0.10", "-f", format, path})
 		if format == "qcow2" {
 			qemuSame(t, []string{"check", "--compat=qemu", path}, []string{"check", "--output=json", "-f", format, path})
 		}
