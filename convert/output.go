@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/format/raw"
 	"github.com/guestkit/guestkit/internal/problem"
 	"github.com/guestkit/guestkit/ova"
@@ -136,6 +137,9 @@ func (out *Output) open(size int64) (*opened, error) {
 	if out.Device && !w.device {
 		return nil, problem.Class(block.ErrUnsupported, "a device takes raw images only")
 	}
+	if err := out.namesFiles(); err != nil {
+		return nil, err
+	}
 	path, err := out.first()
 	if err != nil {
 		return nil, err
@@ -189,6 +193,16 @@ func (out *Output) recover(path string) error {
 		}
 	}
 	return recoverSet(path, dirs, &out.File)
+}
+
+// namesFiles refuses names that a qcow2 image would not say of files.
+func (out *Output) namesFiles() error {
+	for _, name := range []string{out.Qcow2.Backing, out.Qcow2.DataFile} {
+		if format.HasProtocol(name) {
+			return badOption("the name %q would be read as one with a protocol; write ./ before it", name)
+		}
+	}
+	return nil
 }
 
 // besidePath is where a file lies that an image names: relative to the image.

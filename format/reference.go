@@ -21,7 +21,7 @@ func plainRef(ref block.Ref) (block.Ref, error) {
 		if path := strings.TrimLeft(name, "/"); path != name {
 			name = "/" + path
 		}
-		ref.Name = name
+		ref.Name = asPath(name)
 	}
 	text, ok := strings.CutPrefix(ref.Name, "json:")
 	if !ok {
@@ -67,11 +67,27 @@ func plainRef(ref block.Ref) (block.Ref, error) {
 	default:
 		return ref, refError(ref, block.ErrRefused, "it says the format %q, and the image %q", driver, ref.Format)
 	}
-	if strings.Contains(name, ":") {
-		return ref, refError(ref, block.ErrRefused, "a name with a colon is a URL or a pseudo-protocol")
-	}
-	ref.Name = name
+	ref.Name = asPath(name)
 	return ref, nil
+}
+
+// HasProtocol reports whether images take a name for more than a file of a folder:
+// where a colon stands before any slash, as in nbd:HOST or json:{}. "./" before such a
+// name makes it one of a file. On Windows, no file has a colon in its name.
+func HasProtocol(name string) bool {
+	name = strings.TrimPrefix(name, filepath.VolumeName(name))
+	if filepath.Separator == '/' {
+		name, _, _ = strings.Cut(name, "/")
+	}
+	return strings.Contains(name, ":")
+}
+
+// asPath is a name that is known to be that of a file.
+func asPath(name string) string {
+	if HasProtocol(name) {
+		return "./" + name
+	}
+	return name
 }
 
 // openRef opens the file that a reference names, as far as the rules allow it.
@@ -197,16 +213,15 @@ func (c *chain) openAllowed(name string) (Source, error) {
 }
 
 // badName says what is wrong with a name that is no plain path, or "". A name
-// with a protocol, such as nbd: or json:, is never taken for a file; no file
-// name with a colon is, since these cannot be told apart.
+// with a protocol, such as nbd: or json:, is never taken for a file.
 func badName(name string) string {
 	switch {
 	case name == "":
 		return "it has no name"
 	case strings.ContainsRune(name, 0):
 		return "its name holds a NUL byte"
-	case strings.Contains(strings.TrimPrefix(name, filepath.VolumeName(name)), ":"):
-		return "a name with a colon is a URL or a pseudo-protocol, and no file of a folder that could be allowed"
+	case HasProtocol(name):
+		return "it begins with a protocol, and is no file of a folder that could be allowed"
 	}
 	return ""
 }

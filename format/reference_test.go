@@ -123,7 +123,12 @@ func TestReferences(t *testing.T) {
 		{"link-loop", "raw", own, block.ErrRefused, 0},
 		{"fifo", "raw", own, block.ErrRefused, 0},
 		{"sub", "raw", own, block.ErrRefused, 0},
-		{"-base:1.raw", "raw", own, block.ErrRefused, 0},
+		{"-base:1.raw", "raw", own, block.ErrRefused, 0}, // of the protocol "-base"
+		{"./-base:1.raw", "raw", own, nil, 'c'},
+		{"sub/../-base:1.raw", "raw", own, nil, 'c'},
+		{filepath.Join(dir, "-base:1.raw"), "raw", own, nil, 'c'},
+		{"file:-base:1.raw", "raw", own, nil, 'c'},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"-base:1.raw"}}`, "raw", own, nil, 'c'},
 		{"file:base.raw", "raw", own, nil, 'b'},
 		{"file:" + filepath.Join(dir, "base.raw"), "raw", own, nil, 'b'},
 		{"file://" + filepath.Join(dir, "base.raw"), "raw", own, nil, 'b'},
@@ -138,7 +143,7 @@ func TestReferences(t *testing.T) {
 		{`json:{"driver":"raw","offset":512,"file":{"filename":"base.raw"}}`, "raw", own, block.ErrRefused, 0},
 		{`json:{"driver":"raw","file":{"driver":"nbd","filename":"base.raw"}}`, "raw", own, block.ErrRefused, 0},
 		{`json:{"driver":"raw","file":{"driver":"file","filename":"base.raw","locking":"off"}}`, "raw", own, block.ErrRefused, 0},
-		{`json:{"driver":"raw","file":{"driver":"file","filename":"nbd:x"}}`, "raw", own, block.ErrRefused, 0},
+		{`json:{"driver":"raw","file":{"driver":"file","filename":"nbd:x"}}`, "raw", own, block.ErrParent, 0}, // a file, and none is there
 		{`json:{`, "raw", own, block.ErrRefused, 0},
 		{"json:{}", "raw", own, block.ErrRefused, 0},
 		{"nbd:localhost:10809", "raw", own, block.ErrRefused, 0},

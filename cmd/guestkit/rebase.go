@@ -77,6 +77,9 @@ func (a *app) rebase(path string, src *source, o *block.RebaseOptions) error {
 		}
 	}
 	if o.Backing != "" {
+		if info.Format == "qcow2" && format.HasProtocol(o.Backing) {
+			return usagef("the name %q would be read as one with a protocol; write ./ before it", o.Backing)
+		}
 		below := o.Backing
 		if !filepath.IsAbs(below) {
 			below = filepath.Join(filepath.Dir(path), below)

@@ -1,6 +1,7 @@
 package overlays
 
 import (
+	"path"
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
@@ -19,6 +20,8 @@ func Name(format, what string, class error, name string) error {
 		why = "it contains NUL"
 	case filepath.Separator != '\\' && strings.Contains(name, `\`):
 		why = "its backslash would be a separator"
+	case filepath.Separator != '\\' && strings.Contains(strings.Split(path.Clean(name), "/")[0], ":"):
+		why = "its colon would be that of a drive or a protocol"
 	default:
 		return nil
 	}

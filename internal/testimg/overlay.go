@@ -24,7 +24,7 @@ type Files map[string][]byte
 func Unstorable() []string {
 	names := []string{"a\xffb", "a\x00b"}
 	if filepath.Separator != '\\' {
-		names = append(names, `a\b`)
+		names = append(names, `a\b`, "a:b", "./a:b")
 	}
 	return names
 }
