@@ -18,12 +18,15 @@ func crc32cLE(crc, v uint32) uint32 {
 	return crc32c(crc, b[:])
 }
 
+// zeros is never written to. An array in a function would be made anew for each call,
+// as what goes to crc32 leaves the stack.
+var zeros [4]byte
+
 // crc32cHole is crc32c of p with the n bytes at off taken as zeros: a structure
 // that holds its own checksum there.
 func crc32cHole(crc uint32, p []byte, off, n int) uint32 {
-	var zero [4]byte
 	crc = crc32c(crc, p[:off])
-	crc = crc32c(crc, zero[:n])
+	crc = crc32c(crc, zeros[:n])
 	return crc32c(crc, p[off+n:])
 }
 

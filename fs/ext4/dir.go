@@ -50,9 +50,6 @@ func (l *listing) read(n *inode) {
 			return true, l.add(b, 0, false)
 		})
 	} else {
-		if hint := n.stat.Size / 32; hint < 1<<12 {
-			l.out = make([]vfs.Entry, 0, hint)
-		}
 		err := n.eachDirBlock(func(b []byte, lblk, pblk uint64) (bool, error) {
 			err := l.add(b, pblk, lblk == 0)
 			if len(l.out) > MaxDirEntries {
@@ -72,7 +69,9 @@ func (l *listing) read(n *inode) {
 // add lists the entries of one block, or of one part of an inline directory.
 func (l *listing) add(b []byte, pblk uint64, first bool) error {
 	n, s := l.n, l.n.fs.sb
-	var text string // all names of the block share one string
+	entries, end := measure(b, int(s.blockSize))
+	l.out = slices.Grow(l.out, entries)
+	text := string(b[:end]) // all names of the block share one string
 	for off, i := 0, 0; off < len(b); i++ {
 		d, ok := nextDirent(b, off, int(s.blockSize))
 		if !ok || d.inode > s.inodesCount {
@@ -87,9 +86,6 @@ func (l *listing) add(b []byte, pblk uint64, first bool) error {
 		}
 		if first && (i == 0 && string(d.name) == "." || i == 1 && string(d.name) == "..") {
 			continue
-		}
-		if text == "" {
-			text = string(b)
 		}
 		at := d.off + direntHeader
 		e := vfs.Entry{Name: text[at : at+len(d.name)], Ino: uint64(d.inode)}

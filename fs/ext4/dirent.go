@@ -55,6 +55,20 @@ func nextDirent(b []byte, off, blockSize int) (dirent, bool) {
 	return d, true
 }
 
+// measure returns how many entries a block holds before one that breaks a rule, and where
+// the last name of these ends.
+func measure(b []byte, blockSize int) (entries, end int) {
+	for off := 0; off < len(b); entries++ {
+		d, ok := nextDirent(b, off, blockSize)
+		if !ok {
+			break
+		}
+		end = off + direntHeader + len(d.name)
+		off += d.recLen
+	}
+	return entries, end
+}
+
 // dirBlock reads the block of a directory that lies at pblk and is its block
 // lblk, and verifies its checksum.
 func (n *inode) dirBlock(lblk, pblk uint64) ([]byte, error) {

@@ -100,17 +100,11 @@ func (d *diskInode) decode(b []byte) {
 
 // sum computes the checksum of the inode in b, where that itself counts as zeros.
 func (d *diskInode) sum(seed uint32, b []byte) uint32 {
-	var head [0x84]byte
-	n := copy(head[:], b)
-	clear(head[0x7C:0x7E])
-	if d.wideChecksum {
-		clear(head[0x82:])
-	}
-	crc := crc32c(crc32c(seed, head[:n]), b[n:])
+	crc := crc32cHole(seed, b[:oldInodeSize], 0x7C, 2)
 	if !d.wideChecksum {
-		crc &= 0xFFFF
+		return crc32c(crc, b[oldInodeSize:]) & 0xFFFF
 	}
-	return crc
+	return crc32cHole(crc, b[oldInodeSize:], 0x82-oldInodeSize, 2)
 }
 
 // timestamp joins the seconds of a time with its extra field: two more bits of

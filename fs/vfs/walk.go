@@ -76,10 +76,12 @@ type walk struct {
 	name    VisitName // for what is no directory, nil if fn is to have all
 	visited Visited
 	one     bool
-	nodes   []Node // to be used next
+	nodes   []Node // of files, to be used next
 }
 
-// slab is how many nodes are made at once: one that somebody keeps keeps the others.
+// slab is how many nodes of files are made at once: one that somebody keeps keeps the
+// others. Directories are made one by one: those of a slab would keep their parents, and
+// these the slabs that they are in, and so all that the walk has met.
 const slab = 32
 
 // dirID tells directories apart.
@@ -139,6 +141,10 @@ func (w *walk) child(dir *Node, c Child) error {
 	n := &w.nodes[0]
 	if err := c.read(n); err != nil {
 		return w.fn(dir, err)
+	}
+	if n.Stat().Mode.IsDir() {
+		dir := *n
+		return w.visit(&dir)
 	}
 	w.nodes = w.nodes[1:]
 	return w.visit(n)

@@ -3,11 +3,14 @@ package vfs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"weak"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -127,4 +130,36 @@ func TestWalkDeep(t *testing.T) {
 	if err := vfs.Walk(ctx, find(t, fsys, "."), nil, func(*vfs.Node, error) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+}
+
+// TestWalkKeeps: who keeps a file that a walk has met keeps the directories above it, and
+// not all that the walk has met.
+func TestWalkKeeps(t *testing.T) {
+	files := fstest.MapFS{}
+	for i := range 1000 {
+		files[fmt.Sprintf("%d/%d/%d/file", i/100, i/10%10, i%10)] = file("")
+	}
+	var dirs []weak.Pointer[vfs.Node]
+	var last *vfs.Node
+	err := vfs.Walk(t.Context(), find(t, testimg.MapFS(t, files, vfs.Info{}), "."), nil, func(n *vfs.Node, err error) error {
+		if n.Stat().Mode.IsDir() {
+			dirs = append(dirs, weak.Make(n))
+		}
+		last = n
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	kept := 0
+	for _, d := range dirs {
+		if d.Value() != nil {
+			kept++
+		}
+	}
+	if len(dirs) != 1111 || kept > 40 {
+		t.Errorf("%d of %d directories are kept", kept, len(dirs))
+	}
+	runtime.KeepAlive(last)
 }

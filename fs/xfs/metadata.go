@@ -9,11 +9,13 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+var zeros [4]byte // never written to
+
 // checksum is the CRC32c of b with the four bytes of the checksum itself, at
 // off, taken as zeros. On disk it is little-endian.
 func checksum(b []byte, off int) uint32 {
 	c := crc32.Update(0, castagnoli, b[:off])
-	c = crc32.Update(c, castagnoli, []byte{0, 0, 0, 0})
+	c = crc32.Update(c, castagnoli, zeros[:])
 	return crc32.Update(c, castagnoli, b[off+4:])
 }
 
