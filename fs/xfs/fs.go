@@ -82,8 +82,8 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 		return nil, err
 	}
 	f.uuid = f.sb.metadataUUID()
-	f.cache = lru.New[cacheKey, any](f.opts.CacheBytes - f.opts.CacheBytes/8)
-	f.clusters = lru.New[int64, []byte](f.opts.CacheBytes / 8)
+	f.cache = lru.New[cacheKey, any](f.opts.CacheBytes - f.opts.CacheBytes/4)
+	f.clusters = lru.New[int64, []byte](f.opts.CacheBytes / 4)
 	if r.Size() < f.sb.size() {
 		f.problems.Add(block.Errorf(format, "filesystem", r.Size(), block.ErrTruncated, "the device ends before its %d bytes", f.sb.size()))
 	}

@@ -19,7 +19,7 @@ func (n *node) ReadDir() ([]vfs.Entry, error) {
 	if !n.stat.Mode.IsDir() {
 		return nil, n.corrupt("not a directory")
 	}
-	out := make([]vfs.Entry, 0, min(n.stat.Size/32, 1<<12))
+	var out []vfs.Entry
 	err := n.fs.readDir(n.inode, func(e dirEntry) error {
 		if len(out) >= n.fs.opts.MaxDirEntries {
 			return block.Errorf(format, inodeName(n.ino), n.off, block.ErrLimit, "more than %d names", len(out))
