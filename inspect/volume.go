@@ -107,9 +107,9 @@ type Usage struct {
 }
 
 func usageOf(i vfs.Info) *Usage {
-	u := &Usage{Size: i.Size}
-	if i.Free >= 0 && i.Size >= i.Free {
-		used, free := i.Size-i.Free, i.Free
+	u := &Usage{Size: i.Size - i.Overhead}
+	if i.Free >= 0 && u.Size >= i.Free {
+		used, free := u.Size-i.Free, i.Free
 		u.Used, u.Free = &used, &free
 	}
 	if i.Inodes > 0 {

@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/guestkit/guestkit/block"
@@ -105,6 +106,7 @@ type filesystem struct {
 	tables   *lru.Cache[uint64, []byte] // pieces of inode tables, by their first block
 	inodes   *lru.Cache[uint32, *inode]
 	zones    zones
+	overhead func() uint64 // blocks, counted once
 	fast     *fastChanges
 	external block.Reader // Options.Journal
 
@@ -118,6 +120,7 @@ func newFilesystem(dev block.Device, sb *superblock, o Options) *filesystem {
 		tables: lru.New[uint64, []byte](o.CacheBytes / 8),
 		inodes: lru.New[uint32, *inode](o.CacheBytes / 4),
 	}
+	f.overhead = sync.OnceValue(f.countOverhead)
 	f.problems.Add(sb.checkSum())
 	if sb.state&stateError != 0 {
 		f.problems.Add(badSuper(0x3A, "the kernel has marked the filesystem as having errors"))
@@ -149,6 +152,7 @@ func (f *filesystem) Info() vfs.Info {
 		BlockSize: int(s.blockSize),
 		Size:      int64(s.blocksCount) * s.blockSize,
 		Free:      int64(min(s.freeBlocks, s.blocksCount)) * s.blockSize,
+		Overhead:  int64(min(f.overhead(), s.blocksCount)) * s.blockSize,
 		Inodes:    int64(s.inodesCount), InodesFree: int64(min(s.freeInodes, s.inodesCount)),
 		Features: s.features(),
 		// Without a journal, an unset bit says that the filesystem was in use.

@@ -142,7 +142,7 @@ func (f *filesystem) findZones() []zone {
 		}
 		all = append(all, zone{first, end})
 	}
-	table := (uint64(s.inodesPerGroup)*uint64(s.inodeSize) + uint64(s.blockSize) - 1) / uint64(s.blockSize)
+	table := s.tableBlocks()
 	for g := range s.groups {
 		add(s.groupFirst(g), s.baseBlocks(g))
 		d, err := f.group(g)
@@ -185,6 +185,35 @@ func (s *superblock) baseBlocks(group uint32) uint64 {
 	}
 	if i := group % s.descPerBlk; i == 0 || i == 1 || i == s.descPerBlk-1 {
 		n++
+	}
+	return n
+}
+
+// tableBlocks is how long the table of inodes of a group is.
+func (s *superblock) tableBlocks() uint64 {
+	return (uint64(s.inodesPerGroup)*uint64(s.inodeSize) + uint64(s.blockSize) - 1) / uint64(s.blockSize)
+}
+
+// countOverhead returns the blocks that never hold files, as the kernel counts them
+// (ext4_calculate_overhead): before the first group, the tables of all groups, the
+// journal. With clusters, and in what is too large to be counted, it is what mke2fs
+// counted.
+func (f *filesystem) countOverhead() uint64 {
+	s := f.sb
+	switch {
+	case s.has(roBigalloc):
+		return uint64(s.overhead) << (s.logClusterSize - s.logBlockSize)
+	case s.groups > maxZoneGroups:
+		return uint64(s.overhead)
+	}
+	n := uint64(s.firstDataBlock) + uint64(s.groups)*(s.tableBlocks()+2)
+	for g := range s.groups {
+		n += s.baseBlocks(g)
+	}
+	if s.featureCompat&compatHasJournal != 0 && s.journalInum != 0 {
+		if j, err := f.inode(s.journalInum); err == nil {
+			n += uint64(j.stat.Size / s.blockSize)
+		}
 	}
 	return n
 }

@@ -187,4 +187,7 @@ func compareInfo(t *testing.T, info vfs.Info, image, dir string) {
 	if int64(info.BlockSize) != int64(st.Bsize) || info.Free != int64(st.Bfree)*int64(st.Bsize) || info.Dirty {
 		t.Errorf("Info = %+v, statfs says %d blocks of %d are free", info, st.Bfree, st.Bsize)
 	}
+	if info.Size-info.Overhead != int64(st.Blocks)*int64(st.Bsize) {
+		t.Errorf("%d bytes for files, statfs says %d", info.Size-info.Overhead, int64(st.Blocks)*int64(st.Bsize))
+	}
 }

@@ -59,6 +59,7 @@ type superblock struct {
 	firstMetaBG     uint32    // 0x104
 	flags           uint32    // 0x160
 	checksumType    uint8     // 0x175
+	overhead        uint32    // 0x248, clusters
 	backupBGs       [2]uint32 // 0x24C, 0x250
 	checksumSeed    uint32    // 0x270
 	checksum        uint32    // 0x3FC
@@ -103,6 +104,7 @@ func (s *superblock) decode(b []byte) {
 	s.firstMetaBG = le.Uint32(b[0x104:])
 	s.flags = le.Uint32(b[0x160:])
 	s.checksumType = b[0x175]
+	s.overhead = le.Uint32(b[0x248:])
 	s.backupBGs = [2]uint32{le.Uint32(b[0x24C:]), le.Uint32(b[0x250:])}
 	s.checksumSeed = le.Uint32(b[0x270:])
 	s.checksum = le.Uint32(b[0x3FC:])

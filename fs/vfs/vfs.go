@@ -41,8 +41,11 @@ type Info struct {
 	BlockSize int    // bytes; the cluster size where that is the unit
 	Size      int64  // bytes
 	Free      int64  // bytes, -1 if not known
-	// Inodes is how many there are, InodesFree how many of them are free; both
-	// are 0 where the filesystem makes them as it needs them, or does not tell.
+	// Overhead is what of Size can never hold files, and df leaves out: the tables
+	// and the journal that mkfs made.
+	Overhead int64
+	// Inodes is how many there are, or may be where the filesystem makes them as it
+	// needs them, InodesFree how many of them are free; both are 0 if it does not tell.
 	Inodes, InodesFree int64
 	Features           []string
 	// Dirty says that the journal or log was not clean when the image was

@@ -147,7 +147,7 @@ func (d driver) Info() vfs.Info {
 		UUID:            formatUUID(sb.uuid),
 		BlockSize:       int(sb.blocksize),
 		Size:            sb.size(),
-		Free:            int64(min(sb.fdblocks, sb.dblocks) << sb.blocklog),
+		Free:            int64(sb.freeBlocks() << sb.blocklog),
 		Features:        sb.featureList(),
 		Dirty:           d.dirty,
 		Replayed:        d.log != nil,
@@ -156,8 +156,14 @@ func (d driver) Info() vfs.Info {
 	if log := d.opts.Log; log != nil && sb.logstart == 0 {
 		info.Devices = []block.Reader{log}
 	}
+	if sb.logstart != 0 {
+		info.Overhead = int64(sb.logblocks) << sb.blocklog
+	}
 	if d.dirty { // the counters are not in the log; the kernel counts again
 		info.Free = -1
+		return info
 	}
+	info.Inodes = int64(sb.maxInodes())
+	info.InodesFree = max(0, info.Inodes-int64(sb.icount-min(sb.ifree, sb.icount)))
 	return info
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/guestkit/guestkit/fs/xfs"
 	"github.com/guestkit/guestkit/internal/peers"
 	"github.com/guestkit/guestkit/internal/testimg"
+	"golang.org/x/sys/unix"
 )
 
 // newImage makes an empty XFS of the given size with mkfs.xfs.
@@ -80,8 +81,16 @@ func compareWithKernel(t *testing.T, img string, o *xfs.Options, mountOptions ..
 	if err != nil {
 		t.Fatal(err)
 	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
 	peers.Unmount(t, dir)
 	testimg.CompareTrees(t, got, want, to)
+	i := fsys.Info()
+	if size := i.Size - i.Overhead; i.Free >= 0 && (size != int64(st.Blocks)*int64(st.Bsize) || i.Free != int64(st.Bfree)*int64(st.Bsize) || i.Inodes != int64(st.Files) || i.InodesFree != int64(st.Ffree)) {
+		t.Errorf("%d bytes, %d free, %d inodes, %d free; statfs says %+v", size, i.Free, i.Inodes, i.InodesFree, st)
+	}
 	t.Logf("%d paths", len(want))
 }
 

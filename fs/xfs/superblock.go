@@ -239,6 +239,25 @@ func (s *superblock) dirBlockSize() int { return int(s.blocksize) << s.dirblklog
 // size is the size of the data section in bytes.
 func (s *superblock) size() int64 { return int64(s.dblocks << s.blocklog) }
 
+// freeBlocks are those that files may get: a few of each group are kept for its own
+// trees (xfs_alloc_set_aside of the kernel).
+func (s *superblock) freeBlocks() uint64 {
+	n, aside := min(s.fdblocks, s.dblocks), 8*uint64(s.agcount)
+	return n - min(n, aside)
+}
+
+// maxInodes is how many inodes there may be (xfs_fs_statfs): there is room for them,
+// and imaxPct bounds what they take, in chunks.
+func (s *superblock) maxInodes() uint64 {
+	made := min(s.icount, s.dblocks<<s.inopblog)
+	n := made + s.freeBlocks()<<s.inopblog
+	if s.imaxPct > 0 {
+		chunk := max(inodesPerChunk, uint64(s.inopblock)) >> s.inopblog // blocks
+		n = min(n, s.dblocks*uint64(s.imaxPct)/100/chunk*chunk<<s.inopblog)
+	}
+	return max(n, made)
+}
+
 // label is the volume's name.
 func (s *superblock) label() string {
 	name, _, _ := strings.Cut(string(s.fname[:]), "\x00")

@@ -237,7 +237,7 @@ func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	i := n.t.fsys.Info()
 	size := uint64(max(i.BlockSize, 512))
 	out.Bsize, out.Frsize, out.NameLen = uint32(size), uint32(size), 255
-	out.Blocks = uint64(max(i.Size, 0)) / size
+	out.Blocks = uint64(max(i.Size-i.Overhead, 0)) / size
 	out.Bfree = uint64(max(i.Free, 0)) / size
 	out.Bavail = out.Bfree
 	out.Files, out.Ffree = uint64(max(i.Inodes, 0)), uint64(max(i.InodesFree, 0))
