@@ -82,7 +82,14 @@ func TestMedia(t *testing.T) {
 			TypeLinux, KindInstaller, "ubuntu", "24.04.1", "Noble Numbat", "x86_64", "Ubuntu-Server 24.04.1 LTS \"Noble Numbat\" - Release amd64 (20240827)"},
 		"rhel": {fstest.MapFS{".treeinfo": file("[header]\ntype = productmd.treeinfo\nversion = 1.2\n\n[release]\nname = Red Hat Enterprise Linux\nshort = RHEL\nversion = 9.4\n\n[general]\narch = x86_64\nfamily = Red Hat Enterprise Linux\nname = Red Hat Enterprise Linux 9.4\nversion = 9.4\n"), "images/install.img": file("")},
 			TypeLinux, KindInstaller, "rhel", "9.4", Unknown, "x86_64", "Red Hat Enterprise Linux"},
-		"windows": {fstest.MapFS{"sources/install.wim": file(""), "bootmgr": file("")}, TypeWindows, KindInstaller, Unknown, Unknown, Unknown, Unknown, Unknown},
+		"openEuler":  {fstest.MapFS{".disk/info": file("openEuler 22.03 \"x\" - Release arm64\n")}, TypeLinux, KindInstaller, "openeuler", "22.03", "x", "aarch64", "openEuler 22.03 \"x\" - Release arm64"},
+		"rhel 5":     {fstest.MapFS{".discinfo": file("1209608466.515430\nRed Hat Enterprise Linux Server 5.11\nx86_64\n1,2,3\nServer/base\n")}, TypeLinux, KindInstaller, "rhel", "5.11", Unknown, "x86_64", "Red Hat Enterprise Linux Server 5.11"},
+		"fedora":     {fstest.MapFS{".discinfo": file("1713295200.123\nFedora-S-40\naarch64\n")}, TypeLinux, KindInstaller, "fedora", "40", Unknown, "aarch64", "Fedora-S-40"},
+		"leap":       {fstest.MapFS{"media.1/media": file("openSUSE - openSUSE-Leap-15.5-DVD-x86_64-Build491.1-Media\nopenSUSE-Leap-15.5-DVD-x86_64-Build491.1\n1\n")}, TypeLinux, KindInstaller, "opensuse-leap", "15.5", Unknown, "x86_64", "openSUSE Leap 15.5"},
+		"tumbleweed": {fstest.MapFS{"media.1/media": file("openSUSE - openSUSE-Tumbleweed-DVD-aarch64-Snapshot20240501-Media\nopenSUSE-Tumbleweed-DVD-aarch64-Snapshot20240501\n1\n")}, TypeLinux, KindInstaller, "opensuse-tumbleweed", "20240501", Unknown, "aarch64", "openSUSE Tumbleweed"},
+		"sles":       {fstest.MapFS{"media.1/media": file("SUSE - SLE-15-SP5-Full-x86_64-Build50.1-Media\nSLE-15-SP5-Full-x86_64-Build50.1\n1\n")}, TypeLinux, KindInstaller, "sles", "15.5", Unknown, "x86_64", "SLE 15 SP5"},
+		"arch":       {fstest.MapFS{"arch/version": file("2024.05.01\n"), "arch/boot/x86_64/vmlinuz-linux": file("")}, TypeLinux, KindInstaller, "arch", "2024.05.01", Unknown, Unknown, "Arch Linux"},
+		"windows":    {fstest.MapFS{"sources/install.wim": file(""), "bootmgr": file("")}, TypeWindows, KindInstaller, Unknown, Unknown, Unknown, Unknown, Unknown},
 	} {
 		s, rep := one(t, c.tree)
 		if s.Type != c.typ || s.Kind != c.kind || s.Distro != c.distro || s.Version != c.version || s.Codename != c.codename || s.Arch != c.arch || s.ProductName != c.title || rep.Volumes[0].Role != RoleInstaller {

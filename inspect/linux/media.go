@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -203,16 +204,97 @@ func (r *root) fromMedium() {
 					break
 				}
 			}
-			r.Set(&r.Sys.Distro, "distro", id, ".disk/info", line)
+			r.Set(&r.Sys.Distro, "distro", cmp.Or(id, productID(text)), ".disk/info", line)
 			r.Set(&r.Sys.VersionID, "version_id", versionIn(strings.ReplaceAll(before, "-", " ")), ".disk/info", line)
 			r.Set(&r.Sys.Codename, "codename", code, ".disk/info", line)
 			for _, word := range strings.Fields(after) {
-				if arch, ok := map[string]string{"amd64": "x86_64", "i386": "i386", "arm64": "aarch64", "ppc64el": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}[word]; ok && r.Sys.Arch == system.Unknown {
-					r.Sys.Arch = arch
-					r.Because("arch", ".disk/info", line, "")
-				}
+				r.mediumArch(word, ".disk/info", line)
 			}
 			break
+		}
+	}
+	r.fromDiscInfo()
+	r.fromSUSEMedium()
+	if b, ok := r.textIf("arch/version"); ok {
+		r.Set(&r.Sys.Distro, "distro", "arch", "arch/version", 1)
+		r.Set(&r.Sys.ProductName, "product_name", "Arch Linux", "arch/version", 1)
+		r.Set(&r.Sys.VersionID, "version_id", versionIn(string(b)), "arch/version", 1)
+	}
+}
+
+// mediumArch takes a word that names an architecture.
+func (r *root) mediumArch(word, file string, line int) {
+	arch, ok := map[string]string{"amd64": "x86_64", "x86_64": "x86_64", "i386": "i386", "i586": "i386", "i686": "i386", "arm64": "aarch64", "aarch64": "aarch64",
+		"ppc64": "ppc64", "ppc64el": "ppc64le", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}[word]
+	if ok && r.Sys.Arch == system.Unknown {
+		r.Sys.Arch = arch
+		r.Because("arch", file, line, "")
+	}
+}
+
+// fromDiscInfo reads what Anaconda's media say where they have no .treeinfo: a time,
+// the product, the architecture.
+func (r *root) fromDiscInfo() {
+	b, ok := r.textIf(".discinfo")
+	if !ok || r.Sys.Distro != system.Unknown {
+		return
+	}
+	for line, text := range guest.Entries(b) {
+		switch line {
+		case 2: // Fedora 8, Red Hat Enterprise Linux 5.11, Fedora-S-40
+			r.Set(&r.Sys.ProductName, "product_name", text, ".discinfo", line)
+			r.Set(&r.Sys.Distro, "distro", productID(text), ".discinfo", line)
+			r.Set(&r.Sys.VersionID, "version_id", versionIn(strings.ReplaceAll(text, "-", " ")), ".discinfo", line)
+		case 3:
+			r.mediumArch(text, ".discinfo", line)
+		}
+	}
+}
+
+// suseMedia are the products of SUSE's media, by how their names start.
+var suseMedia = [...]struct{ prefix, id string }{
+	{"openSUSE Leap", "opensuse-leap"}, {"openSUSE Tumbleweed", "opensuse-tumbleweed"}, {"openSUSE", "opensuse"}, {"SLED", "sled"}, {"SLE", "sles"},
+}
+
+// fromSUSEMedium reads the second line of media.1/media: the product, its version and
+// what the medium is, such as openSUSE-Leap-15.5-DVD-x86_64-Build491.1,
+// SLE-15-SP5-Full-x86_64-GM and openSUSE-Tumbleweed-DVD-x86_64-Snapshot20240501.
+func (r *root) fromSUSEMedium() {
+	const name = "media.1/media"
+	b, ok := r.textIf(name)
+	if !ok || r.Sys.Distro != system.Unknown {
+		return
+	}
+	for line, text := range guest.Entries(b) {
+		if line != 2 {
+			continue
+		}
+		product, version, named := "", "", false
+		for _, word := range strings.Split(text, "-") {
+			snapshot, rolling := strings.CutPrefix(word, "Snapshot")
+			pack, later := strings.CutPrefix(word, "SP")
+			switch {
+			case rolling:
+				version = snapshot
+			case later && version != "" && guest.IsVersion(pack):
+				product, version = product+" "+word, version+"."+pack
+			case word == "DVD" || word == "NET" || word == "CD":
+				named = true
+			case !named:
+				product = strings.TrimSpace(product + " " + word)
+				if guest.IsVersion(word) {
+					version, named = word, true
+				}
+			}
+			r.mediumArch(word, name, line)
+		}
+		for _, p := range suseMedia {
+			if strings.HasPrefix(product, p.prefix) {
+				r.Set(&r.Sys.Distro, "distro", p.id, name, line)
+				r.Set(&r.Sys.ProductName, "product_name", product, name, line)
+				r.Set(&r.Sys.VersionID, "version_id", version, name, line)
+				return
+			}
 		}
 	}
 }
