@@ -86,7 +86,7 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 
 // detect is how detectors read; where names in problems what they read.
 func (rep *Report) detect(where string, o *Options) *system.Options {
-	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, PackageFiles: o.PackageFiles, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
+	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, PackageFiles: o.PackageFiles, PackageLicenses: o.PackageLicenses, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
 		Problem: func(err error) { rep.problem(where, err) }}
 }
 

@@ -37,6 +37,7 @@ type inspection struct {
 	required  bool // --require-complete
 	initramfs bool
 	files     bool
+	licences  bool
 	jobs      int    // --jobs
 	since     string // --since
 	progress  string // --progress
@@ -80,6 +81,7 @@ image file alone, 'volumes' about the partitions, 'manifest' about the files.`,
 	f := cmd.Flags()
 	f.BoolVar(&c.packages, "packages", false, "list the installed packages too")
 	f.BoolVar(&c.files, "package-files", false, "list the files of each package in JSON and YAML, where the database has them")
+	f.BoolVar(&c.licences, "package-licenses", false, "read the licences of Debian packages, each out of its copyright file")
 	f.BoolVar(&c.initramfs, "initramfs", false, "unpack the initramfs of each kernel, to list the drivers in it (with --target always)")
 	f.BoolVar(&c.required, "require-complete", false, "exit with 4 if some volume was not read")
 	f.IntVarP(&c.jobs, "jobs", "j", 0, "inspect `N` images at a time (default: as many as there are processors)")
@@ -172,7 +174,7 @@ func (c *inspection) one(disks []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection(), Initramfs: c.unpacks(), PackageFiles: c.files})
+	g, err := c.src.open(disks, &inspect.Options{Progress: bar.inspection(), Initramfs: c.unpacks(), PackageFiles: c.files, PackageLicenses: c.licences})
 	if err != nil {
 		return err
 	}

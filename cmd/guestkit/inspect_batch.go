@@ -187,7 +187,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 		c.note("skipped %s: it is unchanged since the former run", img.Path)
 		return o
 	}
-	g, err := c.src.open([]string{img.Path}, &inspect.Options{Initramfs: c.unpacks(), PackageFiles: c.files})
+	g, err := c.src.open([]string{img.Path}, &inspect.Options{Initramfs: c.unpacks(), PackageFiles: c.files, PackageLicenses: c.licences})
 	if err != nil {
 		o.err = pathError(img.Path, err)
 		return o

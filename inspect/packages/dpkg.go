@@ -109,7 +109,10 @@ func (r *root) readDpkg(p *system.Packages, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.readUpdates(p, path.Join(path.Dir(name), "updates")); err != nil || !r.O.PackageFiles {
+	if err := r.readUpdates(p, path.Join(path.Dir(name), "updates")); err != nil {
+		return err
+	}
+	if err := r.dpkgLicences(p); err != nil || !r.O.PackageFiles {
 		return err
 	}
 	return r.dpkgFiles(p, path.Join(path.Dir(name), "info"))
@@ -206,7 +209,7 @@ func (r *root) readDpkgDir(p *system.Packages, name string) error {
 			return err
 		}
 	}
-	return nil
+	return r.dpkgLicences(p)
 }
 
 // readStanzas reads one file of stanzas, and takes what the function makes of

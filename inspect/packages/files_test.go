@@ -240,3 +240,56 @@ func TestRPMFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestHostLicences compares the licences of this machine's packages with what awk finds
+// in their copyright files.
+func TestHostLicences(t *testing.T) {
+	peers.Need(t, "dpkg-query", "awk")
+	found, err := Read(context.Background(), os.DirFS("/"), &system.Options{PackageLicenses: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, p := range found[0].Items {
+		name := filepath.Join("/usr/share/doc", p.Name, "copyright")
+		if fi, err := os.Stat(name); err != nil || fi.Size() > 1<<20 {
+			continue
+		}
+		want := peers.Run(t, "awk", `BEGIN {RS = ""; FS = "\n"} /(^|\n)Format/ {form = 1}
+form && /(^|\n)Files:/ {for (i = 1; i <= NF; i++) if (sub(/^License:[ \t]*/, "", $i)) {sub(/[ \t]+$/, "", $i)
+if ($i != "" && !seen[$i]++) printf "%s%s", n++ ? " and " : "", $i ~ / or / ? "(" $i ")" : $i; break}}`, name)
+		if want = strings.TrimSpace(want); want != p.License {
+			t.Errorf("%s: %q, awk says %q", p.Name, p.License, want)
+		}
+		if want != "" {
+			said++
+		}
+	}
+	if said < 20 {
+		t.Errorf("%d packages have licences", said)
+	}
+}
+
+// TestLicences has copyright files of all forms.
+func TestLicences(t *testing.T) {
+	const form = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: x\nLicense: all\n\n"
+	for text, want := range map[string]string{
+		form + "Files: *\nCopyright: a\nLicense: Expat\n\nFiles: debian/*\nLicense: GPL-2+\n text\n .\n more\n\nFiles: c\nLicense: Expat\n\nLicense: GPL-2+\n the text\n": "Expat and GPL-2+",
+		form + "Files: *\r\nLicense: Artistic or GPL-1+\r\n\r\nFiles: x\r\nLicense: Zlib\r\n":                                                                             "(Artistic or GPL-1+) and Zlib",
+		form: "",
+		"This package was debianized by x.\n\nFiles: *\nLicense: Expat\n": "",
+		"": "",
+	} {
+		m := fstest.MapFS{"var/lib/dpkg/status": {Data: []byte("Package: a\nStatus: install ok installed\nVersion: 1\n\nPackage: ../x\nStatus: install ok installed\nVersion: 1\n"), Mode: 0o644},
+			"usr/share/doc/a": {Data: []byte("a-common"), Mode: os.ModeSymlink | 0o777}, "usr/share/doc/a-common/copyright": {Data: []byte(text), Mode: 0o644}}
+		for _, asked := range []bool{false, true} {
+			found, err := Read(context.Background(), m, &system.Options{PackageLicenses: asked, Problem: func(err error) { t.Error(err) }})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%v, %v", found, err)
+			}
+			if got := found[0].Items[0].License; asked && got != want || !asked && got != "" {
+				t.Errorf("%q: %q, want %q", text, got, want)
+			}
+		}
+	}
+}

@@ -18,6 +18,9 @@ type Options struct {
 	Initramfs bool
 	// PackageFiles lists the files of each package, where the database has them.
 	PackageFiles bool
+	// PackageLicenses reads the licences of Debian packages out of the copyright file
+	// of each; the databases of others have them.
+	PackageLicenses bool
 	// MaxConfig bounds a configuration file in bytes; 0 means
 	// DefaultMaxConfig. A larger one is reported and ignored.
 	MaxConfig int64

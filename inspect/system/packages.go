@@ -39,7 +39,8 @@ type Package struct {
 	Maintainer    string `json:"maintainer,omitempty"`
 	Summary       string `json:"summary,omitempty"`
 	// License is what the database says, in its own words: an SPDX expression in
-	// newer packages, anything in older ones; empty where it says nothing.
+	// newer packages, anything in older ones; empty where it says nothing. Of dpkg see
+	// Options.PackageLicenses.
 	License string `json:"license,omitempty"`
 	// PURL is its package URL, empty for formats that have no type there.
 	PURL string `json:"purl,omitempty"`
