@@ -30,7 +30,8 @@ func (l *logRun) journals(files []*journal.File) error {
 		return err
 	}
 	backwards := l.reverse || l.lines > 0
-	var kept []*journal.Entry // the last ones, the newest first
+	newestFirst := l.reverse || l.lines > 0 && l.grep != "" // as journalctl has it
+	var kept []*journal.Entry                               // the last ones, the newest first
 	var last journal.ID
 	shown := 0
 	print := func(e *journal.Entry) error {
@@ -54,7 +55,7 @@ func (l *logRun) journals(files []*journal.File) error {
 		if !ok {
 			continue
 		}
-		if backwards && !l.reverse {
+		if backwards && !newestFirst {
 			if kept = append(kept, e); len(kept) == l.lines {
 				break
 			}

@@ -32,6 +32,7 @@ func TestLogFile(t *testing.T) {
 		{nil, 0, "Nov 14 22:13:34 guest sshd[702]: Accepted publickey for ada from 192.0.2.2\n", -1},
 		{[]string{"-n", "1", "-t", "kernel"}, 0, "Nov 14 22:19:38 guest kernel: usb 54-1: new device\n", 1},
 		{[]string{"-r", "-n", "2", "-k", "-b", "-1"}, 0, "Nov 14 22:17:32 guest kernel: usb 36-1: new device\n", 2},
+		{[]string{"-g", "usb", "-n", "2"}, 0, "usb 54-1: new device\nNov 14 22:18:56 guest kernel: usb 48-1", 2}, // the newest first
 		{[]string{"--boot=1", "-u", "ssh", "-p", "6", "-o", "cat"}, 0, "Accepted publickey for ada from 192.0.2.2\n", -1},
 		{[]string{"-b", "-u", "cron"}, 0, "cron[45]: line one of 45\n                                line two\n", -1},
 		{[]string{"--grep", "PUBLICKEY"}, 0, "-- No entries --\n", 1},
