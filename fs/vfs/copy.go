@@ -3,6 +3,7 @@ package vfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -185,7 +186,7 @@ var errBound = errors.New("the bound that was asked for is reached")
 func (c *copier) charge(bytes int64) error {
 	total := c.count.Bytes.Add(bytes)
 	if c.o.MaxBytes > 0 && total > c.o.MaxBytes {
-		return &block.Error{What: "copy", Off: -1, Err: errors.Join(block.ErrLimit, errBound)}
+		return &block.Error{What: "copy", Off: -1, Err: fmt.Errorf("%w: %w", block.ErrLimit, errBound)}
 	}
 	return nil
 }

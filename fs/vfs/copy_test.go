@@ -90,6 +90,8 @@ func TestCopyLimits(t *testing.T) {
 		dir := t.TempDir()
 		if _, _, err := copyTo(t, fsys, dir, o); !errors.Is(err, block.ErrLimit) {
 			t.Errorf("%v, want ErrLimit", err)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q is no line", err)
 		}
 		filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if fi, _ := d.Info(); fi != nil && fi.Mode().IsRegular() && fi.Size() != 1000 {
