@@ -70,6 +70,9 @@ func (l *listing) read(n *inode) {
 func (l *listing) add(b []byte, pblk uint64, first bool) error {
 	n, s := l.n, l.n.fs.sb
 	entries, end := measure(b, int(s.blockSize))
+	if l.out == nil { // the other blocks hold about as many
+		entries = max(entries, int(min(int64(entries)*(n.stat.Size/s.blockSize), 1<<12)))
+	}
 	l.out = slices.Grow(l.out, entries)
 	text := string(b[:end]) // all names of the block share one string
 	for off, i := 0, 0; off < len(b); i++ {
