@@ -1,9 +1,6 @@
 package ext4
 
-import (
-	"encoding/binary"
-	"hash/crc32"
-)
+import "hash/crc32"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -13,9 +10,11 @@ func crc32c(crc uint32, p []byte) uint32 { return ^crc32.Update(^crc, castagnoli
 
 // crc32cLE continues crc with a little-endian number.
 func crc32cLE(crc, v uint32) uint32 {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], v)
-	return crc32c(crc, b[:])
+	for range 4 {
+		crc = castagnoli[byte(crc^v)] ^ crc>>8
+		v >>= 8
+	}
+	return crc
 }
 
 // zeros is never written to. An array in a function would be made anew for each call,

@@ -29,6 +29,9 @@ func TestChecksums(t *testing.T) {
 	if crc32cHole(7, p, 3, 2) != crc32c(7, q) {
 		t.Error("a hole is not zeros")
 	}
+	if crc32cLE(7, 0x34333231) != crc32c(7, p[:4]) {
+		t.Error("a number is not its bytes")
+	}
 }
 
 // nameHashes are what debugfs printed: dx_hash -h VERSION -s SEED NAME.
