@@ -1,6 +1,7 @@
 package guestkit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type ConvertOptions struct {
 	// AddFormat are the options of those in Add in place of Format, by their place
 	// in Add; one that is nil, or not there, leaves it to Format.
 	AddFormat []*format.Options
-	// Append are images whose disks follow that of the source, one after the other.
+	// Append are images whose disks follow that of the source, one after the other,
+	// each at the next sector of 512 bytes.
 	Append []string
 	// MaxVirtualSize refuses larger disks, in bytes; 0 is no bound.
 	MaxVirtualSize int64
@@ -232,7 +234,7 @@ func (c *conversion) open(src string) error {
 		c.disks = append(c.disks, img)
 	}
 	if len(c.o.Append) > 0 {
-		c.disks = []block.Device{concat{block.Concat(c.disks...), c.images}}
+		c.disks = []block.Device{concat{block.Concat(wholeSectors(c.disks)...), c.images}}
 	}
 	if err := c.check(); err != nil {
 		c.close()
@@ -476,6 +478,19 @@ func (r part) Sound(ctx context.Context) error {
 		return s.Sound(ctx)
 	}
 	return nil
+}
+
+// wholeSectors lets each disk but the last one end with a whole sector, since the
+// next one begins with one.
+func wholeSectors(disks []block.Device) []block.Device {
+	var out []block.Device
+	for i, d := range disks {
+		out = append(out, d)
+		if rest := -d.Size() & 511; rest > 0 && i < len(disks)-1 {
+			out = append(out, block.Plain(bytes.NewReader(make([]byte, rest))))
+		}
+	}
+	return out
 }
 
 // A concat is several disks, one behind the other.

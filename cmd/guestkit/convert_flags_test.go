@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/guestkit/guestkit/internal/peers"
 )
 
 // someDisk writes a raw disk: a MiB of data, one of zeros, 8 KiB of zeros within
@@ -197,5 +199,24 @@ func TestUntrustedDocument(t *testing.T) {
 	r := gk(t, "check", "--untrusted", "--json", "--max-virtual-size", "1M", image)
 	if err := json.Unmarshal([]byte(r.out), &doc); err != nil || r.code != checkCorrupt || doc.Format != "qcow2" || doc.Unit != "reasons" || doc.Corruptions != 1 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestConvertOddDisks: a disk of several begins with a sector, as qemu-img has it, where
+// the one before does not end with a whole one.
+func TestConvertOddDisks(t *testing.T) {
+	peers.Need(t, "qemu-img")
+	t.Chdir(t.TempDir())
+	var names []string
+	for i, size := range []int{1000, 4096, 70001, 511} {
+		names = append(names, string(rune('a'+i))+".raw")
+		if err := os.WriteFile(names[i], bytes.Repeat([]byte{byte(i + 1)}, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, format := range []string{"raw", "qcow2", "vmdk"} {
+		peers.Run(t, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", format}, names...), "theirs")...)
+		must(t, append(append([]string{"convert", "--force", "-O", format}, names...), "ours")...)
+		peers.Run(t, "qemu-img", "compare", "-f", format, "-F", format, "ours", "theirs")
 	}
 }
