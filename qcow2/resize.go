@@ -23,10 +23,11 @@ type ResizeOptions struct {
 // interrupted, the image has its old size or the new one.
 //
 // Bitmaps say from then on that everything may have changed; snapshots stay as they
-// are. Images with a data file are refused, and so are those of version 2 with
-// snapshots, which have no size of their own there. An overlay of version 2
-// does not grow over what its backing file holds there, since the version has no zero
-// clusters.
+// are. Those of version 2 have no size of their own, so that such images are refused.
+// A data file stays as it is: images with one are refused where it is a raw image of the
+// disk, where the smaller disk does not end with a cluster, and where they are overlays.
+// An overlay of version 2 does not grow over what its backing file holds there, since the
+// version has no zero clusters.
 func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) error {
 	if opts == nil {
 		opts = &ResizeOptions{}
@@ -50,8 +51,10 @@ func Resize(ctx context.Context, f Storage, size int64, opts *ResizeOptions) err
 		return refuse(block.ErrCorrupt, "the image has %d faults; repair it first", c.res.Corruptions)
 	case c.ext.bitmaps != nil && c.hdr.autoclearFeatures&autoclearBitmaps != 0 && int(binary.BigEndian.Uint32(c.ext.bitmaps.data)) != len(c.bitmaps):
 		return refuse(block.ErrCorrupt, "some of its bitmaps cannot be read")
-	case h.dataFile():
-		return refuse(block.ErrUnsupported, "the image has an external data file")
+	case h.dataFile() && h.autoclearFeatures&autoclearDataFileRaw != 0:
+		return refuse(block.ErrUnsupported, "the image has an external data file that is a raw image of the disk")
+	case h.dataFile() && (c.backing != "" || min(size, old)%h.clusterSize() != 0):
+		return refuse(block.ErrUnsupported, "the image has an external data file, in which a part of a cluster would change")
 	case h.cryptMethod != cryptNone:
 		return refuse(block.ErrEncrypted, "")
 	case size < old && !opts.Shrink:

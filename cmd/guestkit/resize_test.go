@@ -72,3 +72,38 @@ func TestResizeOverlay(t *testing.T) {
 		}
 	}
 }
+
+// TestResizeDataFile: what was past the end of a disk shows no more when it grows again,
+// though the data file still has it.
+func TestResizeDataFile(t *testing.T) {
+	peers.Need(t, "qemu-img", "qemu-io")
+	t.Chdir(t.TempDir())
+	for _, opts := range []string{"cluster_size=64k", "cluster_size=4k", "extended_l2=on,cluster_size=32k"} {
+		for _, image := range []string{"ours", "theirs"} {
+			peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", opts+",data_file="+image+".data", image, "3M")
+			peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 7 0 3M", image)
+		}
+		for _, size := range []string{"1M", "5M", "2M", "20G"} {
+			must(t, "resize", "--shrink", "ours", size)
+			peers.Run(t, "qemu-img", "resize", "-q", "--shrink", "theirs", size)
+			for _, image := range []string{"ours", "theirs"} {
+				peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 8 1000k 512", image)
+				if size == "5M" {
+					peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 9 2001k 1k", image)
+				}
+			}
+			peers.Run(t, "qemu-img", "check", "-q", "ours")
+			peers.Run(t, "qemu-img", "compare", "-s", "-f", "qcow2", "-F", "qcow2", "ours", "theirs")
+			if r := gk(t, "compare", "ours", "theirs"); r.code != 0 {
+				t.Errorf("%s %s: %s %s", opts, size, r.out, r.err)
+			}
+		}
+		if r := gk(t, "resize", "--shrink", "ours", "1000k"); r.code == 0 && opts != "cluster_size=4k" {
+			t.Errorf("%s: a cluster was cut in the data file: %+v", opts, r)
+		}
+	}
+	peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file=raw.data,data_file_raw=on", "raw", "1M")
+	if r := gk(t, "resize", "raw", "2M"); r.code == 0 {
+		t.Errorf("the raw data file is another disk now: %+v", r)
+	}
+}
