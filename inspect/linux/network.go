@@ -81,11 +81,17 @@ func (r *root) findInterfaces() {
 			continue
 		}
 		for _, e := range r.List(f.dir) {
-			if strings.HasPrefix(e.Name(), f.prefix) && strings.HasSuffix(e.Name(), f.suffix) && !strings.HasSuffix(e.Name(), "~") && !strings.Contains(e.Name(), ".rpm") {
+			if strings.HasPrefix(e.Name(), f.prefix) && strings.HasSuffix(e.Name(), f.suffix) && !isBackup(e.Name(), f.by) {
 				read(path.Join(f.dir, e.Name()), f.by, f.read)
 			}
 		}
 	}
+}
+
+// isBackup reports whether a file is none that counts: those of editors and rpm, and
+// what the network scripts pass over.
+func isBackup(name, by string) bool {
+	return strings.HasSuffix(name, "~") || strings.Contains(name, ".rpm") || by == "ifcfg" && slices.Contains([]string{".bak", ".old", ".orig", ".swp"}, path.Ext(name))
 }
 
 // words parts a list by commas, semicolons and blanks.
@@ -372,7 +378,7 @@ func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface) boo
 	for _, text := range guest.Entries(b) {
 		f := strings.Fields(text)
 		switch {
-		case f[0] == "iface" && len(f) >= 3:
+		case f[0] == "iface" && len(f) >= 2: // without a family and a method in ifupdown-ng
 			n, ok := index[f[1]]
 			if !ok {
 				n = len(all)
@@ -380,12 +386,12 @@ func (r *root) readInterfaces(b []byte, _ string, add func(system.Interface) boo
 				all = append(all, system.Interface{Name: f[1]})
 			}
 			at = n
-			if f[len(f)-1] == "dhcp" {
-				all[at].DHCP = true
-			}
+			all[at].DHCP = all[at].DHCP || len(f) > 2 && f[len(f)-1] == "dhcp"
 		case f[0] == "auto" || strings.HasPrefix(f[0], "allow-") || f[0] == "source" || f[0] == "source-directory" || f[0] == "mapping":
 			at = -1
 		case at < 0 || len(f) < 2:
+		case f[0] == "use" && f[1] == "dhcp":
+			all[at].DHCP = true
 		case f[0] == "address":
 			all[at].Addresses = append(all[at].Addresses, f[1])
 		case f[0] == "netmask":

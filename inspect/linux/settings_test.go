@@ -150,10 +150,12 @@ func TestInterfaces(t *testing.T) {
 		"netctl": {"etc/netctl/my_static_profile", "Interface=eth0\nConnection=ethernet\nIP=static\nAddress=('10.1.10.2/24' '10.1.10.3/24')\nGateway='10.1.10.1'\nDNS=('10.1.10.1')\n", "{eth0  netctl /etc/netctl/my_static_profile false [10.1.10.2/24 10.1.10.3/24] [10.1.10.1] [10.1.10.1]}"},
 		"netifrc": {"etc/conf.d/net", "config_eth0=\"192.168.0.7 netmask 255.255.255.0 brd 192.168.0.255\n192.168.0.8/24\"\nroutes_eth0=\"default via 192.168.0.1\"\ndns_servers_eth0=\"192.168.0.1 8.8.8.8\"\nconfig_eth1=\"dhcp\"\n",
 			"{eth0  netifrc /etc/conf.d/net false [192.168.0.7/24 192.168.0.8/24] [192.168.0.1] [192.168.0.1 8.8.8.8]} {eth1  netifrc /etc/conf.d/net true [] [] []}"},
-		"ifcfg lo":   {"etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", ""},
-		"suse":       {"etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nNAME='eth'\n", "{eth0  ifcfg /etc/sysconfig/network/ifcfg-eth0 true [] [] []}"},
-		"networkd":   {"etc/systemd/network/10-en.network", "[Match]\nName=en*\n\n[Network]\nAddress=10.0.0.5/16\nGateway=10.0.0.1\nDNS=9.9.9.9\n", "{en*  networkd /etc/systemd/network/10-en.network false [10.0.0.5/16] [10.0.0.1] [9.9.9.9]}"},
-		"interfaces": {"etc/network/interfaces", "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet static\n  address 10.9.8.7\n  netmask 255.255.252.0\n  gateway 10.9.8.1\n  dns-nameservers 10.9.8.1 8.8.4.4\niface eth1 inet dhcp\n", "{eth0  interfaces /etc/network/interfaces false [10.9.8.7/22] [10.9.8.1] [10.9.8.1 8.8.4.4]} {eth1  interfaces /etc/network/interfaces true [] [] []}"},
+		"ifupdown-ng":   {"etc/network/interfaces", "auto eth0\niface eth0\n\tuse dhcp\niface eth1\n\taddress 10.4.4.4/24\n\tgateway 10.4.4.1\niface dhcp\n\tmtu 1500\n", "{eth0  interfaces /etc/network/interfaces true [] [] []} {eth1  interfaces /etc/network/interfaces false [10.4.4.4/24] [10.4.4.1] []} {dhcp  interfaces /etc/network/interfaces false [] [] []}"},
+		"ifcfg, a copy": {"etc/sysconfig/network-scripts/ifcfg-eth0.bak", "DEVICE=eth0\nIPADDR=10.0.0.1\n", ""},
+		"ifcfg lo":      {"etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\nIPADDR=127.0.0.1\n", ""},
+		"suse":          {"etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\nSTARTMODE='auto'\nNAME='eth'\n", "{eth0  ifcfg /etc/sysconfig/network/ifcfg-eth0 true [] [] []}"},
+		"networkd":      {"etc/systemd/network/10-en.network", "[Match]\nName=en*\n\n[Network]\nAddress=10.0.0.5/16\nGateway=10.0.0.1\nDNS=9.9.9.9\n", "{en*  networkd /etc/systemd/network/10-en.network false [10.0.0.5/16] [10.0.0.1] [9.9.9.9]}"},
+		"interfaces":    {"etc/network/interfaces", "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet static\n  address 10.9.8.7\n  netmask 255.255.252.0\n  gateway 10.9.8.1\n  dns-nameservers 10.9.8.1 8.8.4.4\niface eth1 inet dhcp\n", "{eth0  interfaces /etc/network/interfaces false [10.9.8.7/22] [10.9.8.1] [10.9.8.1 8.8.4.4]} {eth1  interfaces /etc/network/interfaces true [] [] []}"},
 	} {
 		s, problems := identify(t, fstest.MapFS{c.file: text(c.content)})
 		var list []string
