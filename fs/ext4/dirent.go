@@ -39,42 +39,39 @@ func recLen(v uint16, blockSize int) int {
 	return int(v&^3) | int(v&3)<<16
 }
 
-// direntSize returns how long the entry at the start of b is, and its name. It returns
-// false where the entry breaks a rule.
-func direntSize(b []byte, blockSize int) (size, name int, ok bool) {
-	if len(b) < direntHeader {
-		return 0, 0, false
-	}
-	size, name = recLen(binary.LittleEndian.Uint16(b[4:]), blockSize), int(b[6])
-	return size, name, size >= direntMin && size&3 == 0 && size <= len(b) && name <= size-direntHeader
+// fits reports whether an entry and its name may be so long where room is left.
+func fits(recLen, nameLen, room int) bool {
+	return recLen >= direntMin && recLen%4 == 0 && recLen <= room && nameLen <= recLen-direntHeader
 }
 
 // nextDirent decodes the entry at off of a directory block, or of a part of
 // one, that ends at len(b). It returns false where the entry breaks a rule.
-func nextDirent(b []byte, off, blockSize int) (d dirent, ok bool) {
-	b = b[off:]
-	size, name, ok := direntSize(b, blockSize)
-	if size == 0 {
+func nextDirent(b []byte, off, blockSize int) (dirent, bool) {
+	if len(b)-off < direntHeader {
 		return dirent{off: off}, false
 	}
-	d = dirent{off: off, inode: binary.LittleEndian.Uint32(b), recLen: size, nameLen: uint8(name), fileType: b[7]}
-	if ok {
-		d.name = b[direntHeader:][:name]
+	le := binary.LittleEndian
+	d := dirent{off: off, inode: le.Uint32(b[off:]), recLen: recLen(le.Uint16(b[off+4:]), blockSize),
+		nameLen: b[off+6], fileType: b[off+7]}
+	if !fits(d.recLen, int(d.nameLen), len(b)-off) {
+		return d, false
 	}
-	return d, ok
+	d.name = b[off+direntHeader : off+direntHeader+int(d.nameLen)]
+	return d, true
 }
 
 // measure returns how many entries a block holds before one that breaks a rule, and where
 // the last name of these ends.
 func measure(b []byte, blockSize int) (entries, end int) {
-	for off := 0; ; entries++ {
-		size, name, ok := direntSize(b[off:], blockSize)
-		if !ok {
-			return entries, end
+	for off := 0; len(b)-off >= direntHeader; entries++ {
+		size, name := recLen(binary.LittleEndian.Uint16(b[off+4:]), blockSize), int(b[off+6])
+		if !fits(size, name, len(b)-off) {
+			break
 		}
 		end = off + direntHeader + name
 		off += size
 	}
+	return entries, end
 }
 
 // dirBlock reads the block of a directory that lies at pblk and is its block
