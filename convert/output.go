@@ -195,11 +195,14 @@ func (out *Output) recover(path string) error {
 	return recoverSet(path, dirs, &out.File)
 }
 
-// namesFiles refuses names that a qcow2 image would not say of files.
+// namesFiles refuses names that a qcow2 image would not say of other files.
 func (out *Output) namesFiles() error {
 	for _, name := range []string{out.Qcow2.Backing, out.Qcow2.DataFile} {
-		if format.HasProtocol(name) {
+		switch {
+		case format.HasProtocol(name):
 			return badOption("the name %q would be read as one with a protocol; write ./ before it", name)
+		case name != "" && filepath.Clean(besidePath(out.Path, name)) == filepath.Clean(out.Path):
+			return badOption("%q is the image itself", name)
 		}
 	}
 	return nil

@@ -202,6 +202,21 @@ func TestUntrustedDocument(t *testing.T) {
 	}
 }
 
+// TestImageItself: no image is its own data file or lies upon itself, which is told before
+// anything is written.
+func TestImageItself(t *testing.T) {
+	raw, _ := someDisk(t)
+	t.Chdir(t.TempDir())
+	for _, args := range []string{"convert --force -o data_file=./new.qcow2 RAW new.qcow2", "create -o data_file=new.qcow2 new.qcow2 1M", "create -u -b new.qcow2 -F qcow2 ./new.qcow2 1M"} {
+		if r := gk(t, strings.Fields(strings.Replace(args, "RAW", raw, 1))...); r.code != exitUsage || !strings.Contains(r.err, "itself") {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+	if left, err := os.ReadDir("."); len(left) > 0 || err != nil {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
 // TestConvertOddDisks: a disk of several begins with a sector, as qemu-img has it, where
 // the one before does not end with a whole one.
 func TestConvertOddDisks(t *testing.T) {
