@@ -2,40 +2,8 @@ package btrfs
 
 import (
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/raid"
 )
-
-// galois holds the powers of 2 in GF(2^8) with the polynomial 0x11D, that of
-// Linux's RAID6, twice over, and their logarithms.
-type galois struct {
-	exp [512]byte
-	log [256]int
-}
-
-var gf = func() (g galois) {
-	x := 1
-	for i := range 255 {
-		g.exp[i], g.exp[i+255] = byte(x), byte(x)
-		g.log[x] = i
-		if x <<= 1; x > 0xFF {
-			x ^= 0x11D
-		}
-	}
-	return g
-}()
-
-// table returns the products of all bytes with 2^power.
-func (g *galois) table(power int) (t [256]byte) {
-	for v := 1; v < 256; v++ {
-		t[v] = g.exp[g.log[v]+power]
-	}
-	return t
-}
-
-func xorInto(dst, src []byte) {
-	for i := range dst {
-		dst[i] ^= src[i]
-	}
-}
 
 // rebuild fills p, the bytes at off of a chunk of RAID5 or RAID6 that lie in one
 // stripe, from the other stripes of the row. Beside the devices that are
@@ -100,16 +68,13 @@ again:
 		}
 		switch {
 		case i == data+1:
-			xorInto(sumQ, buf)
+			raid.Add(sumQ, buf)
 		case i == data:
-			xorInto(sumP, buf)
+			raid.Add(sumP, buf)
 		default:
-			xorInto(sumP, buf)
+			raid.Add(sumP, buf)
 			if needQ {
-				t := gf.table(i % 255)
-				for j, v := range buf {
-					sumQ[j] ^= t[v]
-				}
+				raid.MulAdd(sumQ, buf, raid.Power(i))
 			}
 		}
 	}
@@ -117,24 +82,22 @@ again:
 	case len(bad) == 1 && !failed[data]:
 		copy(p, sumP)
 	case len(bad) == 1:
-		t := gf.table((255 - target%255) % 255)
-		for j, v := range sumQ {
-			p[j] = t[v]
-		}
+		copy(p, sumQ)
+		raid.Mul(p, raid.Inverse(raid.Power(target)))
 	default:
-		// P' = Dx + Dy and Q' = 2^x Dx + 2^y Dy, so Dx = (Q' + 2^y P') / (2^x + 2^y).
+		// P' = Dx + Dy and Q' = 2^x Dx + 2^y Dy, so Dx = (2^y P' + Q') / (2^x + 2^y).
 		x, y := target, bad[0]
 		if y == x {
 			y = bad[1]
 		}
-		den := gf.exp[x%255] ^ gf.exp[y%255]
-		if den == 0 {
+		fx, fy := raid.Power(x), raid.Power(y)
+		if fx == fy {
 			return block.Errorf(format, "stripe", -1, block.ErrUnsupported, "%d devices in RAID6", n)
 		}
-		ty, inv := gf.table(y%255), gf.table((255-gf.log[den])%255)
-		for j := range p {
-			p[j] = inv[sumQ[j]^ty[sumP[j]]]
-		}
+		copy(p, sumP)
+		raid.Mul(p, fy)
+		raid.Add(p, sumQ)
+		raid.Mul(p, raid.Inverse(fx^fy))
 	}
 	return nil
 }

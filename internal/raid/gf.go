@@ -33,11 +33,11 @@ func (f *field) mul(a, b byte) byte {
 	return f.exp[int(f.log[a])+int(f.log[b])]
 }
 
-// inv returns the inverse of a, which is not 0.
-func (f *field) inv(a byte) byte { return f.exp[255-int(f.log[a])] }
-
 // Power returns {02}^n: the factor of the n-th data block of a row in Q.
 func Power(n int) byte { return gf.exp[n%255] }
+
+// Inverse returns what times a is 1; a is not 0.
+func Inverse(a byte) byte { return gf.exp[255-int(gf.log[a])] }
 
 // Add adds src to dst, which is their exclusive or.
 func Add(dst, src []byte) { subtle.XORBytes(dst, dst, src) }
@@ -180,7 +180,7 @@ func (r *Row) fromP(out []byte, i int) {
 func (r *Row) fromQ(out []byte, i int) {
 	r.sumQ(out, i)
 	Add(out, r.Blocks[r.Q])
-	Mul(out, gf.inv(r.Factor(i)))
+	Mul(out, Inverse(r.Factor(i)))
 }
 
 // fromBoth computes the data block x where y is missing too: of x+y = p and
@@ -191,5 +191,5 @@ func (r *Row) fromBoth(out []byte, x, y int) {
 	Mul(out, fy)
 	r.sumQ2(out, x)
 	Add(out, r.Blocks[r.Q])
-	Mul(out, gf.inv(fx^fy))
+	Mul(out, Inverse(fx^fy))
 }

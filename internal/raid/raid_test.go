@@ -39,8 +39,8 @@ func TestField(t *testing.T) {
 				t.Fatalf("%d·%d = %d, want %d", a, b, got, want)
 			}
 		}
-		if a > 0 && gf.mul(byte(a), gf.inv(byte(a))) != 1 {
-			t.Fatalf("the inverse of %d is %d", a, gf.inv(byte(a)))
+		if a > 0 && gf.mul(byte(a), Inverse(byte(a))) != 1 {
+			t.Fatalf("the inverse of %d is %d", a, Inverse(byte(a)))
 		}
 	}
 	// The table in "The mathematics of RAID-6": {02}^8 is {1d}.
