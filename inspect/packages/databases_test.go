@@ -243,3 +243,11 @@ func FuzzDocuments(f *testing.F) {
 		}
 	})
 }
+
+// TestPortageLicence takes the licence that an ebuild states.
+func TestPortageLicence(t *testing.T) {
+	found, err := Read(context.Background(), fstest.MapFS{"var/db/pkg/app-editors/nano-7.2/LICENSE": text("GPL-3+ LGPL-2.1+\n")}, &system.Options{})
+	if err != nil || len(found) != 1 || found[0].Items[0].License != "GPL-3+ LGPL-2.1+" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}

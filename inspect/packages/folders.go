@@ -100,7 +100,7 @@ func (r *root) readPortage(p *system.Packages, name string) error {
 				return ""
 			}
 			item.Summary, item.Section = property("DESCRIPTION"), property("SLOT")
-			item.Vendor = property("repository")
+			item.Vendor, item.License = property("repository"), property("LICENSE")
 			if n, err := strconv.ParseInt(property("BUILD_TIME"), 10, 64); err == nil && n > 0 && n < 1<<34 {
 				t := time.Unix(n, 0).UTC()
 				item.Installed = &t
