@@ -31,6 +31,14 @@ const (
 	same  = `qemu-img check -q "$OUT" && qemu-img compare -q "$OUT" "$IMAGE"`
 )
 
+// Both programs serve at once, and one of them is read.
+const (
+	served = `"$GUESTKIT" serve nbd -q --socket "$OUT.ours" "$IMAGE" >/dev/null 2>&1 & echo $! >"$OUT.pid"
+qemu-nbd -r -t -e 8 -f qcow2 -k "$OUT.theirs" "$IMAGE" >/dev/null 2>&1 & echo $! >>"$OUT.pid"
+until [ -S "$OUT.ours" ] && [ -S "$OUT.theirs" ]; do sleep 0.1; done`
+	unserved = `kill $(cat "$OUT.pid"); while [ -S "$OUT.ours" ]; do sleep 0.1; done; rm -f "$OUT.pid" "$OUT.theirs"`
+)
+
 var lines = []line{
 	{name: "start", ours: `exec "$GUESTKIT" version`, theirs: `exec qemu-img --version`, tool: "qemu-img"},
 	{name: "info of a qcow2", disk: "qcow2", ours: `exec "$GUESTKIT" info "$IMAGE"`, theirs: `exec qemu-img info "$IMAGE"`, tool: "qemu-img"},
@@ -42,6 +50,8 @@ var lines = []line{
 	{name: "rebase, 8 GiB of which 256 MiB differ", disk: "overlay", before: fresh, after: same, ours: `exec "$GUESTKIT" rebase -q -b other -F qcow2 "$OUT"`, theirs: `exec qemu-img rebase -q -b other -F qcow2 "$OUT"`, tool: "qemu-img", wall: 0.8},
 	{name: "rebase onto nothing, 2 GiB", disk: "overlay", before: fresh, after: same, ours: `exec "$GUESTKIT" rebase -q -b '' "$OUT"`, theirs: `exec qemu-img rebase -q -b '' "$OUT"`, tool: "qemu-img", wall: 0.8},
 	{name: "commit of 128 MiB", disk: "overlay", before: `cp --sparse=always base "$OUT.base" && ` + fresh + ` && qemu-img rebase -u -q -b "$OUT.base" -F qcow2 "$OUT"`, after: same + ` && qemu-img check -q "$OUT.base" && qemu-img compare -q "$OUT.base" "$IMAGE"`, ours: `exec "$GUESTKIT" commit -q "$OUT"`, theirs: `exec qemu-img commit -q "$OUT"`, tool: "qemu-img", wall: 0.8},
+	{name: "NBD, all of a qcow2", disk: "qcow2", before: served, after: unserved, ours: `exec nbdcopy "nbd+unix:///?socket=$OUT.ours" null:`, theirs: `exec nbdcopy "nbd+unix:///?socket=$OUT.theirs" null:`, tool: "nbdcopy", wall: 1},
+	{name: "NBD, 50,000 reads of 4 KiB, 16 at once", disk: "qcow2", before: served, after: unserved, ours: `exec qemu-img bench -f raw -d 16 -s 4096 -S 1052672 -c 50000 "nbd+unix:///?socket=$OUT.ours"`, theirs: `exec qemu-img bench -f raw -d 16 -s 4096 -S 1052672 -c 50000 "nbd+unix:///?socket=$OUT.theirs"`, tool: "qemu-img", wall: 1},
 	{name: "manifest of a system", disk: "system", ours: `exec "$GUESTKIT" manifest "$IMAGE"`, theirs: `cd "$MOUNT" && find . -type f -print0 | xargs -0 -P2 sha256sum`, wall: 1},
 	{name: "cp of a system", disk: "system", ours: `exec "$GUESTKIT" cp -q "$IMAGE" / "$OUT"`, theirs: `exec cp -a "$MOUNT" "$OUT"`, wall: 1},
 	{name: "tar of a system", disk: "system", ours: `exec "$GUESTKIT" tar "$IMAGE" -o - >/dev/null`, theirs: `tar -C "$MOUNT" -cf - . | cat >/dev/null`, wall: 1},

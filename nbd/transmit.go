@@ -1,6 +1,7 @@
 package nbd
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -256,9 +257,25 @@ func (p *peer) readOut(e *Export, q request) error {
 	return p.simple(q, 0, b)
 }
 
+// maxSmall is how much is read to see whether it is zeros. What is longer is not read
+// where the device says so: that may take as long as to read a few clusters.
+const maxSmall = 16 << 10
+
+var zeros [maxSmall]byte
+
 // readChunks sends what is data and what is zeros in chunks of their own.
 func (p *peer) readChunks(e *Export, q request, b []byte) error {
 	off, end := int64(q.off), int64(q.off+q.n)
+	if q.n <= maxSmall {
+		if p.readAt(e, b, off) != nil {
+			return p.refuse(q, errIO)
+		}
+		head := be.AppendUint64(nil, q.off)
+		if bytes.Equal(b, zeros[:len(b)]) {
+			return p.chunk(q, chunkDone, chunkHole, be.AppendUint32(head, uint32(q.n)), nil)
+		}
+		return p.chunk(q, chunkDone, chunkData, head, b)
+	}
 	for off < end {
 		from, zero, err := off, false, error(nil)
 		for x, xerr := range block.Extents(e.Device, off, end-off) {
