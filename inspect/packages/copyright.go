@@ -72,8 +72,12 @@ func licencesIn(s *stanzas) (out []string, err error) {
 		if strings.Contains(name, " or ") {
 			name = "(" + name + ")"
 		}
-		if !slices.Contains(out, name) && len(out) < maxLicences {
-			out = append(out, name)
+		if slices.Contains(out, name) {
+			continue
 		}
+		if len(out) == maxLicences {
+			return out, block.Errorf("", "copyright", -1, block.ErrLimit, "more than %d licences", maxLicences)
+		}
+		out = append(out, name)
 	}
 }

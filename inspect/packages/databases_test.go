@@ -221,6 +221,7 @@ func TestSnapVersions(t *testing.T) {
 
 func FuzzDocuments(f *testing.F) {
 	f.Add([]byte("<plist><dict><key>a</key><dict><key>pkgver</key><string>a-1_1</string></dict></dict></plist>"))
+	f.Add([]byte("Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Expat or GPL-2+\n Text.\n"))
 	f.Add([]byte(`{"data":{"snaps":{"a":{"current":1,"active":true}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, name := range []string{"var/db/xbps/pkgdb-0.38.plist", "var/lib/snapd/state.json", "usr/share/bottlerocket/application-inventory.json", "etc/cos-package-info.json", "var/db/pkg/local.sqlite",
@@ -233,9 +234,10 @@ func FuzzDocuments(f *testing.F) {
 			}
 		}
 		lists := fstest.MapFS{"var/lib/dpkg/status": text("Package: a\nStatus: install ok installed\nVersion: 1\n"), "var/lib/dpkg/info/a.list": {Data: b, Mode: 0o644},
-			"lib/apk/db/installed": {Data: b, Mode: 0o644}, "var/lib/pacman/local/a/desc": text("%NAME%\na\n\n%VERSION%\n1\n"), "var/lib/pacman/local/a/files": {Data: b, Mode: 0o644},
+			"usr/share/doc/a/copyright": {Data: b, Mode: 0o644},
+			"lib/apk/db/installed":      {Data: b, Mode: 0o644}, "var/lib/pacman/local/a/desc": text("%NAME%\na\n\n%VERSION%\n1\n"), "var/lib/pacman/local/a/files": {Data: b, Mode: 0o644},
 			"var/db/pkg/a-b/c-1/CONTENTS": {Data: b, Mode: 0o644}, "var/lib/pkgtools/packages/a-1-x-1": {Data: b, Mode: 0o644}}
-		if _, err := Read(context.Background(), lists, &system.Options{PackageFiles: true}); err != nil {
+		if _, err := Read(context.Background(), lists, &system.Options{PackageFiles: true, PackageLicenses: true}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := WinGet(context.Background(), fstest.MapFS{"a/AppData/Local/Packages/Microsoft.DesktopAppInstaller_x/LocalState/y/installed.db": {Data: b, Mode: 0o644}}, []string{"a"}, nil); err != nil {

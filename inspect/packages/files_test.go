@@ -292,4 +292,14 @@ func TestLicences(t *testing.T) {
 			}
 		}
 	}
+	var many strings.Builder
+	for i := range maxLicences + 1 {
+		fmt.Fprintf(&many, "Files: %d\nLicense: L%d\n\n", i, i)
+	}
+	var problems []error
+	found, err := Read(context.Background(), fstest.MapFS{"var/lib/dpkg/status": {Data: []byte("Package: a\nStatus: install ok installed\nVersion: 1\n"), Mode: 0o644},
+		"usr/share/doc/a/copyright": {Data: []byte(form + many.String()), Mode: 0o644}}, &system.Options{PackageLicenses: true, Problem: func(err error) { problems = append(problems, err) }})
+	if err != nil || len(problems) != 1 || !errors.Is(problems[0], block.ErrLimit) || strings.Count(found[0].Items[0].License, " and ") != maxLicences-1 {
+		t.Errorf("%v, %v", err, problems)
+	}
 }
