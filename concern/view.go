@@ -160,7 +160,7 @@ func (v *view) read(name string) (string, error) {
 	}
 	defer f.Close()
 	var text strings.Builder
-	text.Grow(int(fi.Size()))
+	text.Grow(int(max(fi.Size(), 0)))
 	_, err = io.Copy(&text, io.LimitReader(f, maxFile))
 	return text.String(), err
 }

@@ -48,3 +48,24 @@ func TestRealStaysInside(t *testing.T) {
 		}
 	}
 }
+
+// negative is a filesystem whose files say that they have less than no bytes, as one of
+// somebody else might.
+type negative struct{ fstest.MapFS }
+
+func (f negative) Stat(name string) (fs.FileInfo, error) {
+	fi, err := f.MapFS.Stat(name)
+	return negativeInfo{fi}, err
+}
+
+type negativeInfo struct{ fs.FileInfo }
+
+func (negativeInfo) Size() int64 { return -1000 }
+
+// TestNegativeSize reads nothing of such a file.
+func TestNegativeSize(t *testing.T) {
+	tree := NewTree(t.Context(), negative{fstest.MapFS{"a": {Data: []byte("text")}}}, nil)
+	if b, ok := tree.Text("a"); len(b) > 0 || !ok {
+		t.Errorf("%q, %v", b, ok)
+	}
+}

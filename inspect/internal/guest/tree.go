@@ -138,7 +138,7 @@ func (t *Tree) Open(name string, limit int64) (fs.File, int64) {
 		t.Fail(name, err)
 		return nil, 0
 	}
-	return f, fi.Size()
+	return f, max(fi.Size(), 0)
 }
 
 // Text reads a configuration file; the second result is false if there is
@@ -169,7 +169,7 @@ func (t *Tree) regular(name string) (fs.File, int64) {
 		t.Fail(name, err)
 		return nil, 0
 	}
-	return f, fi.Size()
+	return f, max(fi.Size(), 0)
 }
 
 // Head reads the first n bytes of a regular file of any size, or fewer.
