@@ -122,7 +122,7 @@ func TestShellPattern(t *testing.T) {
 			t.Errorf("%s (%s) matches %s, want %s", pattern, p, got, want)
 		}
 	}
-	for _, bad := range []string{"[", "[a", "[[:nope:]]", "[!", "[[:", "\\"} {
+	for _, bad := range []string{"[", "[a", "[[:nope:]]", "[[.a.]]", "[[=a=]b]", "[!", "[[:", "\\"} {
 		if p, err := shellPattern(bad); err == nil {
 			t.Errorf("%s is %s", bad, p)
 		}

@@ -33,7 +33,7 @@ var charClasses = map[string]string{"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "bl
 
 // shellPattern makes of a pattern as a shell has it (POSIX, 2.14.3) one for path.Match,
 // which knows "[^a]" and not "[!a]", no classes, and takes "]" and "-" in brackets only
-// behind a backslash.
+// behind a backslash. Collating symbols are refused.
 func shellPattern(pattern string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(pattern); i++ {
@@ -55,6 +55,8 @@ func shellPattern(pattern string) (string, error) {
 			rest := pattern[i:]
 			name, _, class := strings.Cut(strings.TrimPrefix(rest, "[:"), ":]")
 			switch {
+			case (strings.HasPrefix(rest, "[.") || strings.HasPrefix(rest, "[=")) && strings.Contains(rest[2:], rest[1:2]+"]"):
+				return "", fmt.Errorf("collating symbols, [.a.] and [=a=], are not read")
 			case strings.HasPrefix(rest, "[:") && class:
 				chars, ok := charClasses[name]
 				if !ok {
