@@ -31,12 +31,12 @@ const (
 	same  = `qemu-img check -q "$OUT" && qemu-img compare -q "$OUT" "$IMAGE"`
 )
 
-// Both programs serve at once, and one of them is read.
+// Both programs serve at once, for five minutes at most, and one of them is read.
 const (
-	served = `"$GUESTKIT" serve nbd -q --socket "$OUT.ours" "$IMAGE" >/dev/null 2>&1 & echo $! >"$OUT.pid"
-qemu-nbd -r -t -e 8 -f qcow2 -k "$OUT.theirs" "$IMAGE" >/dev/null 2>&1 & echo $! >>"$OUT.pid"
-until [ -S "$OUT.ours" ] && [ -S "$OUT.theirs" ]; do sleep 0.1; done`
-	unserved = `kill $(cat "$OUT.pid"); while [ -S "$OUT.ours" ]; do sleep 0.1; done; rm -f "$OUT.pid" "$OUT.theirs"`
+	served = `timeout 300 "$GUESTKIT" serve nbd -q --socket "$OUT.ours" "$IMAGE" >/dev/null 2>&1 & echo $! >"$OUT.pid"
+timeout 300 qemu-nbd -r -t -e 8 -f qcow2 -k "$OUT.theirs" "$IMAGE" >/dev/null 2>&1 & echo $! >>"$OUT.pid"
+for i in $(seq 100); do [ -S "$OUT.ours" ] && [ -S "$OUT.theirs" ] && break; sleep 0.1; done`
+	unserved = `kill $(cat "$OUT.pid"); for i in $(seq 100); do [ -S "$OUT.ours" ] || break; sleep 0.1; done; rm -f "$OUT.pid" "$OUT.ours" "$OUT.theirs"`
 )
 
 var lines = []line{
