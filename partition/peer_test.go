@@ -204,6 +204,19 @@ func comparePartx(t *testing.T, table *Table, dev string) {
 	sameLines(t, got, want)
 }
 
+// flip changes a byte, whatever it is: disks have identifiers and checksums of chance.
+func flip(t *testing.T, f *os.File, off int64) {
+	t.Helper()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0xFF
+	if _, err := f.WriteAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDamaged changes disks behind the tools' back and compares with what
 // sfdisk said of them before.
 func TestDamaged(t *testing.T) {
@@ -218,13 +231,13 @@ func TestDamaged(t *testing.T) {
 		{"grown", 512, func(t *testing.T, f *os.File) { f.Truncate(96 << 20) }, false},
 		{"grown, primary lost", 512, func(t *testing.T, f *os.File) {
 			f.Truncate(96 << 20)
-			f.WriteAt([]byte{0}, 512+0x38) // the checksum fails; AlternateLBA is still right
+			flip(t, f, 512+0x38) // the checksum fails; AlternateLBA is still right
 		}, true},
 		{"primary header", 512, func(t *testing.T, f *os.File) { f.WriteAt(make([]byte, 512), 512) }, true},
-		{"primary entries", 512, func(t *testing.T, f *os.File) { f.WriteAt([]byte{1}, 1024+0x38) }, true},
+		{"primary entries", 512, func(t *testing.T, f *os.File) { flip(t, f, 1024+0x38) }, true},
 		{"primary header, 4k", 4096, func(t *testing.T, f *os.File) { f.WriteAt(make([]byte, 4096), 4096) }, true},
 		{"both sides of a header", 4096, func(t *testing.T, f *os.File) {
-			f.WriteAt([]byte{0}, 4096+0x10)
+			flip(t, f, 4096+0x10)
 			f.WriteAt(make([]byte, 446), 0)
 		}, true},
 		{"backup header", 512, func(t *testing.T, f *os.File) { f.WriteAt(make([]byte, 512), 64<<20-512) }, false},
