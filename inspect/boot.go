@@ -1,10 +1,13 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
+	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/linux"
+	"github.com/guestkit/guestkit/inspect/system"
 )
 
 // xbootldrType is the type of the partition for further entries of boot loaders.
@@ -49,6 +52,39 @@ func (rep *Report) findBootLoaders(ctx context.Context, o *Options) {
 			if kept && e.Field == "boot_loaders" {
 				e.Volume = v.Name
 				sys.Evidence = append(sys.Evidence, e)
+			}
+		}
+	}
+	for _, s := range rep.Systems {
+		if s.Volume == sys.Volume && s.Root != "/" {
+			rep.kernelsOfDeployment(ctx, s, sys.BootLoaders, o)
+		}
+	}
+}
+
+// kernelsOfDeployment adds to the kernels of a deployment of ostree what the entries
+// say that lead to it by their argument ostree=; those of the loaders of a system count
+// for all deployments beside it.
+func (rep *Report) kernelsOfDeployment(ctx context.Context, s *System, loaders []system.BootLoader, o *Options) {
+	t := rep.treeOf(ctx, rep.byName(s.Volume).fsys, s.Volume, o)
+	for _, b := range loaders {
+		for _, e := range b.Entries {
+			target := linux.OSTreeTarget(e.Options)
+			if target == "" || guest.Shown(t.Real(guest.Name(target))) != s.Root {
+				continue
+			}
+			for i := range s.Kernels {
+				k := &s.Kernels[i]
+				if len(s.Kernels) > 1 && !strings.HasSuffix(e.Kernel, "-"+k.Version) {
+					continue
+				}
+				if k.Entry == "" || e.Default && !k.Default {
+					k.Entry, k.Options = strings.TrimSuffix(cmp.Or(e.ID, e.Title), ".conf"), e.Options
+				}
+				if e.Default && !k.Default {
+					k.Default = true
+					s.Evidence = append(s.Evidence, Evidence{Field: "kernels", Volume: cmp.Or(b.Volume, s.Volume), Path: e.Path, Line: e.Line, Detail: "the default"})
+				}
 			}
 		}
 	}

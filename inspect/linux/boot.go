@@ -126,9 +126,13 @@ func (r *root) glob(pattern string) []string {
 func (r *root) bootFile(dir, name string) string {
 	p := guest.Name(strings.ReplaceAll(name, `\`, "/"))
 	for _, at := range [...]string{path.Join(dir, p), p} {
-		if r.Stat(at) != nil {
-			return at
+		if r.Stat(at) == nil {
+			continue
 		}
+		if strings.HasPrefix(p, dir+"/") && at != p && r.Real(at) == r.Real(p) { // by a link "boot" to "."
+			return p
+		}
+		return at
 	}
 	if i := strings.Index("/"+p, "/boot/"); i > 0 {
 		if at := ("/" + p)[i+1:]; r.Stat(at) != nil {

@@ -171,10 +171,8 @@ func BootEntries(ctx context.Context, fsys fs.FS, o *system.Options) []BootEntry
 			}
 			b, _ := t.Text(name)
 			e := readTypeOne(t, b, name)
-			for _, arg := range strings.Fields(e.Options) {
-				if target, ok := strings.CutPrefix(arg, "ostree="); ok {
-					out = append(out, BootEntry{name, e.Version, target})
-				}
+			if target := OSTreeTarget(e.Options); target != "" {
+				out = append(out, BootEntry{name, e.Version, target})
 			}
 		}
 	}
@@ -182,6 +180,17 @@ func BootEntries(ctx context.Context, fsys fs.FS, o *system.Options) []BootEntry
 		return cmp.Or(compareVersions(b.Version, a.Version), strings.Compare(b.Path, a.Path))
 	})
 	return out
+}
+
+// OSTreeTarget is the deployment that a command line starts by its argument ostree=, of
+// which the first counts (ostree, src/switchroot/ostree-mount-util.h); "" if it starts none.
+func OSTreeTarget(options string) string {
+	for arg := range strings.FieldsSeq(options) {
+		if target, ok := strings.CutPrefix(arg, "ostree="); ok {
+			return target
+		}
+	}
+	return ""
 }
 
 // compareVersions orders versions by their numbers and words.
