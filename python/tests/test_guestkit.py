@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import pathlib
+import signal
 import socket
 import threading
 
@@ -120,7 +121,15 @@ def test_interrupt(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_interrupt_of_a_stalled_server(tmp_path):
+@pytest.fixture
+def interruptible():
+    """SIGINT is an interrupt, also where the shell that runs this in the background ignores it."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+def test_interrupt_of_a_stalled_server(tmp_path, interruptible):
     """A server takes the request and says nothing; each call ends with the interrupt."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/disk.qcow2"
