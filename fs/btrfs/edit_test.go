@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // An editor changes items of a filesystem on one device, and repairs checksums.
@@ -17,7 +18,7 @@ type editor struct {
 
 func edit(t *testing.T, name string) *editor {
 	t.Helper()
-	e := &editor{t: t, image: fixture(t, name)}
+	e := &editor{t: t, image: testimg.Fixture(t, name)}
 	f, err := open([]block.Reader{bytes.NewReader(bytes.Clone(e.image))}, &Options{NoReplay: true})
 	if err != nil {
 		t.Fatal(err)

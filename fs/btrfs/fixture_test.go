@@ -2,9 +2,7 @@ package btrfs
 
 import (
 	"bytes"
-	"io/fs"
 	"testing"
-	"testing/fstest"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -15,11 +13,6 @@ import (
 // showed of them.
 var fixtures = []string{"single", "mixed", "log"}
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open([]block.Reader{r}, nil) }
 
 // TestFixtures compares the images in testdata with what the kernel showed of
@@ -27,7 +20,7 @@ func openFS(r block.Reader) (vfs.FS, error) { return Open([]block.Reader{r}, nil
 func TestFixtures(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			fsys, err := openFS(bytes.NewReader(fixture(t, name)))
+			fsys, err := openFS(bytes.NewReader(testimg.Fixture(t, name)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,18 +48,12 @@ func TestFixtures(t *testing.T) {
 // dangling links and backslashes, which those take amiss.
 func TestFS(t *testing.T) {
 	for _, name := range []string{"single", "mixed"} {
-		fsys, err := openFS(bytes.NewReader(fixture(t, name)))
+		fsys, err := openFS(bytes.NewReader(testimg.Fixture(t, name)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for dir, file := range map[string]string{"tree/deep": "0/1/2", "many": "name-000001-x", "times": "5", "tree/nodes": "fifo", "@": "home/user", "snapshots": "writable/etc"} {
-			sub, err := fs.Sub(fsys, dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, file); err != nil {
-				t.Errorf("%s: %v", dir, err)
-			}
+			testimg.TestSub(t, fsys, dir, file)
 		}
 	}
 }
@@ -74,31 +61,19 @@ func TestFS(t *testing.T) {
 // TestContent runs the conformance test of devices on files of every shape.
 func TestContent(t *testing.T) {
 	for _, name := range []string{"single", "mixed"} {
-		fsys, err := openFS(bytes.NewReader(fixture(t, name)))
+		fsys, err := openFS(bytes.NewReader(testimg.Fixture(t, name)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{"tree/size-0", "size-100", "tree/size-4097", "size-70000", "noise-70000", "mixed", "punched", "prealloc", "fragments-0",
-			"reflink", "reflink-parts", "nodatacow"} {
-			t.Run(name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				f, err := fsys.Open(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer f.Close()
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 4096)
-			})
-		}
+		t.Run(name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 4096, "tree/size-0", "size-100", "tree/size-4097", "size-70000", "noise-70000", "mixed", "punched", "prealloc", "fragments-0", "reflink", "reflink-parts", "nodatacow")
+		})
 	}
 }
 
 // TestSubvolumes lists the subvolumes and makes each the root.
 func TestSubvolumes(t *testing.T) {
-	image := bytes.NewReader(fixture(t, "single"))
+	image := bytes.NewReader(testimg.Fixture(t, "single"))
 	fsys, err := openFS(image)
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -17,13 +16,10 @@ func explore(r block.Reader) error { return testimg.Explore(r, openFS, true) }
 // TestMutations damages the metadata of each fixture; every second mutant has its
 // checksums repaired.
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 100 // of each of three
-	}
+	const n = 100 // of each of three
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore,
 				Seal: newSealer(t, image).seal})
 		})
@@ -34,7 +30,7 @@ func TestMutations(t *testing.T) {
 func FuzzBtrfs(f *testing.F) {
 	var bases []testimg.Base
 	for _, name := range fixtures {
-		image := fixture(f, name)
+		image := testimg.Fixture(f, name)
 		bases = append(bases, testimg.Base{Image: image, Seal: newSealer(f, image).seal})
 	}
 	testimg.Fuzz(f, bases, openFS)

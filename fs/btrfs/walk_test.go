@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestWalkSnapshots: directories of snapshots have the inode numbers and times of
 // what they are of, and are no loops; nor are their files names of one file.
 func TestWalkSnapshots(t *testing.T) {
 	for _, name := range fixtures {
-		fsys, err := openFS(bytes.NewReader(fixture(t, name)))
+		fsys, err := openFS(bytes.NewReader(testimg.Fixture(t, name)))
 		if err != nil {
 			t.Fatal(err)
 		}

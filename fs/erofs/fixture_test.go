@@ -1,11 +1,9 @@
 package erofs
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"testing"
-	"testing/fstest"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -24,26 +22,12 @@ var fixtures = []struct{ name, args string }{
 	{"metabox", "-zlz4hc:zstd -m4096:zstd -E48bit"},
 }
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 func TestFixtures(t *testing.T) {
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, x.name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
 			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -56,13 +40,7 @@ func TestFixtures(t *testing.T) {
 			if info.Type != "erofs" || info.Label != "a label" || info.UUID != "6f6b6579-0000-4000-8000-000000000001" || info.BlockSize != 4096 {
 				t.Errorf("Info = %+v", info)
 			}
-			sub, err := fs.Sub(fsys, "many")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, "name-000007-x"); err != nil {
-				t.Error(err)
-			}
+			testimg.TestSub(t, fsys, "many", "name-000007-x")
 			es, err := fsys.ReadDir("many")
 			if err != nil {
 				t.Fatal(err)
@@ -81,23 +59,12 @@ func TestFixtures(t *testing.T) {
 // TestContent runs the conformance test of devices on files of every shape.
 func TestContent(t *testing.T) {
 	for _, x := range fixtures {
-		fsys := mustOpen(t, fixture(t, x.name))
-		for _, path := range []string{"size-0", "size-5000", "holes", "zeros", "noise", "size-12289"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(x.name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 4096)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
+		t.Run(x.name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 4096, "size-0", "size-5000", "holes", "zeros", "noise", "size-12289")
+		})
 	}
-	f, err := mustOpen(t, fixture(t, "plain")).Open("noise")
+	f, err := testimg.MustOpen(t, testimg.Fixture(t, "plain"), openFS).Open("noise")
 	if err != nil {
 		t.Fatal(err)
 	}

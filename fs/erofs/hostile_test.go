@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"os"
 	"strings"
 	"testing"
 
@@ -23,13 +22,10 @@ func seal(p *testimg.Patch, changed []int64) {
 }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 50 // of each of eight
-	}
+	const n = 50 // of each of eight
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			image, n := fixture(t, x.name), n
+			image, n := testimg.Fixture(t, x.name), n
 			if x.name == "lzma" {
 				n /= 5 // its data takes twenty times as long, and its metadata is that of deflate
 			}
@@ -42,7 +38,7 @@ func TestMutations(t *testing.T) {
 func FuzzErofs(f *testing.F) {
 	var bases []testimg.Base
 	for _, x := range fixtures {
-		bases = append(bases, testimg.Base{Image: fixture(f, x.name), Seal: seal})
+		bases = append(bases, testimg.Base{Image: testimg.Fixture(f, x.name), Seal: seal})
 	}
 	testimg.Fuzz(f, bases, openFS)
 }
@@ -54,17 +50,7 @@ func at(t *testing.T, image []byte, path string) *inode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := f.Root()
-	for name := range strings.SplitSeq(path, "/") {
-		if err != nil || path == "." {
-			break
-		}
-		n, err = n.Lookup(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.(*inode)
+	return testimg.Inode[*inode](t, f, path)
 }
 
 // direntOf finds where the first entry for a name lies in the image: by its
@@ -86,7 +72,7 @@ func direntOf(t *testing.T, image []byte, dir, name string) int64 {
 
 // TestHostile breaks single fields.
 func TestHostile(t *testing.T) {
-	inlined, packedIndex, full, chunks := fixture(t, "inline"), fixture(t, "lz4hc-big"), fixture(t, "lz4"), fixture(t, "plain")
+	inlined, packedIndex, full, chunks := testimg.Fixture(t, "inline"), testimg.Fixture(t, "lz4hc-big"), testimg.Fixture(t, "lz4"), testimg.Fixture(t, "plain")
 	le := binary.LittleEndian
 	put8 := func(off int64, v byte) func([]byte) { return func(b []byte) { b[off] = v } }
 	put16 := func(off int64, v uint16) func([]byte) { return func(b []byte) { le.PutUint16(b[off:], v) } }
@@ -147,7 +133,7 @@ func TestHostile(t *testing.T) {
 	}
 	b := bytes.Clone(inlined)
 	b[1024+0x40] ^= 1 // the label
-	if p := mustOpen(t, b).Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "checksum") {
+	if p := testimg.MustOpen(t, b, openFS).Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "checksum") {
 		t.Errorf("a wrong checksum: %v", p)
 	}
 	if err := explore(bytes.NewReader(inlined[:len(inlined)/2])); !errors.Is(err, block.ErrTruncated) {

@@ -1,10 +1,7 @@
 package exfat
 
 import (
-	"bytes"
-	"io/fs"
 	"testing"
-	"testing/fstest"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -13,21 +10,7 @@ import (
 
 var fixtures = []string{"small", "large"}
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 // options leave out what a FUSE mount makes up.
 var options = testimg.TreeOptions{NoXattrs: true, NoOwner: true, NoMode: true, NoNlink: true, NoDirSize: true, NoAtime: true, NoCtime: true}
@@ -51,7 +34,7 @@ func kept(tree map[string]testimg.Node) map[string]testimg.Node {
 func TestFixtures(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
 			tree, err := testimg.ReadTree(fsys, options)
 			if err != nil {
 				t.Fatal(err)
@@ -69,33 +52,16 @@ func TestFixtures(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			sub, err := fs.Sub(fsys, "many")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, "f3"); err != nil {
-				t.Error(err)
-			}
+			testimg.TestSub(t, fsys, "many", "f3")
 		})
 	}
 }
 
 func TestContent(t *testing.T) {
 	for _, name := range fixtures {
-		fsys := mustOpen(t, fixture(t, name))
-		for _, path := range []string{"size-0", "size-5000", "zeros", "broken", "unwritten"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 512)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
+		t.Run(name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 512, "size-0", "size-5000", "zeros", "broken", "unwritten")
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -48,13 +47,10 @@ func sealSet(p *testimg.Patch, set int64) {
 }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 150 // of each of two
-	}
+	const n = 150 // of each of two
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore, Seal: sealer(bytes.Clone(image))})
 		})
 	}
@@ -63,7 +59,7 @@ func TestMutations(t *testing.T) {
 func FuzzExFAT(f *testing.F) {
 	var bases []testimg.Base
 	for _, name := range fixtures {
-		b := fixture(f, name)
+		b := testimg.Fixture(f, name)
 		bases = append(bases, testimg.Base{Image: b, Seal: sealer(bytes.Clone(b))})
 	}
 	testimg.Fuzz(f, bases, openFS)
@@ -99,7 +95,7 @@ func setOf(t *testing.T, image []byte, path string) (*inode, int64) {
 
 // TestHostile breaks single fields, with the checksums repaired.
 func TestHostile(t *testing.T) {
-	clean := fixture(t, "small")
+	clean := testimg.Fixture(t, "small")
 	le := binary.LittleEndian
 	put8 := func(off int64, v byte) func([]byte) { return func(b []byte) { b[off] = v } }
 	put32 := func(off int64, v uint32) func([]byte) { return func(b []byte) { le.PutUint32(b[off:], v) } }
@@ -159,16 +155,16 @@ func TestHostile(t *testing.T) {
 	}
 	b := bytes.Clone(clean)
 	b[0x70] = 50 // percent in use: not under the checksum
-	if p := mustOpen(t, b).Problems(); len(p) > 0 {
+	if p := testimg.MustOpen(t, b, openFS).Problems(); len(p) > 0 {
 		t.Errorf("problems: %v", p)
 	}
 	b[0x64] ^= 1
-	if p := mustOpen(t, b).Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "checksum") {
+	if p := testimg.MustOpen(t, b, openFS).Problems(); len(p) != 1 || !strings.Contains(p[0].Error(), "checksum") {
 		t.Errorf("a wrong checksum: %v", p)
 	}
 	b = bytes.Clone(clean)
 	b[0x6A] |= flagDirty
-	if !mustOpen(t, b).Info().Dirty {
+	if !testimg.MustOpen(t, b, openFS).Info().Dirty {
 		t.Error("it is not dirty")
 	}
 	if err := explore(bytes.NewReader(clean[:len(clean)/8])); err == nil {

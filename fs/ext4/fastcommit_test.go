@@ -12,7 +12,7 @@ import (
 
 // TestFastFixture reads what the kernel left in fast commits alone.
 func TestFastFixture(t *testing.T) {
-	fsys, err := ext4.Open(bytes.NewReader(fixture(t, "fast")), nil)
+	fsys, err := ext4.Open(bytes.NewReader(testimg.Fixture(t, "fast")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func fastRecords(t testing.TB, image []byte) (where, tails []testimg.Range) {
 
 // FuzzFastCommit replays damaged fast commits whose checksums are right.
 func FuzzFastCommit(f *testing.F) {
-	image := fixture(f, "fast")
+	image := testimg.Fixture(f, "fast")
 	where, tails := fastRecords(f, image)
 	first := where[0].Off
 	f.Add([]byte{16, 0, 0, 0, 1, 0xFF, 0xFF})
@@ -69,13 +69,13 @@ func FuzzFastCommit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p := &testimg.Patch{Image: image}
 		defer p.Undo()
-		apply(p, where, data)
+		p.Apply(where, data)
 		start := first
 		for _, tail := range tails {
 			sum := ^crc32.Update(^uint32(0), crc32.MakeTable(crc32.Castagnoli), image[start:tail.Off+8])
 			p.Write(tail.Off+8, le32(sum))
 			start = tail.Off + tail.N
 		}
-		explore(bytes.NewReader(image), true)
+		explore(bytes.NewReader(image))
 	})
 }

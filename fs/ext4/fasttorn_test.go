@@ -17,7 +17,7 @@ import (
 // there were more; in the middle of one its place is said, and what is before is
 // read.
 func TestFastTorn(t *testing.T) {
-	whole := fixture(t, "fast")
+	whole := testimg.Fixture(t, "fast")
 	_, tails := fastRecords(t, whole)
 	ended := func(cut int64) bool { // or in what fills up its last block
 		return slices.ContainsFunc(tails, func(x testimg.Range) bool { return x.Off+12 <= cut && cut <= x.Off+x.N })

@@ -9,11 +9,11 @@ import (
 	"sort"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/ext4"
+	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
 
@@ -21,11 +21,7 @@ import (
 // showed of them.
 var fixtures = []string{"ext2", "ext3", "ext4", "inline", "dirty", copied}
 
-// fixture unpacks an image of testdata.
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
+func openFS(r block.Reader) (vfs.FS, error) { return ext4.Open(r, nil) }
 
 // copied names the fixture that mke2fs has copied from a folder, and that no
 // kernel has mounted: what mke2fs adds or does not copy is not listed.
@@ -84,7 +80,7 @@ func quote(s string) string {
 func TestFixtures(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+			fsys, err := ext4.Open(bytes.NewReader(testimg.Fixture(t, name)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,18 +119,12 @@ func compareLines(t *testing.T, got, want string) {
 func TestFS(t *testing.T) {
 	for _, name := range []string{"ext2", "ext4", "inline"} {
 		t.Run(name, func(t *testing.T) {
-			fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+			fsys, err := ext4.Open(bytes.NewReader(testimg.Fixture(t, name)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for dir, file := range map[string]string{"deep": "0/1/2", "many": "name-000001-x", "times": "9", "gone": "7", "attrs": "dir/inherits", "small-dir": "e8"} {
-				sub, err := fs.Sub(fsys, dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := fstest.TestFS(sub, file); err != nil {
-					t.Errorf("%s: %v", dir, err)
-				}
+				testimg.TestSub(t, fsys, dir, file)
 			}
 		})
 	}
@@ -143,7 +133,7 @@ func TestFS(t *testing.T) {
 // TestInlineAllocated compares how much a file occupies that lies in its inode with
 // what stat says of it: the kernel rounds it up to sectors, and i_blocks is 0.
 func TestInlineAllocated(t *testing.T) {
-	fsys, err := ext4.Open(bytes.NewReader(fixture(t, "inline")), nil)
+	fsys, err := ext4.Open(bytes.NewReader(testimg.Fixture(t, "inline")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +160,7 @@ func TestInlineAllocated(t *testing.T) {
 // TestContent runs the conformance test of devices on files of every shape.
 func TestContent(t *testing.T) {
 	for _, name := range []string{"ext2", "ext4", "inline", copied} {
-		fsys, err := ext4.Open(bytes.NewReader(fixture(t, name)), nil)
+		fsys, err := ext4.Open(bytes.NewReader(testimg.Fixture(t, name)), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ type hostile struct {
 }
 
 func newHostile(t *testing.T, name string) *hostile {
-	image := fixture(t, name)
+	image := testimg.Fixture(t, name)
 	return &hostile{t, &testimg.Patch{Image: image}, ext4.NewSealer(t, image)}
 }
 
@@ -134,7 +134,7 @@ func TestSuperblockRecipes(t *testing.T) {
 		})
 	}
 	t.Run("E06 a device that ends too early", func(t *testing.T) {
-		image := fixture(t, "plain")
+		image := testimg.Fixture(t, "plain")
 		_, err := ext4.Open(bytes.NewReader(image[:len(image)-1024]), nil)
 		want(t, err, block.ErrTruncated, "do not fit")
 		want(t, err, block.ErrCorrupt, "do not fit")

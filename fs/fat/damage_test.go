@@ -78,7 +78,7 @@ func put32(b []byte, off int64, n uint32) { binary.LittleEndian.PutUint32(b[off:
 
 // TestRecipesF are the hostile volumes F01 to F07, and others of their kind.
 func TestRecipesF(t *testing.T) {
-	clean := fixture(t, "fat16")
+	clean := testimg.Fixture(t, "fat16")
 	v, file := place(t, clean, "upper.txt")
 	_, dir := place(t, clean, "EFI")
 	fileCluster := int64(binary.LittleEndian.Uint16(clean[file+26:]))
@@ -150,7 +150,7 @@ func TestRecipesF(t *testing.T) {
 }
 
 func TestRecipesFAT32(t *testing.T) {
-	clean := fixture(t, "fat32")
+	clean := testimg.Fixture(t, "fat32")
 	for _, c := range []struct {
 		name  string
 		poke  func(b []byte)
@@ -179,15 +179,15 @@ func TestRecipesFAT32(t *testing.T) {
 	// A free count that cannot be is not repeated.
 	b = bytes.Clone(clean)
 	put32(b, 512+0x1E8, 1<<30)
-	if free := mustOpen(t, b).Info().Free; free != -1 {
+	if free := testimg.MustOpen(t, b, openFS).Info().Free; free != -1 {
 		t.Errorf("free: %d", free)
 	}
 }
 
 func TestDirty(t *testing.T) {
 	for _, name := range widths {
-		b := fixture(t, name)
-		if mustOpen(t, b).Info().Dirty {
+		b := testimg.Fixture(t, name)
+		if testimg.MustOpen(t, b, openFS).Info().Dirty {
 			t.Errorf("%s is dirty", name)
 		}
 		state := 0x25
@@ -195,7 +195,7 @@ func TestDirty(t *testing.T) {
 			state = 0x41
 		}
 		b[state] |= 1
-		if !mustOpen(t, b).Info().Dirty {
+		if !testimg.MustOpen(t, b, openFS).Info().Dirty {
 			t.Errorf("%s: the state in the boot sector does not count", name)
 		}
 		b[state] = 0
@@ -208,7 +208,7 @@ func TestDirty(t *testing.T) {
 		default:
 			continue
 		}
-		if !mustOpen(t, b).Info().Dirty {
+		if !testimg.MustOpen(t, b, openFS).Info().Dirty {
 			t.Errorf("%s: the bit in the FAT does not count", name)
 		}
 	}
@@ -217,7 +217,7 @@ func TestDirty(t *testing.T) {
 // TestLongNames breaks long names; each falls back to the 8.3 name with a
 // problem. Recipe F08 is among them.
 func TestLongNames(t *testing.T) {
-	clean := fixture(t, "fat16")
+	clean := testimg.Fixture(t, "fat16")
 	_, off := place(t, clean, "twenty-six characters long") // in two slots
 	if clean[off-64] != 0x42 || clean[off-32] != 0x01 {
 		t.Fatal("the slots are not where they are thought")
@@ -244,7 +244,7 @@ func TestLongNames(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := bytes.Clone(clean)
 			c.poke(b)
-			fsys := mustOpen(t, b)
+			fsys := testimg.MustOpen(t, b, openFS)
 			if err := readFile(fsys, short); err != nil {
 				t.Error(err)
 			}
@@ -261,7 +261,7 @@ func TestLongNames(t *testing.T) {
 	b := bytes.Clone(clean)
 	put16(b, off-32+1, 0xD83D)
 	put16(b, off-32+3, '/')
-	n, err := mustOpen(t, b).ReadDir(".")
+	n, err := testimg.MustOpen(t, b, openFS).ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestTimestamp(t *testing.T) {
 func TestMutations(t *testing.T) {
 	for _, name := range widths {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			v, _ := place(t, image, "EFI")
 			where := []testimg.Range{{Off: 0, N: 96}, {Off: 11, N: 40}, {Off: v.fatOff, N: 1024}}
 			for _, dir := range []string{"EFI", "many", "deep", ""} {

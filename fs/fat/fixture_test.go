@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/internal/testimg"
 )
@@ -18,19 +19,7 @@ import (
 var widths = []string{"fat12", "fat16", "fat32"}
 
 // fixture unpacks a volume of testdata.
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
+func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
 
 // fixtureTree reads tree.tsv: what was copied into each of the fixtures.
 func fixtureTree(t *testing.T) map[string]testimg.Node {
@@ -66,7 +55,7 @@ func readTree(t *testing.T, fsys vfs.FS) map[string]testimg.Node {
 func TestFixtures(t *testing.T) {
 	for _, name := range widths {
 		t.Run(name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
 			got, want := readTree(t, fsys), fixtureTree(t)
 			for p, n := range got {
 				if n.Mode.IsDir() {
@@ -93,7 +82,7 @@ func TestFixtures(t *testing.T) {
 
 func TestFS(t *testing.T) {
 	for _, name := range widths {
-		if err := fstest.TestFS(mustOpen(t, fixture(t, name)), "EFI/BOOT/BOOTX64.EFI", "deep/er/still/file", "many/file number 150", "Größe ÄÖÜ.txt"); err != nil {
+		if err := fstest.TestFS(testimg.MustOpen(t, testimg.Fixture(t, name), openFS), "EFI/BOOT/BOOTX64.EFI", "deep/er/still/file", "many/file number 150", "Größe ÄÖÜ.txt"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -101,7 +90,7 @@ func TestFS(t *testing.T) {
 
 // TestNames covers lookups by names in other case and by 8.3 names.
 func TestLookup(t *testing.T) {
-	fsys := mustOpen(t, fixture(t, "fat16"))
+	fsys := testimg.MustOpen(t, testimg.Fixture(t, "fat16"), openFS)
 	for name, want := range map[string]int64{
 		"EFI/BOOT/BOOTX64.EFI": 5000, "efi/Boot/bootx64.efi": 5000,
 		"a LONG name WITH spaces.TXT": 700, "ALONGN~1.TXT": 700, "alongn~1.txt": 700,
@@ -120,7 +109,7 @@ func TestLookup(t *testing.T) {
 }
 
 func TestStat(t *testing.T) {
-	fsys := mustOpen(t, fixture(t, "fat16"))
+	fsys := testimg.MustOpen(t, testimg.Fixture(t, "fat16"), openFS)
 	fi, err := fsys.Lstat("readonly.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +142,7 @@ func TestFragments(t *testing.T) {
 	want := bytes.Repeat([]byte("fragments\n"), 6000)
 	for _, name := range widths {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			v, err := openVolume(bytes.NewReader(image), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -211,7 +200,7 @@ func TestThin(t *testing.T) {
 
 // TestThinRead reads a file with a thinned chain through the FAT.
 func TestThinRead(t *testing.T) {
-	image := fixture(t, "fat32")
+	image := testimg.Fixture(t, "fat32")
 	v, err := openVolume(bytes.NewReader(image), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +220,7 @@ func TestThinRead(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	fsys, err := Open(bytes.NewReader(fixture(t, "fat12")), &Options{CacheBytes: 1})
+	fsys, err := Open(bytes.NewReader(testimg.Fixture(t, "fat12")), &Options{CacheBytes: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +237,7 @@ func TestConcurrent(t *testing.T) {
 
 // TestLookupIsIndexed bounds what the many lookups of one directory read.
 func TestLookupIsIndexed(t *testing.T) {
-	trace := &testimg.Trace{Reader: bytes.NewReader(fixture(t, "fat32"))}
+	trace := &testimg.Trace{Reader: bytes.NewReader(testimg.Fixture(t, "fat32"))}
 	fsys, err := Open(trace, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -156,7 +156,7 @@ func sourceTree(t *testing.T) string {
 func TestOrder(t *testing.T) {
 	peers.Need(t, "mdir")
 	img := filepath.Join(t.TempDir(), "img")
-	if err := os.WriteFile(img, fixture(t, "fat16"), 0o644); err != nil {
+	if err := os.WriteFile(img, testimg.Fixture(t, "fat16"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := peers.Command(t, "mdir", "-a", "-b", "-i", img, "::/")

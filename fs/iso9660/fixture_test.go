@@ -17,28 +17,14 @@ import (
 // fixtures are the images of testdata, with the feature that each shows.
 var fixtures = []struct{ name, feature string }{{"rockridge", "rock_ridge"}, {"xorriso", "rock_ridge"}, {"zisofs", "rock_ridge"}, {"joliet", "joliet"}, {"plain", "el_torito"}}
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 // TestFixtures compares what is read with listings: of the folder that an image
 // was made of, where Rock Ridge keeps all that it had.
 func TestFixtures(t *testing.T) {
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, x.name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
 			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{NoXattrs: true})
 			if err != nil {
 				t.Fatal(err)
@@ -67,31 +53,20 @@ func TestFixtures(t *testing.T) {
 
 func TestContent(t *testing.T) {
 	for _, x := range fixtures {
-		fsys := mustOpen(t, fixture(t, x.name))
-		for _, path := range []string{"size-0", "size-5000", "holes", "zeros", "noise"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(x.name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 2048)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
+		t.Run(x.name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 2048, "size-0", "size-5000", "holes", "zeros", "noise")
+		})
 	}
 }
 
 func TestBootImages(t *testing.T) {
-	b := fixture(t, "plain")
+	b := testimg.Fixture(t, "plain")
 	got, err := BootImages(bytes.NewReader(b))
 	if err != nil || len(got) != 1 || got[0].Size != 2048 || !got[0].Bootable || got[0].Platform != 0 || string(b[got[0].Off:got[0].Off+4]) != "BOOT" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got, err := BootImages(bytes.NewReader(fixture(t, "rockridge"))); len(got) > 0 || err != nil {
+	if got, err := BootImages(bytes.NewReader(testimg.Fixture(t, "rockridge"))); len(got) > 0 || err != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -35,13 +34,10 @@ func seal(p *testimg.Patch, changed []int64) {
 }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 80 // of each of five
-	}
+	const n = 80 // of each of five
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			image := fixture(t, x.name)
+			image := testimg.Fixture(t, x.name)
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore, Seal: seal})
 		})
 	}
@@ -50,7 +46,7 @@ func TestMutations(t *testing.T) {
 func FuzzISO9660(f *testing.F) {
 	var bases []testimg.Base
 	for _, x := range fixtures {
-		bases = append(bases, testimg.Base{Image: fixture(f, x.name), Seal: seal})
+		bases = append(bases, testimg.Base{Image: testimg.Fixture(f, x.name), Seal: seal})
 	}
 	testimg.Fuzz(f, bases, openFS)
 }
@@ -62,23 +58,13 @@ func at(t *testing.T, image []byte, path string) *inode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := f.Root()
-	for name := range strings.SplitSeq(path, "/") {
-		if err != nil || path == "." {
-			break
-		}
-		n, err = n.Lookup(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.(*inode)
+	return testimg.Inode[*inode](t, f, path)
 }
 
 // TestHostile breaks single fields. What is wrong with one file is a problem,
 // and an error where its content is read.
 func TestHostile(t *testing.T) {
-	clean, zipped, boot := fixture(t, "xorriso"), fixture(t, "zisofs"), fixture(t, "plain")
+	clean, zipped, boot := testimg.Fixture(t, "xorriso"), testimg.Fixture(t, "zisofs"), testimg.Fixture(t, "plain")
 	le := binary.LittleEndian
 	put8 := func(off int64, v byte) func([]byte) { return func(b []byte) { b[off] = v } }
 	put32 := func(off int64, v uint32) func([]byte) { return func(b []byte) { le.PutUint32(b[off:], v) } }

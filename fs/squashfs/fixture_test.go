@@ -1,12 +1,10 @@
 package squashfs
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -16,26 +14,12 @@ import (
 // fixtures are the images of testdata, with what the kernel showed of them.
 var fixtures = []string{"gzip", "xz", "lzo", "lz4", "zstd", "lzma", "stored"}
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 func TestFixtures(t *testing.T) {
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
 			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -48,13 +32,7 @@ func TestFixtures(t *testing.T) {
 			if want := strings.Replace(name, "stored", "gzip", 1); info.Type != "squashfs" || info.Version != "4.0" || info.Features[0] != want {
 				t.Errorf("Info = %+v", info)
 			}
-			sub, err := fs.Sub(fsys, "many")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, "name-000007-x"); err != nil {
-				t.Error(err)
-			}
+			testimg.TestSub(t, fsys, "many", "name-000007-x")
 		})
 	}
 }
@@ -62,31 +40,20 @@ func TestFixtures(t *testing.T) {
 // TestContent runs the conformance test of devices on files of every shape.
 func TestContent(t *testing.T) {
 	for _, name := range []string{"gzip", "stored"} {
-		fsys := mustOpen(t, fixture(t, name))
-		for _, path := range []string{"size-0", "size-5000", "holes", "zeros", "noise", "size-12289"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 4096)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
+		t.Run(name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 4096, "size-0", "size-5000", "holes", "zeros", "noise", "size-12289")
+		})
 	}
 	// What is stored lies verbatim in the image, and holes are holes.
-	f, err := mustOpen(t, fixture(t, "stored")).Open("noise")
+	f, err := testimg.MustOpen(t, testimg.Fixture(t, "stored"), openFS).Open("noise")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if e, err := f.(*vfs.File).Extent(5000); err != nil || e.Host == nil || e.Len != 4096*2-5000 {
 		t.Errorf("%+v, %v", e, err)
 	}
-	f, err = mustOpen(t, fixture(t, "gzip")).Open("zeros")
+	f, err = testimg.MustOpen(t, testimg.Fixture(t, "gzip"), openFS).Open("zeros")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +65,8 @@ func TestContent(t *testing.T) {
 // TestLookup finds every name of a directory with an index, and none that is
 // not there, and reads little for it.
 func TestLookup(t *testing.T) {
-	image := fixture(t, "gzip")
-	fsys := mustOpen(t, image)
+	image := testimg.Fixture(t, "gzip")
+	fsys := testimg.MustOpen(t, image, openFS)
 	es, err := fsys.ReadDir("many")
 	if err != nil || len(es) < 300 {
 		t.Fatal(len(es), err)

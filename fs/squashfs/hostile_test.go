@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
 
@@ -16,13 +15,10 @@ import (
 func explore(r block.Reader) error { return testimg.Explore(r, openFS, true) }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 60 // of each of seven
-	}
+	const n = 60 // of each of seven
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			where := testimg.Metadata(t, image, openFS)
 			where = append(where, testimg.Range{Off: 0, N: 96})
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore})
@@ -33,7 +29,7 @@ func TestMutations(t *testing.T) {
 func FuzzSquashfs(f *testing.F) {
 	var bases []testimg.Base
 	for _, name := range fixtures {
-		bases = append(bases, testimg.Base{Image: fixture(f, name)})
+		bases = append(bases, testimg.Base{Image: testimg.Fixture(f, name)})
 	}
 	testimg.Fuzz(f, bases, openFS)
 }
@@ -46,23 +42,13 @@ func at(t *testing.T, image []byte, path string) (*inode, int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := f.Root()
-	for name := range strings.SplitSeq(path, "/") {
-		if err != nil || path == "." {
-			break
-		}
-		n, err = n.Lookup(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := n.(*inode)
+	i := testimg.Inode[*inode](t, f, path)
 	return i, int64(f.sb.inodeTable+i.ref>>16) + 2 + int64(i.ref&0xFFFF)
 }
 
 // TestHostile breaks single fields of an image whose metadata is stored.
 func TestHostile(t *testing.T) {
-	clean := fixture(t, "stored")
+	clean := testimg.Fixture(t, "stored")
 	le := binary.LittleEndian
 	put16 := func(off int64, v uint16) func([]byte) { return func(b []byte) { le.PutUint16(b[off:], v) } }
 	put32 := func(off int64, v uint32) func([]byte) { return func(b []byte) { le.PutUint32(b[off:], v) } }
@@ -150,7 +136,7 @@ func TestHostile(t *testing.T) {
 
 // TestLoops makes a directory the child of itself, and gives one two names.
 func TestLoops(t *testing.T) {
-	clean := fixture(t, "stored")
+	clean := testimg.Fixture(t, "stored")
 	le := binary.LittleEndian
 	f, err := open(bytes.NewReader(clean), nil)
 	if err != nil {
@@ -176,7 +162,7 @@ func TestLoops(t *testing.T) {
 	listing := int64(f.sb.dirTable) + int64(dir.dirBlock) + 2 + int64(dir.dirOffset)
 	le.PutUint32(b[listing+4:], uint32(target.ref>>16))
 	le.PutUint16(b[listing+12:], uint16(target.ref))
-	fsys := mustOpen(t, b)
+	fsys := testimg.MustOpen(t, b, openFS)
 	if _, err := fsys.Stat("deep/0/1/2"); err != nil {
 		t.Error(err)
 	}

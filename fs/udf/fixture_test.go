@@ -1,13 +1,11 @@
 package udf
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -25,21 +23,7 @@ var fixtures = []struct {
 	{"bridge", "1.02", "", false}, {"virtual", "2.01", "virtual", false}, {"virtual150", "1.50", "virtual", false},
 }
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 // kept is of a tree what UDF keeps: no time of a change, and none of access of
 // what the listing was made of; the size of a directory is its own.
@@ -77,7 +61,7 @@ func TestFixtures(t *testing.T) {
 	want := string(testimg.Unpack(t, "testdata/tree.gz"))
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, x.name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
 			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{NoXattrs: true})
 			if err != nil {
 				t.Fatal(err)
@@ -108,33 +92,16 @@ func TestFixtures(t *testing.T) {
 				}
 				return
 			}
-			sub, err := fs.Sub(fsys, "many")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, "a file with a name of some length 7"); err != nil {
-				t.Error(err)
-			}
+			testimg.TestSub(t, fsys, "many", "a file with a name of some length 7")
 		})
 	}
 }
 
 func TestContent(t *testing.T) {
 	for _, x := range fixtures[:5] {
-		fsys := mustOpen(t, fixture(t, x.name))
-		for _, path := range []string{"size-0", "size-5000", "holes", "small", "noise"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(x.name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 2048)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, x.name), openFS)
+		t.Run(x.name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 2048, "size-0", "size-5000", "holes", "small", "noise")
+		})
 	}
 }

@@ -3,7 +3,6 @@ package udf
 import (
 	"bytes"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -54,13 +53,10 @@ func sealer(image []byte) func(p *testimg.Patch, changed []int64) {
 }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 60 // of each
-	}
+	const n = 60 // of each
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
-			image := fixture(t, x.name)
+			image := testimg.Fixture(t, x.name)
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore, Seal: sealer(bytes.Clone(image))})
 		})
 	}
@@ -69,7 +65,7 @@ func TestMutations(t *testing.T) {
 func FuzzUDF(f *testing.F) {
 	var bases []testimg.Base
 	for _, x := range fixtures {
-		b := fixture(f, x.name)
+		b := testimg.Fixture(f, x.name)
 		bases = append(bases, testimg.Base{Image: b, Seal: sealer(bytes.Clone(b))})
 	}
 	testimg.Fuzz(f, bases, openFS)
@@ -82,22 +78,12 @@ func at(t *testing.T, image []byte, path string) *entry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := f.Root()
-	for name := range strings.SplitSeq(path, "/") {
-		if err != nil || path == "." {
-			break
-		}
-		n, err = n.Lookup(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.(*inode).e
+	return testimg.Inode[*inode](t, f, path).e
 }
 
 // TestHostile breaks single fields, and repairs the checksums over them.
 func TestHostile(t *testing.T) {
-	clean, sparable, virtual := fixture(t, "hd"), fixture(t, "sparable"), fixture(t, "virtual")
+	clean, sparable, virtual := testimg.Fixture(t, "hd"), testimg.Fixture(t, "sparable"), testimg.Fixture(t, "virtual")
 	f, err := open(bytes.NewReader(clean), nil)
 	if err != nil {
 		t.Fatal(err)

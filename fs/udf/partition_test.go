@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // TestSparing replaces a packet by one of the sparing area, and then one that
 // begins at no packet's first block: a file there would have no end.
 func TestSparing(t *testing.T) {
-	image := fixture(t, "sparable")
+	image := testimg.Fixture(t, "sparable")
 	f, err := open(bytes.NewReader(image), nil)
 	if err != nil {
 		t.Fatal(err)

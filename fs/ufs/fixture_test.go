@@ -1,12 +1,9 @@
 package ufs
 
 import (
-	"bytes"
-	"io/fs"
 	"os"
 	"slices"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
@@ -16,21 +13,7 @@ import (
 
 var fixtures = []string{"ufs1-le", "ufs1-be", "ufs2-le", "ufs2-be"}
 
-func fixture(t testing.TB, name string) []byte {
-	t.Helper()
-	return testimg.Unpack(t, "testdata/"+name+".img.gz")
-}
-
 func openFS(r block.Reader) (vfs.FS, error) { return Open(r, nil) }
-
-func mustOpen(t testing.TB, b []byte) vfs.FS {
-	t.Helper()
-	fsys, err := Open(bytes.NewReader(b), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fsys
-}
 
 // kept is of a tree what makefs keeps: it counts links anew, and directories have
 // sizes of their own.
@@ -65,7 +48,7 @@ func TestFixtures(t *testing.T) {
 	want := string(testimg.Unpack(t, "testdata/tree.gz"))
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			fsys := mustOpen(t, fixture(t, name))
+			fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
 			tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{NoXattrs: true})
 			if err != nil {
 				t.Fatal(err)
@@ -78,33 +61,16 @@ func TestFixtures(t *testing.T) {
 			if i.Type != "ufs" || i.Version != name[3:4] || len(i.UUID) != 16 || i.Dirty || i.Size != 12<<20 || i.Free <= 0 || i.InodesFree <= 0 || slices.Contains(i.Features, "big_endian") != (name[5:] == "be") {
 				t.Errorf("Info = %+v", i)
 			}
-			sub, err := fs.Sub(fsys, "many")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fstest.TestFS(sub, "a file with a name of some length 7"); err != nil {
-				t.Error(err)
-			}
+			testimg.TestSub(t, fsys, "many", "a file with a name of some length 7")
 		})
 	}
 }
 
 func TestContent(t *testing.T) {
 	for _, name := range fixtures {
-		fsys := mustOpen(t, fixture(t, name))
-		for _, path := range []string{"size-0", "size-5000", "holes", "small", "noise"} {
-			f, err := fsys.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			t.Run(name+"/"+path, func(t *testing.T) {
-				want, err := fs.ReadFile(fsys, path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				testimg.TestDevice(t, f.(*vfs.File), bytes.NewReader(want), 4096)
-			})
-		}
+		fsys := testimg.MustOpen(t, testimg.Fixture(t, name), openFS)
+		t.Run(name, func(t *testing.T) {
+			testimg.TestFiles(t, fsys, 4096, "size-0", "size-5000", "holes", "small", "noise")
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"math/bits"
-	"os"
 	"strings"
 	"testing"
 
@@ -16,13 +15,10 @@ import (
 func explore(r block.Reader) error { return testimg.Explore(r, openFS, true) }
 
 func TestMutations(t *testing.T) {
-	n := 0
-	if os.Getenv("GUESTKIT_MUTATIONS") == "" {
-		n = 80 // of each of four
-	}
+	const n = 80 // of each of four
 	for _, name := range fixtures {
 		t.Run(name, func(t *testing.T) {
-			image := fixture(t, name)
+			image := testimg.Fixture(t, name)
 			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore})
 		})
 	}
@@ -31,7 +27,7 @@ func TestMutations(t *testing.T) {
 func FuzzUFS(f *testing.F) {
 	var bases []testimg.Base
 	for _, name := range fixtures {
-		bases = append(bases, testimg.Base{Image: fixture(f, name)})
+		bases = append(bases, testimg.Base{Image: testimg.Fixture(f, name)})
 	}
 	testimg.Fuzz(f, bases, openFS)
 }
@@ -43,24 +39,14 @@ func at(t *testing.T, image []byte, path string) *inode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := f.Root()
-	for name := range strings.SplitSeq(path, "/") {
-		if err != nil || path == "." {
-			break
-		}
-		n, err = n.Lookup(name)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n.(*inode)
+	return testimg.Inode[*inode](t, f, path)
 }
 
 // TestHostile breaks single fields of a UFS1 of big-endian order and a UFS2 of the
 // other.
 func TestHostile(t *testing.T) {
 	for _, name := range []string{"ufs1-be", "ufs2-le"} {
-		image := fixture(t, name)
+		image := testimg.Fixture(t, name)
 		noise, many, link := at(t, image, "noise"), at(t, image, "many"), at(t, image, "long")
 		s := noise.f.sb
 		ufs2 := s.ufs2()
@@ -141,7 +127,7 @@ func TestHostile(t *testing.T) {
 // FreeBSD describes them: makefs makes none.
 func TestXattrs(t *testing.T) {
 	for _, name := range []string{"ufs2-le", "ufs2-be"} {
-		image := fixture(t, name)
+		image := testimg.Fixture(t, name)
 		n := at(t, image, "small")
 		o := n.f.sb.order
 		var attrs []byte
@@ -168,7 +154,7 @@ func TestXattrs(t *testing.T) {
 			o.PutUint64(b[n.off+0x60:], uint64(hole))
 		}
 		put(uint32(len(attrs)))
-		got, err := mustOpen(t, b).Xattrs("small")
+		got, err := testimg.MustOpen(t, b, openFS).Xattrs("small")
 		want := []vfs.Xattr{{Name: "system.posix1e.acl_access", Value: []byte("12345678")}, {Name: "user.comment", Value: []byte("a value of 19 bytes")}, {Name: "user.empty", Value: []byte{}}}
 		if err != nil || len(got) != len(want) {
 			t.Fatalf("%v, %v", got, err)
@@ -179,11 +165,11 @@ func TestXattrs(t *testing.T) {
 			}
 		}
 		put(1 << 20)
-		if _, err := mustOpen(t, b).Xattrs("small"); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := testimg.MustOpen(t, b, openFS).Xattrs("small"); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("attributes of 1 MiB: %v", err)
 		}
 		put(uint32(len(attrs)) - 3)
-		if _, err := mustOpen(t, b).Xattrs("small"); !errors.Is(err, block.ErrCorrupt) {
+		if _, err := testimg.MustOpen(t, b, openFS).Xattrs("small"); !errors.Is(err, block.ErrCorrupt) {
 			t.Errorf("attributes that are cut: %v", err)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"testing/iotest"
 	"time"
 
@@ -254,13 +253,7 @@ func TestFS(t *testing.T) {
 		}
 	}
 	for dir, name := range map[string]string{"dirs/leaf": "leaf-entry-000001", "dirs/subdirs": "d1", "xattrs": "acl", "meta": "old"} {
-		sub, err := fs.Sub(fsys, dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := fstest.TestFS(sub, name); err != nil {
-			t.Errorf("%s: %v", dir, err)
-		}
+		testimg.TestSub(t, fsys, dir, name)
 	}
 }
 

@@ -127,7 +127,7 @@ func Fuzz(f *testing.F, bases []Base, open Opener) {
 		b := bases[i]
 		p := &Patch{Image: b.Image}
 		defer p.Undo()
-		changed := p.apply(where[i], data)
+		changed := p.Apply(where[i], data)
 		if which&0x80 != 0 && b.Seal != nil {
 			b.Seal(p, changed)
 		}
@@ -135,9 +135,9 @@ func Fuzz(f *testing.F, bases []Base, open Opener) {
 	})
 }
 
-// apply changes the image as the bytes of a fuzzer say: pairs of a place among
+// Apply changes the image as the bytes of a fuzzer say: pairs of a place among
 // the ranges and up to 8 bytes.
-func (p *Patch) apply(where []Range, data []byte) (changed []int64) {
+func (p *Patch) Apply(where []Range, data []byte) (changed []int64) {
 	total := int64(0)
 	for _, w := range where {
 		total += w.N

@@ -28,8 +28,8 @@ type Mutations struct {
 	// offsets, through p.Write. Every second mutant is sealed; nil for
 	// formats without checksums.
 	Seal func(p *Patch, changed []int64)
-	// N is the number of mutants; 0 means 300, or what the environment
-	// variable GUESTKIT_MUTATIONS says.
+	// N is the number of mutants where the environment variable
+	// GUESTKIT_MUTATIONS does not say another; 0 means 300.
 	N    int
 	Seed uint64
 	// MaxHeap bounds the growth of the heap in bytes; 0 means 64 MiB.
@@ -73,15 +73,14 @@ var boundary = []uint64{0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x800
 // which repeat it.
 func Mutate(t *testing.T, m Mutations) {
 	t.Helper()
-	if m.N == 0 {
-		m.N = 300
-		if s := os.Getenv("GUESTKIT_MUTATIONS"); s != "" {
-			n, err := strconv.Atoi(s)
-			if err != nil {
-				t.Fatalf("GUESTKIT_MUTATIONS: %v", err)
-			}
-			m.N = n
+	if s := os.Getenv("GUESTKIT_MUTATIONS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("GUESTKIT_MUTATIONS: %v", err)
 		}
+		m.N = n
+	} else if m.N == 0 {
+		m.N = 300
 	}
 	if m.MaxHeap == 0 {
 		m.MaxHeap = 64 << 20
