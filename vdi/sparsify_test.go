@@ -2,9 +2,7 @@ package vdi_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,23 +14,7 @@ import (
 )
 
 // sound checks an image and reads its disk.
-func sound(b []byte) ([]byte, error) {
-	r := bytes.NewReader(b)
-	var fault error
-	res, err := vdi.Check(context.Background(), r, nil, func(f block.Fault) { fault = f.Err })
-	if err != nil {
-		return nil, err
-	}
-	if res.Corruptions > 0 {
-		return nil, fmt.Errorf("%+v %w", res, fault)
-	}
-	im, err := vdi.Open(r, nil)
-	if err != nil {
-		return nil, err
-	}
-	disk := make([]byte, im.Size())
-	return disk, block.ReadFull(im, disk, 0)
-}
+var sound = testimg.Sound(vdi.Check, vdi.Open)
 
 // TestSparsifyPower gives blocks back, with the power gone at any moment.
 func TestSparsifyPower(t *testing.T) {

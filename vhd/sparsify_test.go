@@ -2,9 +2,7 @@ package vhd_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,23 +14,7 @@ import (
 )
 
 // sound checks an image and reads its disk.
-func sound(b []byte) ([]byte, error) {
-	r := bytes.NewReader(b)
-	var fault error
-	res, err := vhd.Check(context.Background(), r, nil, func(f block.Fault) { fault = f.Err })
-	if err != nil {
-		return nil, err
-	}
-	if res.Corruptions > 0 {
-		return nil, fmt.Errorf("%+v %w", res, fault)
-	}
-	im, err := vhd.Open(r, nil)
-	if err != nil {
-		return nil, err
-	}
-	disk := make([]byte, im.Size())
-	return disk, block.ReadFull(im, disk, 0)
-}
+var sound = testimg.Sound(vhd.Check, vhd.Open)
 
 func sparsifier(t *testing.T, image []byte, bs int64) testimg.Sparsifier {
 	return testimg.Sparsifier{Image: image, Block: bs, Store: bs + max(bs/512/8, 512), Open: sound, Runs: 8, Few: true, Run: func(f block.Storage, parts []block.Range) (int64, error) {
@@ -43,22 +25,7 @@ func sparsifier(t *testing.T, image []byte, bs int64) testimg.Sparsifier {
 // full is an image of 512 KiB blocks that are all there, of which the last is cut.
 func full(t *testing.T, l vhd.Layout) []byte {
 	t.Helper()
-	f := testimg.NewPower(nil)
-	w, err := vhd.NewWriter(f, &l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, l.Size)
-	for i := range b {
-		b[i] = byte(i>>9) | 1
-	}
-	if _, err := w.WriteAt(b, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	return f.B
+	return testimg.Stored(t, l.Size, func(f *testimg.Power) (*vhd.Writer, error) { return vhd.NewWriter(f, &l) })
 }
 
 // TestSparsify gives back blocks of an image that the Writer made.

@@ -96,20 +96,44 @@ type Filler interface {
 // Filled makes an image that holds pieces, by the writer of its format.
 func Filled[W Filler](t *testing.T, create func(f *Power) (W, error), pieces ...Piece) []byte {
 	t.Helper()
+	return written(t, create, func(w W) (err error) {
+		for _, p := range pieces {
+			if p.Fill == 0 {
+				err = w.Zero(p.Off, p.Len)
+			} else {
+				_, err = w.WriteAt(bytes.Repeat([]byte{p.Fill}, int(p.Len)), p.Off)
+			}
+			if err != nil {
+				break
+			}
+		}
+		return err
+	})
+}
+
+// Stored makes an image whose disk of that size has no zeros: all of its blocks lie
+// in the file.
+func Stored[W Filler](t *testing.T, size int64, create func(f *Power) (W, error)) []byte {
+	t.Helper()
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(i>>9) | 1
+	}
+	return written(t, create, func(w W) error {
+		_, err := w.WriteAt(b, 0)
+		return err
+	})
+}
+
+func written[W Filler](t *testing.T, create func(f *Power) (W, error), write func(w W) error) []byte {
+	t.Helper()
 	f := NewPower(nil)
 	w, err := create(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range pieces {
-		if p.Fill == 0 {
-			err = w.Zero(p.Off, p.Len)
-		} else {
-			_, err = w.WriteAt(bytes.Repeat([]byte{p.Fill}, int(p.Len)), p.Off)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := write(w); err != nil {
+		t.Fatal(err)
 	}
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)

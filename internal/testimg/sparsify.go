@@ -2,6 +2,8 @@ package testimg
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -17,6 +19,28 @@ type Sparsifier struct {
 	Run  func(f block.Storage, parts []block.Range) (int64, error)
 	Runs int  // random losses of power, for each of a few sets of parts
 	Few  bool // two sets of parts, for images that are large
+}
+
+// Sound checks images with the check of their format and reads their disks; it fails
+// where the check finds corruption. It is what Sparsifier.Open asks for.
+func Sound[O any, D block.Device](check func(context.Context, block.Reader, *O, func(block.Fault)) (*block.CheckResult, error), open func(block.Reader, *O) (D, error)) func(b []byte) ([]byte, error) {
+	return func(b []byte) ([]byte, error) {
+		r := bytes.NewReader(b)
+		var fault error
+		res, err := check(context.Background(), r, nil, func(f block.Fault) { fault = f.Err })
+		if err != nil {
+			return nil, err
+		}
+		if res.Corruptions > 0 {
+			return nil, fmt.Errorf("%+v %w", res, fault)
+		}
+		d, err := open(r, nil)
+		if err != nil {
+			return nil, err
+		}
+		disk := make([]byte, d.Size())
+		return disk, block.ReadFull(d, disk, 0)
+	}
 }
 
 // TestSparsify gives back parts of the disk, with the power gone at any moment.
