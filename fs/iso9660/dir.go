@@ -149,11 +149,9 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vfs.Entry, len(l.Entries))
-	for i, c := range l.Entries {
-		out[i] = vfs.Entry{Name: c.name, Type: c.stat.Mode.Type(), HasType: true, Ino: c.stat.Ino, Aux: uint64(i)}
-	}
-	return out, l.Err()
+	return l.ReadDir(func(c *inode) vfs.Entry {
+		return vfs.Entry{Name: c.name, Type: c.stat.Mode.Type(), HasType: true, Ino: c.stat.Ino}
+	})
 }
 
 // Lookup implements vfs.Inode.
@@ -162,11 +160,7 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	return n.child(c)
+	return l.Lookup(name, n.child)
 }
 
 // Child implements vfs.Inode.
@@ -175,11 +169,7 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.At(e.Aux)
-	if err != nil {
-		return nil, err
-	}
-	return n.child(c)
+	return l.Child(e, n.child)
 }
 
 func (n *inode) child(c *inode) (vfs.Inode, error) {

@@ -99,14 +99,13 @@ func (n *inode) ReadDir() ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vfs.Entry, len(l.Entries))
-	for i, x := range l.Entries {
-		out[i] = vfs.Entry{Name: x.text, Ino: x.icb.at.key(), Aux: uint64(i)}
+	return l.ReadDir(func(x name) vfs.Entry {
+		e := vfs.Entry{Name: x.text, Ino: x.icb.at.key()}
 		if x.dir {
-			out[i].Type, out[i].HasType = fs.ModeDir, true
+			e.Type, e.HasType = fs.ModeDir, true
 		}
-	}
-	return out, l.Err()
+		return e
+	})
 }
 
 // Lookup implements vfs.Inode.
@@ -115,11 +114,7 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	return n.child(c)
+	return l.Lookup(name, n.child)
 }
 
 // Child implements vfs.Inode.
@@ -128,11 +123,7 @@ func (n *inode) Child(e vfs.Entry) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := l.At(e.Aux)
-	if err != nil {
-		return nil, err
-	}
-	return n.child(c)
+	return l.Child(e, n.child)
 }
 
 func (n *inode) child(x name) (vfs.Inode, error) {

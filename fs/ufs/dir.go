@@ -96,11 +96,7 @@ func (n *inode) Lookup(name string) (vfs.Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := l.Find(name)
-	if err != nil {
-		return nil, err
-	}
-	return n.child(e)
+	return l.Lookup(name, n.child)
 }
 
 // Child implements vfs.Inode.

@@ -2,7 +2,11 @@
 // it: the entries in their order, and each by its name.
 package dirlist
 
-import "io/fs"
+import (
+	"io/fs"
+
+	"github.com/guestkit/guestkit/fs/vfs"
+)
 
 // A List is what was read of a directory, and what stopped that. It does not
 // change once it is read.
@@ -47,10 +51,30 @@ func (l *List[E]) Find(name string) (e E, err error) {
 	return e, fs.ErrNotExist
 }
 
-// At returns the entry of that number.
-func (l *List[E]) At(i uint64) (e E, err error) {
-	if i >= uint64(len(l.Entries)) {
-		return e, fs.ErrNotExist
+// ReadDir is that of a vfs.Inode: entry says how one is listed, but for Aux, by
+// which Child finds it again.
+func (l *List[E]) ReadDir(entry func(E) vfs.Entry) ([]vfs.Entry, error) {
+	out := make([]vfs.Entry, len(l.Entries))
+	for i, e := range l.Entries {
+		out[i] = entry(e)
+		out[i].Aux = uint64(i)
 	}
-	return l.Entries[i], nil
+	return out, l.err
+}
+
+// Lookup opens the entry that Find returns.
+func (l *List[E]) Lookup(name string, open func(E) (vfs.Inode, error)) (vfs.Inode, error) {
+	e, err := l.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return open(e)
+}
+
+// Child opens an entry that ReadDir listed.
+func (l *List[E]) Child(e vfs.Entry, open func(E) (vfs.Inode, error)) (vfs.Inode, error) {
+	if e.Aux >= uint64(len(l.Entries)) {
+		return nil, fs.ErrNotExist
+	}
+	return open(l.Entries[e.Aux])
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"testing"
+
+	"github.com/guestkit/guestkit/fs/vfs"
 )
 
 func TestList(t *testing.T) {
@@ -25,11 +27,26 @@ func TestList(t *testing.T) {
 		if _, err := l.Find("c"); err != want {
 			t.Errorf("what is not there: %v, want %v", err, want)
 		}
-		if v, err := l.At(0); v != 1 || err != nil {
-			t.Errorf("At = %d, %v", v, err)
+		es, err := l.ReadDir(func(v int) vfs.Entry { return vfs.Entry{Ino: uint64(v)} })
+		if len(es) != 2 || es[0].Ino != 1 || es[1].Ino != 2 || err != end || l.Err() != end {
+			t.Errorf("ReadDir = %+v, %v", es, err)
 		}
-		if _, err := l.At(1 << 63); err != fs.ErrNotExist || len(l.Entries) != 2 || l.Err() != end {
-			t.Errorf("%v, %+v", err, l)
+		opened := 0
+		open := func(v int) (vfs.Inode, error) {
+			opened = v
+			return nil, nil
+		}
+		if _, err := l.Child(es[1], open); err != nil || opened != 2 {
+			t.Errorf("Child = %d, %v", opened, err)
+		}
+		if _, err := l.Lookup("a", open); err != nil || opened != 1 {
+			t.Errorf("Lookup = %d, %v", opened, err)
+		}
+		if _, err := l.Lookup("c", open); err != want {
+			t.Errorf("Lookup of what is not there: %v, want %v", err, want)
+		}
+		if _, err := l.Child(vfs.Entry{Aux: 1 << 63}, open); err != fs.ErrNotExist {
+			t.Error(err)
 		}
 	}
 }
