@@ -57,6 +57,8 @@ var rockRidgeCommands = []struct{ name, command string }{
 	{"xorriso", xorriso + "-padding 0 -map DIR /"},
 	{"xorriso-deep-off", xorriso + "-compliance deep_paths_off:long_paths_off -map DIR /"},
 	{"zisofs", xorriso + "-padding 0 -map DIR / -set_filter_r --zisofs / --"},
+	{"zisofs2", xorriso + "-zisofs version_2=on:block_size=128k -map DIR / -set_filter_r --zisofs / --"},
+	{"zisofs2-z2", xorriso + "-zisofs version_2=on:susp_z2=on:bpt_free_ratio=-1 -map DIR / -set_filter_r --zisofs / --"},
 	{"xorriso-rec-mtime", xorriso + "-compliance rec_mtime -map DIR /"},
 }
 

@@ -201,7 +201,7 @@ func (p *parser) field(sig string, b []byte) bool {
 		n.stat.Mode = n.stat.Mode&^fs.ModeType | fs.ModeDir
 	case sig == "RE":
 		p.hidden = true
-	case sig == "ZF" && len(b) >= 12:
+	case (sig == "ZF" || sig == "Z2") && len(b) >= 12:
 		z := &zisofs{algorithm: string(b[:2]), size: int64(le.Uint32(b[4:]))}
 		if z.algorithm == "PZ" {
 			z.size = int64(le.Uint64(b[4:12]) & (1<<62 - 1))

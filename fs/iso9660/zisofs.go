@@ -11,6 +11,7 @@ import (
 const (
 	zisofsMagic  = "\x37\xE4\x53\x96\xC9\xDB\xD6\x07"
 	zisofs2Magic = "\xEF\x22\x55\xA1\xBC\x1B\x95\xA0"
+	zisofs2Zlib  = 1 // the one algorithm
 	blockCost    = 128
 )
 
@@ -49,7 +50,10 @@ func (z *zisofs) open(n *inode, d block.Device) (block.Device, error) {
 	case string(b[:8]) == zisofsMagic:
 		size, f.table, f.blockBits, f.width = int64(binary.LittleEndian.Uint32(b[8:])), int64(b[12])*4, uint(b[13]), 4
 	case string(b[:8]) == zisofs2Magic && len(b) == 24:
-		size, f.table, f.blockBits, f.width = int64(binary.LittleEndian.Uint64(b[12:])), int64(b[9])*4, uint(b[10]), 8
+		size, f.table, f.blockBits, f.width = int64(binary.LittleEndian.Uint64(b[12:])), int64(b[9])*4, uint(b[11]), 8
+		if algorithm := b[10]; algorithm != zisofs2Zlib {
+			return nil, n.errorf(block.ErrUnsupported, "compressed by algorithm %d of zisofs2", algorithm)
+		}
 	default:
 		return nil, n.errorf(block.ErrCorrupt, "it has no zisofs header")
 	}
