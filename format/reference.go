@@ -122,6 +122,21 @@ func (c *chain) openRef(ref block.Ref) (Source, error) {
 // maxBeside is how many images of a folder are looked at for a parent.
 const maxBeside = 1000
 
+// VDIParent returns the name of the file that a VDI at path finds for a parent
+// with this UUID, by the rules of opts. A VDI names no file.
+func VDIParent(path, uuid string, opts *Options) (string, error) {
+	src, err := PathSource(path, opts)
+	if err != nil {
+		return "", err
+	}
+	defer src.Close()
+	found, err := newChain(src, opts).openVDI(block.Ref{Kind: "parent", Name: uuid, Format: "vdi"})
+	if err != nil {
+		return "", err
+	}
+	return found.Name(), found.Close()
+}
+
 // openVDI finds the parent of a VDI, which names it by its UUID, among the VDIs
 // in the folders that may be read.
 func (c *chain) openVDI(ref block.Ref) (Source, error) {

@@ -12,7 +12,8 @@
 // read, and differencing images if the caller gives the parent: a VDI names
 // its parent by UUID only, so no file name in it is ever followed. Undo images
 // and images of other versions are refused by name. Dynamic and static images
-// are written.
+// are written. [Rebase], [CommitInto] and [Empty] change differencing images in place,
+// and [Sparsify] dynamic ones.
 //
 // VirtualBox publishes no specification; the layout is that of its headers
 // VDICore.h and VDI.h (VBoxHDD), checked against images that qemu-img makes.

@@ -19,49 +19,51 @@ import (
 // bytes of the disk were given back. The image gets a new UUID of its content, by
 // which an image that lies upon it tells that it has changed.
 func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
-	res, err := Check(ctx, f, opts, nil)
+	s, err := edit(ctx, f, opts, "sparsify")
 	if err != nil {
 		return 0, err
 	}
-	if res.Corruptions > 0 {
-		return 0, block.Errorf(format, "sparsify", -1, block.ErrCorrupt, "the image has %d faults, see 'guestkit check'", res.Corruptions)
-	}
-	im, err := open(f, &Options{})
-	if err != nil {
-		return 0, err
-	}
-	if im.h.differencing() || im.h.imageType != typeDynamic {
-		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a %s image is not made smaller in place", im.Info().Subformat)
-	}
-	s := &session{f: f, h: im.h, entries: make([]uint32, im.h.blocks)}
-	if err := s.load(); err != nil {
-		return 0, err
+	if s.h.differencing() || s.h.imageType != typeDynamic {
+		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a %s image is not made smaller in place", s.im.Info().Subformat)
 	}
 	freed := s.discard(parts)
 	if freed > 0 {
+		s.h.uuidModify = guid.New()
 		if err := s.switchOver(ctx); err != nil {
 			return 0, err
 		}
 	}
-	if err := s.pack(ctx); err != nil {
-		return freed, err
-	}
-	end := s.h.end(s.top())
-	if end < f.Size() {
-		if err := f.Truncate(end); err != nil {
-			return freed, err
-		}
-	}
-	return freed, f.Sync()
+	return freed, s.pack(ctx)
 }
 
 // A session changes an image in place. It holds the block map: four bytes for each
 // block of the disk, 4 MiB for 1 TiB.
 type session struct {
 	f       block.Storage
+	im      *Image // as it was, without its parent
 	h       header
 	entries []uint32
-	free    []int64 // blocks of the disk to be freed, in rising order
+	changes []blocks.Change // entries that switchOver puts into the map, by rising blocks
+}
+
+// edit opens an image for changes in place.
+func edit(ctx context.Context, f block.Storage, opts *Options, what string) (*session, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	res, err := Check(ctx, f, opts, nil)
+	if err != nil {
+		return nil, err
+	}
+	if res.Corruptions > 0 {
+		return nil, block.Errorf(format, what, -1, block.ErrCorrupt, "the image has %d faults, see 'guestkit check'", res.Corruptions)
+	}
+	im, err := open(f, opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{f: f, im: im, h: im.h, entries: make([]uint32, im.h.blocks)}
+	return s, s.load()
 }
 
 // end is where a file ends that has n blocks.
@@ -101,27 +103,39 @@ func (s *session) discard(parts []block.Range) (freed int64) {
 	for i, e := range s.entries {
 		n := min(bs, int64(s.h.cbDisk)-int64(i)*bs)
 		if n > 0 && in.Has(int64(i)*bs, n) && e < blockZero {
-			s.free = append(s.free, int64(i))
+			s.changes = append(s.changes, blocks.Change{I: int64(i), V: blockFree})
 			freed += n
 		}
 	}
 	return freed
 }
 
-// switchOver frees blocks. The header counts them, so that it and the block map
-// must change at once: the first places for blocks are cleared, a new map goes
-// there, and the header leads to it and numbers the places behind it. Then the map
-// is written to where the old one was, and the header leads back.
+// places is how many places for blocks a second block map takes.
+func (s *session) places() int64 {
+	bs := int64(s.h.cbBlock)
+	return (4*int64(s.h.blocks) + bs - 1) / bs
+}
+
+// switchOver changes entries of the block map. The header counts the blocks, so that
+// it and the map must change at once: the first places for blocks are cleared, a new
+// map goes there, and the header leads to it and numbers the places behind it. Then
+// the map is written to where the old one was, and the header leads back. Blocks that
+// are new lie behind all others and those places.
 func (s *session) switchOver(ctx context.Context) error {
 	bs := int64(s.h.cbBlock)
 	home := s.h
-	places := (4*int64(s.h.blocks) + bs - 1) / bs
+	places := s.places()
 	if int64(s.h.offData)+places*bs > math.MaxUint32 {
 		return block.Errorf(format, "header", 0x158, block.ErrLimit, "there is no room for a second block map in the first 4 GiB of the file")
 	}
 	// Clear the first places, to behind all that is there.
-	var moves []blocks.Move
 	next := max(s.top(), places)
+	for _, c := range s.changes {
+		if c.V < blockZero {
+			next = max(next, int64(c.V)+1)
+		}
+	}
+	var moves []blocks.Move
 	for i, e := range s.entries {
 		if e < blockZero && int64(e) < places {
 			moves = append(moves, blocks.Move{I: int64(i), From: s.h.end(int64(e)), To: s.h.end(next)})
@@ -131,10 +145,15 @@ func (s *session) switchOver(ctx context.Context) error {
 	if err := s.move(ctx, moves); err != nil {
 		return err
 	}
-	count := s.h.blocksAllocated - uint32(len(s.free))
-	for _, i := range s.free {
-		s.entries[i] = blockFree
+	for _, c := range s.changes {
+		if s.entries[c.I] < blockZero {
+			s.h.blocksAllocated--
+		}
+		if s.entries[c.I] = uint32(c.V); c.V < blockZero {
+			s.h.blocksAllocated++
+		}
 	}
+	s.changes = nil
 	for _, h := range []header{
 		{offBlocks: s.h.offData, offData: uint32(int64(s.h.offData) + places*bs)},
 		{offBlocks: home.offBlocks, offData: home.offData},
@@ -143,7 +162,7 @@ func (s *session) switchOver(ctx context.Context) error {
 		if err := s.putMap(int64(h.offBlocks), shift); err != nil {
 			return err
 		}
-		s.h.offBlocks, s.h.offData, s.h.blocksAllocated, s.h.uuidModify = h.offBlocks, h.offData, count, guid.New()
+		s.h.offBlocks, s.h.offData = h.offBlocks, h.offData
 		if err := s.putHeader(); err != nil {
 			return err
 		}
@@ -179,7 +198,7 @@ func (s *session) putHeader() error {
 		return block.Locate(format, "header", 0, err)
 	}
 	now := s.h.encode()
-	for _, at := range [][2]int{{0x154, 4}, {0x158, 4}, {0x184, 4}, {0x198, 16}} {
+	for _, at := range [][2]int{{0x4c, 4}, {0x154, 4}, {0x158, 4}, {0x184, 4}, {0x198, 48}} {
 		copy(b[at[0]:at[0]+at[1]], now[at[0]:])
 	}
 	if _, err := s.f.WriteAt(b, 0); err != nil {
@@ -223,7 +242,7 @@ func (s *session) move(ctx context.Context, moves []blocks.Move) error {
 	return s.f.Sync()
 }
 
-// pack moves blocks down into the places that are free.
+// pack moves blocks down into the places that are free, and cuts the file behind them.
 func (s *session) pack(ctx context.Context) error {
 	bs := int64(s.h.cbBlock)
 	p := blocks.Packing{Format: format, What: "block map", Size: bs, Align: bs, Rest: int64(s.h.offData) % bs, Fixed: []block.Range{{Len: int64(s.h.offData)}}}
@@ -238,5 +257,13 @@ func (s *session) pack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.move(ctx, moves)
+	if err := s.move(ctx, moves); err != nil {
+		return err
+	}
+	if end := s.h.end(s.top()); end < s.f.Size() {
+		if err := s.f.Truncate(end); err != nil {
+			return err
+		}
+	}
+	return s.f.Sync()
 }

@@ -71,7 +71,7 @@ func (im *Image) headerFor(o *RebaseOptions) (*dynamicHeader, [][]byte, error) {
 	if o.Backing == "" {
 		return &h, nil, nil
 	}
-	parent, err := overlays.Parent[*Image](format, im.size, o)
+	parent, err := overlays.NamedParent[*Image](format, im.size, o)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -46,7 +46,7 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions) error {
 	}
 	var keys map[string]string
 	if o.Backing != "" {
-		parent, err := overlays.Parent[*Image](format, im.m.size, o)
+		parent, err := overlays.NamedParent[*Image](format, im.m.size, o)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,10 @@ type Options struct {
 	// Opener gives the extents and the parent that a descriptor names; nil
 	// refuses all.
 	Opener block.Opener
+	// Extents gives the files that the descriptor in of names, for changes in place of
+	// images in several files; the same one for the same name, and who gives it closes
+	// it. Nil refuses such changes.
+	Extents func(of block.Storage, name string) (block.Storage, error)
 	// CacheBytes bounds the memory for tables and inflated grains of each
 	// extent; 0 means 4 MiB.
 	CacheBytes int64

@@ -13,19 +13,22 @@ import (
 // RebaseOptions says what Rebase puts behind an image. Old and New are VMDKs.
 type RebaseOptions = block.RebaseOptions
 
-// Rebase puts a delta disk in one file upon another parent, or upon none. What the
-// disk reads does not change: where the parents differ and the image holds nothing,
-// it goes into the image. If it is interrupted, the image lies upon the old parent or
-// the new one.
+// Rebase puts a delta disk upon another parent, or upon none. What the disk reads does
+// not change: where the parents differ and the image holds nothing, it goes into the
+// image. If it is interrupted, the image lies upon the old parent or the new one.
+//
+// The descriptor of an image in several files is one of them. Where f has a method
+// Replace(b []byte) error, as convert.Storage has it, that lets it hold b, or what it
+// held, whatever interrupts it; without it such images are refused.
 func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Options) error {
-	s, err := edit(ctx, f, opts)
+	e, err := editAll(ctx, f, opts)
 	if err != nil {
 		return err
 	}
 	refuse := func(class error, detail string, args ...any) error {
 		return block.Errorf(format, "rebase", -1, class, detail, args...)
 	}
-	if err := overlays.Allowed(format, s.im.Info().Subformat, s.im.d.parentCID != noParent, o); err != nil {
+	if err := overlays.Allowed(format, e.im.Info().Subformat, e.delta(), o); err != nil {
 		return err
 	}
 	if !plainText(o.Backing) {
@@ -33,7 +36,7 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	}
 	cid, hint := uint32(noParent), ""
 	if o.Backing != "" {
-		parent, err := overlays.Parent[*Image](format, s.im.size, o)
+		parent, err := overlays.NamedParent[*Image](format, e.im.size, o)
 		if err != nil {
 			return err
 		}
@@ -42,7 +45,7 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 		}
 	}
 	keys := [][2]string{{"parentCID", fmt.Sprintf("%08x", cid)}, {"parentFileNameHint", hint}, {secondKey, ""}}
-	_, text, err := s.withKeys(keys...)
+	_, text, err := e.text.withKeys(keys...)
 	if err != nil {
 		return err
 	}
@@ -51,24 +54,22 @@ func Rebase(ctx context.Context, f block.Storage, o *RebaseOptions, opts *Option
 	} else if d.parentCID != cid || d.parentHint != o.Backing {
 		return refuse(block.ErrUnsupported, "the descriptor would name the parent %q, not %q", d.parentHint, o.Backing)
 	}
-	parts, err := overlays.Parts(ctx, format, s.im, o, s.d.grain)
+	parts, err := overlays.Parts(ctx, format, e.im, o, e.unit())
 	if err != nil {
 		return err
 	}
-	if len(parts) > 0 {
-		upon, err := describe(f, s.opts)
-		if err != nil {
-			return err
-		}
-		upon.parent = o.Old
-		if err := store(ctx, f, parts, upon, opts); err != nil {
-			return err
-		}
-		if s, err = edit(ctx, f, opts); err != nil {
-			return err
-		}
+	upon, err := e.open()
+	if err != nil {
+		return err
 	}
-	return s.setKeys(keys...)
+	upon.parent = overlays.OrNone(o.Old)
+	if err := e.holds(parts, upon); err != nil {
+		return err
+	}
+	if err := e.store(ctx, parts, upon); err != nil {
+		return err
+	}
+	return e.setKeys(ctx, keys...)
 }
 
 // secondKey is a second content ID that the parent may have, while a commit gives it
@@ -92,59 +93,72 @@ func isCID(cid uint32) bool { return cid != 0 && cid != noParent }
 // hold a part: commit again then. Until that is done, other programs may refuse
 // child, since the content IDs differ.
 func CommitInto(ctx context.Context, base, child block.Storage, disk block.Device, depth int, opts *Options) error {
-	b, err := edit(ctx, base, opts)
+	b, err := editAll(ctx, base, opts)
 	if err != nil {
 		return err
 	}
-	c, err := edit(ctx, child, opts)
+	c, err := editAll(ctx, child, opts)
 	if err != nil {
 		return err
 	}
 	second, two := c.im.d.second()
 	switch now := b.im.CID(); {
-	case c.im.d.parentCID == noParent:
+	case !c.delta():
 		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the disk has no parent")
 	case disk.Size() != b.im.size:
 		return block.Errorf(format, "commit", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", disk.Size(), b.im.size)
 	case !isCID(now) || now != c.im.d.parentCID && !(two && now == second):
 		return block.Errorf(format, "commit", -1, block.ErrRefused, "the content ID of the parent is %08x, not %08x", now, c.im.d.parentCID)
 	}
-	parts, err := overlays.Held(ctx, disk, depth, b.d.grain)
+	parts, err := overlays.Held(ctx, disk, depth, b.unit())
 	if err != nil {
 		return err
 	}
 	if len(parts) == 0 && !two {
 		return nil // others may lie upon the base, and its content stays
 	}
+	if err := b.holds(parts, disk); err != nil {
+		return err
+	}
 	// The base may have its second ID from a run that was interrupted, and others may
 	// lie upon that by now: what it becomes is another content again.
 	said := fmt.Sprintf("%08x", newCID())
-	if err := c.setKeys([2]string{"parentCID", fmt.Sprintf("%08x", b.im.CID())}, [2]string{secondKey, strconv.Quote(said)}); err != nil {
+	if err := c.setKeys(ctx, [2]string{"parentCID", fmt.Sprintf("%08x", b.im.CID())}, [2]string{secondKey, strconv.Quote(said)}); err != nil {
 		return err
 	}
-	if err := b.setKeys([2]string{"CID", said}); err != nil {
+	if err := b.setKeys(ctx, [2]string{"CID", said}); err != nil {
 		return err
 	}
-	if err := store(ctx, base, parts, disk, opts); err != nil {
+	if err := b.store(ctx, parts, disk); err != nil {
 		return err
 	}
-	return c.setKeys([2]string{"parentCID", said}, [2]string{secondKey, ""})
+	return c.setKeys(ctx, [2]string{"parentCID", said}, [2]string{secondKey, ""})
 }
 
-// Empty takes all from a delta disk in one file, which its parent holds too, and gives
-// the room back. If it is interrupted, the image is as before or empty.
+// Empty takes all from a delta disk, which its parent holds too, and gives the room
+// back; a flat extent stays as it is. If it is interrupted, each extent is as before or
+// empty.
 func Empty(ctx context.Context, f block.Storage, opts *Options) error {
-	s, err := edit(ctx, f, opts)
+	e, err := editAll(ctx, f, opts)
 	if err != nil {
 		return err
 	}
-	if s.im.d.parentCID == noParent {
+	if !e.delta() {
 		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the disk has no parent")
 	}
-	s.given = blocks.NewWithin([]block.Range{{Len: s.g.size}})
-	p, err := s.packing()
-	if err != nil {
-		return err
+	for _, x := range e.extents {
+		s := x.sparse
+		if s == nil {
+			continue
+		}
+		s.given = blocks.NewWithin([]block.Range{{Len: s.g.size}})
+		p, err := s.packing()
+		if err != nil {
+			return err
+		}
+		if err := s.pack(ctx, p); err != nil {
+			return err
+		}
 	}
-	return s.pack(ctx, p)
+	return nil
 }

@@ -24,11 +24,14 @@ import (
 // the disk. It returns how many bytes of the disk were given back. The image gets a
 // new content ID, by which an image that lies upon it tells that it has changed.
 func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
-	s, err := edit(ctx, f, opts)
+	if opts == nil {
+		opts = &Options{}
+	}
+	im, s, err := edit(ctx, f, opts)
 	if err != nil {
 		return 0, err
 	}
-	if s.im.d.parentCID != noParent {
+	if im.d.parentCID != noParent {
 		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a delta disk is not made smaller in place")
 	}
 	freed, err := s.discard(parts)
@@ -76,14 +79,14 @@ func (s *editor) pack(ctx context.Context, p *blocks.Packing) error {
 	return s.f.Sync()
 }
 
-// An editor changes a sparse file with its descriptor inside, in place.
+// An editor changes a sparse file in place.
 type editor struct {
-	f    block.Storage
-	im   *Image
-	g    *grains
-	d    *directory
-	h    sparseHeader
-	size int64 // of the file when its tables are in their place
+	f     block.Storage
+	g     *grains
+	d     *directory
+	h     sparseHeader
+	size  int64 // of the file when its tables are in their place
+	delta bool  // what it does not hold the parent has
 
 	total int64
 	given *blocks.Within // the parts of the disk that are given back, or nil
@@ -92,60 +95,84 @@ type editor struct {
 	opts  *Options
 }
 
-// edit opens an image for changes in place.
-func edit(ctx context.Context, f block.Storage, opts *Options) (*editor, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
+// edit opens an image in one file, with its descriptor inside, for changes in place.
+func edit(ctx context.Context, f block.Storage, opts *Options) (*Image, *editor, error) {
 	im, err := describe(f, opts)
 	if err != nil {
-		return nil, err
-	}
-	refuse := func(detail string, args ...any) (*editor, error) {
-		return nil, block.Errorf(format, "descriptor", -1, block.ErrUnsupported, detail, args...)
+		return nil, nil, err
 	}
 	if len(im.parts) == 0 || im.d == nil {
-		return refuse("a %s image in several files is not changed in place", im.info.Subformat)
+		return nil, nil, notInPlace("descriptor", "a %s image in several files", im.info.Subformat)
 	}
-	g, ok := im.parts[0].dev.(*grains)
-	if !ok || im.info.Compressed || im.d.createType != MonolithicSparse {
-		return refuse("a %s image is not changed in place", im.info.Subformat)
+	if _, ok := im.parts[0].dev.(*grains); !ok || im.info.Compressed || im.d.createType != MonolithicSparse {
+		return nil, nil, notInPlace("descriptor", "a %s image", im.info.Subformat)
 	}
-	res, err := Check(ctx, f, opts, nil)
+	if err := sound(ctx, f, opts); err != nil {
+		return nil, nil, err
+	}
+	s, err := editSparse(ctx, f, im.d.parentCID != noParent, opts)
 	if err != nil {
-		return nil, err
-	}
-	if res.Corruptions > 0 {
-		return nil, block.Errorf(format, "image", -1, block.ErrCorrupt, "it has %d faults, see 'guestkit check'", res.Corruptions)
-	}
-	var problems problem.List
-	_, h, _, err := openHosted(f, opts, &problems)
-	if err != nil {
-		return nil, err
-	}
-	s := &editor{f: f, im: im, g: g, h: *h, size: f.Size(), opts: opts}
-	if s.d, ok = g.table.(*directory); !ok {
-		return refuse("a %s image is not changed in place", im.info.Subformat)
-	}
-	if len(problems.All()) > 0 && s.h.uncleanShutdown == 0 {
-		return nil, problems.All()[0]
+		return nil, nil, err
 	}
 	text, err := s.text()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, marked := charset.Marked(text); marked {
-		return refuse("it has a byte order mark and is not changed in place")
+	if err := unmarked(text); err != nil {
+		return nil, nil, err
 	}
-	s.total = (g.size + g.grain - 1) / g.grain
-	back, err := s.goBack(ctx)
-	if !back && err == nil {
-		back, err = s.textBack()
-	}
-	if back && err == nil {
+	if back, err := s.textBack(); err != nil {
+		return nil, nil, err
+	} else if back {
 		return edit(ctx, f, opts)
 	}
-	return s, err
+	return im, s, nil
+}
+
+func notInPlace(what, detail string, args ...any) error {
+	return block.Errorf(format, what, -1, block.ErrUnsupported, "%s is not changed in place", fmt.Sprintf(detail, args...))
+}
+
+// unmarked refuses a descriptor that begins with a byte order mark.
+func unmarked(text []byte) error {
+	if _, marked := charset.Marked(text); marked {
+		return notInPlace("descriptor", "one with a byte order mark")
+	}
+	return nil
+}
+
+// sound refuses an image that has faults.
+func sound(ctx context.Context, f block.Storage, opts *Options) error {
+	res, err := Check(ctx, f, opts, nil)
+	if err == nil && res.Corruptions > 0 {
+		err = block.Errorf(format, "image", -1, block.ErrCorrupt, "it has %d faults, see 'guestkit check'", res.Corruptions)
+	}
+	return err
+}
+
+// editSparse opens a sparse file for changes in place. The tables that an interrupted
+// run has left in another place are brought back.
+func editSparse(ctx context.Context, f block.Storage, delta bool, opts *Options) (*editor, error) {
+	var problems problem.List
+	g, h, _, err := openHosted(f, opts, &problems)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := g.table.(*directory)
+	if !ok || g.inf != nil {
+		return nil, notInPlace("sparse header", "a compressed file")
+	}
+	if len(problems.All()) > 0 && h.uncleanShutdown == 0 {
+		return nil, problems.All()[0]
+	}
+	s := &editor{f: f, g: g, d: d, h: *h, size: f.Size(), delta: delta, opts: opts}
+	s.total = (g.size + g.grain - 1) / g.grain
+	if back, err := s.goBack(ctx); err != nil {
+		return nil, err
+	} else if back {
+		return editSparse(ctx, f, delta, opts)
+	}
+	return s, nil
 }
 
 // awayMark is in the header, behind all that the format has there, while the

@@ -12,22 +12,6 @@ import (
 // batch is how many grains get their place at once: each is noted in memory.
 const batch = 256 << 10
 
-// store lets the grains of the given parts of the disk hold what from reads there.
-// If it is interrupted, grains that are not in the file yet are as before or all of
-// them are there, up to batches of them; others have any bytes of both.
-func store(ctx context.Context, f block.Storage, parts []block.Range, from block.Device, opts *Options) error {
-	for len(parts) > 0 {
-		s, err := edit(ctx, f, opts)
-		if err != nil {
-			return err
-		}
-		if parts, err = s.storeSome(ctx, parts, from); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // storeSome stores a batch of grains, and returns what is left to store.
 func (s *editor) storeSome(ctx context.Context, parts []block.Range, from block.Device) ([]block.Range, error) {
 	grain, zero := s.d.grain, make([]byte, s.d.grain)
@@ -69,7 +53,7 @@ func (s *editor) storeSome(ctx context.Context, parts []block.Range, from block.
 				return nil, err
 			}
 			continue
-		case isZero && (p.kind == placeZero || s.im.d.parentCID == noParent):
+		case isZero && (p.kind == placeZero || !s.delta):
 			continue
 		case isZero && s.d.zeroGrain:
 			s.moves = append(s.moves, blocks.Move{I: i, To: sectorSize}) // an entry of 1

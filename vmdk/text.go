@@ -49,14 +49,7 @@ func (s *editor) setKeys(keys ...[2]string) error {
 		return err
 	}
 	home := int64(s.h.descriptorOffset) * sectorSize
-	first, last := -1, -1
-	for i := range len(old) / sectorSize {
-		if !bytes.Equal(old[i*sectorSize:][:sectorSize], now[i*sectorSize:][:sectorSize]) {
-			if last = i; first < 0 {
-				first = i
-			}
-		}
-	}
+	first, last := differing(old, now)
 	switch {
 	case first < 0:
 		return nil
@@ -71,6 +64,20 @@ func (s *editor) setKeys(keys ...[2]string) error {
 		return err
 	}
 	return s.textHome(now, s.h.descriptorOffset)
+}
+
+// differing are the first and the last sector in which two texts of one length differ;
+// -1 if they do not.
+func differing(old, now []byte) (first, last int) {
+	first, last = -1, -1
+	for off := 0; off < len(old); off += sectorSize {
+		if end := min(off+sectorSize, len(old)); !bytes.Equal(old[off:end], now[off:end]) {
+			if last = off / sectorSize; first < 0 {
+				first = last
+			}
+		}
+	}
+	return first, last
 }
 
 // textHome writes the descriptor to its place, and leads the header there.

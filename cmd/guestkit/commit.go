@@ -17,12 +17,12 @@ func newCommit(a *app) *cobra.Command {
 		Use:   "commit [flags] IMAGE",
 		Short: "Write what an overlay holds into its backing file, in place",
 		Long: `Writes what a qcow2 overlay holds into its backing file, a qcow2 or raw image, or a
-differencing VHD or VHDX or a delta VMDK into its parent, each in one file, and empties
-the overlay; with -d the overlay stays as it is. -b names an image further down the
-chain: what lies between is written into it as well, the overlay stays as it is, and the
-images between are of no use any more. Other images upon the backing file are of no use
-either; of VHDXs and VMDKs their identities tell that. Internal snapshots of the overlay
-read the backing file as well: an overlay that has some is refused unless --force.
+differencing VHD, VHDX or VDI or a delta VMDK into its parent, and empties the overlay;
+with -d the overlay stays as it is. -b names an image further down the chain: what lies
+between is written into it as well, the overlay stays as it is, and the images between
+are of no use any more. Other images upon the backing file are of no use either; of
+VHDXs, VDIs and VMDKs their identities tell that. Internal snapshots of the overlay read
+the backing file as well: an overlay that has some is refused unless --force.
 
 Interrupted at any moment, the overlay reads the same, and a qcow2 backing file is as
 before or holds all of it. Others may hold a part; commit again then.`,

@@ -8,6 +8,7 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
 	"github.com/guestkit/guestkit/vhdx"
 	"github.com/guestkit/guestkit/vmdk"
@@ -29,6 +30,15 @@ var overlays = map[string]overlay{
 		},
 		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return qcow2.Empty(ctx, f) },
 	},
+	"vdi": {
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
+			return vdi.Rebase(ctx, f, o, nil)
+		},
+		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return vdi.Empty(ctx, f, nil) },
+		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, _ *source) error {
+			return vdi.CommitInto(ctx, base, child, disk, depth, nil)
+		},
+	},
 	"vhd": {
 		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, src *source) error {
 			return vhd.Rebase(ctx, f, o, src.vhd())
@@ -49,13 +59,25 @@ var overlays = map[string]overlay{
 	},
 	"vmdk": {
 		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
-			return vmdk.Rebase(ctx, f, o, nil)
+			return vmdk.Rebase(ctx, f, o, vmdkFiles())
 		},
-		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return vmdk.Empty(ctx, f, nil) },
+		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return vmdk.Empty(ctx, f, vmdkFiles()) },
 		commit: func(ctx context.Context, base, child *convert.Storage, disk block.Device, depth int, _ *source) error {
-			return vmdk.CommitInto(ctx, base, child, disk, depth, nil)
+			return vmdk.CommitInto(ctx, base, child, disk, depth, vmdkFiles())
 		},
 	},
+}
+
+// vmdkFiles are the options by which the extents of a VMDK are written to: those that lie
+// beside its descriptor.
+func vmdkFiles() *vmdk.Options {
+	return &vmdk.Options{Extents: func(of block.Storage, name string) (block.Storage, error) {
+		s, err := of.(*convert.Storage).Beside(name)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}}
 }
 
 // overlayFormats are the names of the formats, in their order.

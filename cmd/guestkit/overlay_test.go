@@ -14,11 +14,9 @@ import (
 // upon images of their own format.
 func TestOverlayFormats(t *testing.T) {
 	peers.Need(t, "qemu-img", "qemu-io")
-	for name := range overlays {
-		if name == "qcow2" || name == "vhdx" { // see TestRebaseCommit; chains of VHDX are not written
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
+	for _, kind := range [][]string{{"vhd"}, {"vmdk"}, {"vmdk", "-o", "subformat=twoGbMaxExtentSparse,split_size=1M"}} { // of the others chains are not written
+		name, options := kind[0], kind[1:]
+		t.Run(strings.Join(kind, " "), func(t *testing.T) {
 			dir := t.TempDir()
 			at := func(n string) string { return filepath.Join(dir, n) }
 			run := func(code int, args ...string) result {
@@ -34,14 +32,15 @@ func TestOverlayFormats(t *testing.T) {
 				if err := os.WriteFile(at("in"), disk, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				run(0, "convert", "-f", "raw", "-O", name, at("in"), at(n))
+				os.Remove(at(n))
+				run(0, append(append([]string{"convert", "-f", "raw", "-O", name}, options...), at("in"), at(n))...)
 			}
 			// upon makes an image upon another one that holds one piece itself.
 			upon := func(below, n, piece string) {
 				t.Helper()
 				peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-b", below+"."+name, "-F", map[string]string{"vhd": "vpc", "vmdk": "vmdk"}[name], at("t"))
 				peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write "+piece, at("t"))
-				run(0, "convert", "-O", name, "-B", below+"."+name, at("t"), at(n+"."+name))
+				run(0, append(append([]string{"convert", "-O", name, "-B", below + "." + name}, options...), at("t"), at(n+"."+name))...)
 				os.Remove(at("t"))
 			}
 			same := func(what, n string, want []byte) {
@@ -107,5 +106,99 @@ func TestOverlayFormats(t *testing.T) {
 				t.Errorf("%s", r.err)
 			}
 		})
+	}
+}
+
+// TestOverlayVDI does so with VDIs, which name their parents by UUID.
+func TestOverlayVDI(t *testing.T) {
+	dir := t.TempDir()
+	at := func(n string) string { return filepath.Join(dir, n) }
+	run := func(code int, args ...string) result {
+		t.Helper()
+		r := gk(t, args...)
+		if r.code != code {
+			t.Fatalf("%q: code %d, %s", args, r.code, r.err)
+		}
+		return r
+	}
+	disk := func(marks ...int) []byte {
+		b := make([]byte, 5<<20)
+		for i, off := range marks {
+			copy(b[off:], bytes.Repeat([]byte{byte(i + 1)}, 1<<20))
+		}
+		return b
+	}
+	make1 := func(n string, b []byte, below string) {
+		t.Helper()
+		if err := os.WriteFile(at("in"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(0, "convert", "-f", "raw", at("in"), at(n))
+		if below == "" {
+			return
+		}
+		parent, err := os.ReadFile(at(below))
+		if err != nil {
+			t.Fatal(err)
+		}
+		child, err := os.ReadFile(at(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		child[0x4c] = 4
+		copy(child[0x1a8:], parent[0x188:0x1a8])
+		if err := os.WriteFile(at(n), child, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same := func(what, n string, want []byte) {
+		t.Helper()
+		run(0, "convert", "-O", "raw", at(n), at("out"))
+		got, err := os.ReadFile(at("out"))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s: another disk, %v", what, err)
+		}
+		os.Remove(at("out"))
+		run(0, "check", at(n))
+		if r := gk(t, "chain", at(n)); r.code != 0 {
+			t.Fatalf("%s: %s %s", what, r.out, r.err)
+		}
+	}
+	make1("a.vdi", disk(0, 1<<20, 3<<20), "")
+	make1("b.vdi", disk(0, 2<<20), "")
+	make1("top.vdi", disk(4<<20), "a.vdi")
+	want := disk(0, 1<<20, 3<<20)
+	copy(want[4<<20:], bytes.Repeat([]byte{1}, 1<<20))
+	same("made", "top.vdi", want)
+	run(1, "rebase", "-u", "-b", "b.vdi", at("top.vdi"))
+	run(1, "rebase", "-b", "top.vdi", at("top.vdi"))
+	run(0, "rebase", "-b", "b.vdi", at("top.vdi"))
+	same("rebase", "top.vdi", want)
+	// A parent that the image would not find, or not this one.
+	if err := os.Mkdir(at("far"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	make1("far/c.vdi", disk(0), "")
+	if r := run(1, "rebase", "-b", "far/c.vdi", at("top.vdi")); !strings.Contains(r.err, "has the UUID") {
+		t.Errorf("%s", r.err)
+	}
+	twin, err := os.ReadFile(at("b.vdi"))
+	if err == nil {
+		err = os.WriteFile(at("z.vdi"), twin, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := run(1, "rebase", "-b", "z.vdi", at("top.vdi")); !strings.Contains(r.err, "b.vdi as well") {
+		t.Errorf("%s", r.err)
+	}
+	os.Remove(at("z.vdi"))
+	run(0, "commit", at("top.vdi"))
+	same("commit", "b.vdi", want)
+	same("commit", "top.vdi", want)
+	run(0, "flatten", at("top.vdi"))
+	same("flatten", "top.vdi", want)
+	if r := run(2, "commit", at("top.vdi")); !strings.Contains(r.err, "has no backing file") {
+		t.Errorf("%s", r.err)
 	}
 }

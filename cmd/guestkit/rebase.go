@@ -18,9 +18,10 @@ func newRebase(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebase [flags] -b BASE [-F FORMAT] IMAGE",
 		Short: "Put an overlay upon another backing file, in place",
-		Long: `Changes the backing file of a qcow2 overlay, or the parent of a differencing VHD or
-VHDX or a delta VMDK in one file, which is of the same format. What the disk reads does
-not change: where the new backing file differs from the old one and nothing lies over it,
+		Long: `Changes the backing file of a qcow2 overlay, or the parent of a differencing VHD, VHDX
+or VDI or a delta VMDK, which is of the same format. A VDI tells its parent by its UUID,
+and finds it in its own folder or one that is allowed. What the disk reads does not
+change: where the new backing file differs from the old one and nothing lies over it,
 it is copied into the image. -b "" makes an image without a backing file, as 'guestkit
 flatten' does.
 
@@ -105,6 +106,11 @@ func (a *app) rebase(path string, src *source, o *block.RebaseOptions) error {
 		if err := notInChain(path, append([]*format.Info{next.Info()}, next.Info().Chain...)); err != nil {
 			return err
 		}
+		if info.Format == "vdi" && next.Info().Format == "vdi" {
+			if err := foundBy(path, below, next.Info().ID, src); err != nil {
+				return err
+			}
+		}
 		o.New = next
 	}
 	return a.inPlaceOf(path, src, overlayFormats(), func(s *convert.Storage, name string) (string, error) {
@@ -162,6 +168,23 @@ func formatFits(path, stated string) error {
 		return fmt.Errorf("%s: %w: it looks like %s, not %s", path, block.ErrRefused, found.Format, stated)
 	}
 	return nil // which opening it tells
+}
+
+// foundBy refuses a parent of a VDI that the image at path would not find: it names it
+// by its UUID, which is looked for in folders.
+func foundBy(path, below, id string, src *source) error {
+	found, err := format.VDIParent(path, id, src.storedAs("vdi"))
+	if err != nil {
+		return err
+	}
+	want, err := os.Stat(below)
+	if err != nil {
+		return err
+	}
+	if fi, err := os.Stat(found); err != nil || !os.SameFile(fi, want) {
+		return fmt.Errorf("%s: %w: its UUID %s is that of %s as well, which %s would lie upon", below, block.ErrRefused, id, found, path)
+	}
+	return nil
 }
 
 // notInChain refuses a chain that comes back to the image.

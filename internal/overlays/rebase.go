@@ -21,8 +21,16 @@ func Allowed(format, subformat string, lies bool, o *block.RebaseOptions) error 
 	return nil
 }
 
+// NamedParent is Parent for a format that stores its name, which it must be able to say.
+func NamedParent[I block.Device](format string, size int64, o *block.RebaseOptions) (parent I, err error) {
+	if parent, err = Parent[I](format, size, o); err == nil {
+		err = Name(format, "rebase", block.ErrRefused, o.Backing)
+	}
+	return parent, err
+}
+
 // Parent returns the new parent, which is an image of the format and has a disk of
-// size bytes, and a name that the format can say.
+// size bytes.
 func Parent[I block.Device](format string, size int64, o *block.RebaseOptions) (parent I, err error) {
 	parent, ok := block.Unwrap(OrNone(o.New)).(I)
 	switch {
@@ -31,7 +39,7 @@ func Parent[I block.Device](format string, size int64, o *block.RebaseOptions) (
 	case parent.Size() != size:
 		return parent, block.Errorf(format, "rebase", -1, block.ErrRefused, "the disk has %d bytes, and that of the parent %d", size, parent.Size())
 	}
-	return parent, Name(format, "rebase", block.ErrRefused, o.Backing)
+	return parent, nil
 }
 
 // Parts lists what a rebase has to put into an image, in pieces of unit bytes, so that

@@ -30,6 +30,14 @@ func (f *Full) WriteAt(p []byte, off int64) (int, error) {
 	return f.Power.WriteAt(p, off)
 }
 
+// Replace is that of Power: the file takes the place of another one.
+func (f *Full) Replace(b []byte) error {
+	if err := f.room(f.Size() + 1); err != nil {
+		return err
+	}
+	return f.Power.Replace(b)
+}
+
 // Truncate implements block.File.
 func (f *Full) Truncate(size int64) error {
 	if err := f.room(size); err != nil {

@@ -24,10 +24,12 @@ type Power struct {
 	written, synced []int
 }
 
-// A powerWrite is what was written at off, or with p nil a change of the size.
+// A powerWrite is what was written at off, or with p nil a change of the size; whole is
+// all that the file holds from then on.
 type powerWrite struct {
-	off int64
-	p   []byte
+	off   int64
+	p     []byte
+	whole bool
 }
 
 // NewPower starts with a copy of b.
@@ -50,7 +52,7 @@ func (p *Power) ReadAt(b []byte, off int64) (int, error) {
 
 // WriteAt implements io.WriterAt.
 func (p *Power) WriteAt(b []byte, off int64) (int, error) {
-	p.note(powerWrite{off, bytes.Clone(b)})
+	p.note(powerWrite{off: off, p: bytes.Clone(b)})
 	p.put(b, off)
 	return len(b), nil
 }
@@ -60,6 +62,14 @@ func (p *Power) Truncate(size int64) error {
 	p.note(powerWrite{off: size})
 	p.cut(size)
 	return nil
+}
+
+// Replace is what convert.Storage has: the file holds b, or what it held, and b for
+// certain when it returns.
+func (p *Power) Replace(b []byte) error {
+	p.note(powerWrite{p: bytes.Clone(b), whole: true})
+	p.B = bytes.Clone(b)
+	return p.Sync()
 }
 
 // Sync implements block.File.
@@ -80,6 +90,15 @@ func (p *Power) tick() int {
 	}
 	*p.clock++
 	return *p.clock
+}
+
+// done does what is done as a whole.
+func (p *Power) done(w powerWrite) {
+	if w.whole {
+		p.B = bytes.Clone(w.p)
+		return
+	}
+	p.cut(w.off)
 }
 
 func (p *Power) put(b []byte, off int64) {
@@ -145,9 +164,9 @@ func (p *Power) replay(synced, end int, keep func() bool) []byte {
 	m := Power{B: bytes.Clone(p.base)}
 	for i, w := range p.log[:end] {
 		all := i < synced || keep == nil
-		if w.p == nil {
+		if w.p == nil || w.whole {
 			if all || keep() {
-				m.cut(w.off)
+				m.done(w)
 			}
 			continue
 		}
