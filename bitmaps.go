@@ -12,7 +12,7 @@ import (
 
 // takeBitmaps lets the output have the bitmaps of the source when it gets its name.
 // It opens the source again, as the file that holds them.
-func (c *conversion) takeBitmaps() error {
+func (c *conversion) takeBitmaps(src string) error {
 	from, whole := c.Sources[0], c.o.Part == nil && len(c.Sources) == 1 && (c.o.Format == nil || c.o.Format.Snapshot == "")
 	switch {
 	case !whole || from.Format != "qcow2" || from.Wrapper+from.Disk != "" || c.out.Format != "qcow2" || c.Stream || c.out.Device:
@@ -28,7 +28,7 @@ func (c *conversion) takeBitmaps() error {
 		}
 		list = append(list, b)
 	}
-	f, err := format.OpenHostFile(from.Name)
+	f, err := format.PathSource(src, c.o.Format)
 	if err != nil {
 		return err
 	}

@@ -320,7 +320,7 @@ func (c *conversion) prepare(src string) error {
 		return err
 	}
 	if c.o.Bitmaps {
-		if err := c.takeBitmaps(); err != nil {
+		if err := c.takeBitmaps(src); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 	sourceFormat := f.StringP("source-format", "F", "", "the `FORMAT` of that file, which is qcow2")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		path, name := args[0], args[1]
-		var other *format.HostFile
+		var other format.Source
 		if *source != "" {
 			if *sourceFormat != "" && *sourceFormat != "qcow2" {
 				return usagef("only qcow2 images have bitmaps, not %s", *sourceFormat)
@@ -61,13 +61,13 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 				return err
 			}
 			var err error
-			if other, err = format.OpenHostFile(*source); err != nil {
+			if other, err = src.bytes(*source); err != nil {
 				return err
 			}
 			defer other.Close()
 		}
 		if len(actions) == 0 {
-			return a.listBitmap(path, name)
+			return a.listBitmap(src, path, name)
 		}
 		for i := range actions {
 			switch x := &actions[i]; {
@@ -89,7 +89,7 @@ use when the image was left, so that its bits may be wrong, can only be removed.
 }
 
 // listBitmap prints the ranges that a bitmap says were written to.
-func (a *app) listBitmap(path, name string) error {
+func (a *app) listBitmap(src *source, path, name string) error {
 	path, err := a.stdin(path)
 	if err == nil {
 		err = a.usable(path)
@@ -97,7 +97,7 @@ func (a *app) listBitmap(path, name string) error {
 	if err != nil {
 		return err
 	}
-	f, err := format.OpenHostFile(path)
+	f, err := src.bytes(path)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,6 @@ that of its worst part: 2 before 1 before 3.`,
 		if err != nil {
 			return err
 		}
-		stated := src.format
 		if err := src.check(); err != nil {
 			return err
 		}
@@ -177,7 +176,7 @@ that of its worst part: 2 before 1 before 3.`,
 			}
 		}
 		if platform != "" {
-			return a.checkTarget(platform, path, stated)
+			return a.checkTarget(platform, path, src)
 		}
 		for _, name := range limits {
 			if f.Changed(name) && !untrusted {
@@ -185,8 +184,8 @@ that of its worst part: 2 before 1 before 3.`,
 			}
 		}
 		if untrusted {
-			gate.Format = stated
-			return a.untrusted(path, gate)
+			gate.Format = src.format
+			return a.untrusted(path, src, gate)
 		}
 		return a.check(path, src, repair, qemu)
 	}
@@ -380,11 +379,11 @@ func (a *app) showPackageCheck(d *packageCheckDoc) {
 }
 
 // untrusted is check --untrusted.
-func (a *app) untrusted(path string, gate *convert.Gate) error {
+func (a *app) untrusted(path string, src *source, gate *convert.Gate) error {
 	if err := a.usable(path); err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
-	f, err := format.OpenHostFile(path)
+	f, err := src.bytes(path)
 	if err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}

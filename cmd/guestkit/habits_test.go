@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
@@ -101,6 +103,13 @@ func TestBitmapsCopied(t *testing.T) {
 		if got, want := gk(t, "bitmap", out, name), gk(t, "bitmap", image, name); got.out != want.out || got.code != 0 {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
+	}
+	srv := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer srv.Close()
+	far := filepath.Join(t.TempDir(), "far.qcow2")
+	must(t, "convert", "--bitmaps", srv.URL+"/disk.qcow2", far)
+	if got, want := must(t, "bitmap", far, "b0"), must(t, "bitmap", image, "b0"); got.out != want.out {
+		t.Errorf("from an address: %+v, want %+v", got, want)
 	}
 	var doc mapDoc
 	if err := json.Unmarshal([]byte(must(t, "map", "--json", "--bitmap", "b0", "--offset", "64k", "--length", "128k", out).out), &doc); err != nil || len(doc.Extents) != 1 || doc.Extents[0].Start != 64<<10 || doc.Extents[0].Length != 128<<10 {

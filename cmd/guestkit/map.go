@@ -69,7 +69,7 @@ chain they come from (depth), and where they lie in its file.`,
 		}
 		parts := []qcow2.Range{{Off: part.Off, Len: n}}
 		if *bitmap != "" {
-			if parts, err = dirtyRanges(disks[0], *bitmap, parts[0]); err != nil {
+			if parts, err = src.dirtyRanges(disks[0], *bitmap, parts[0]); err != nil {
 				return err
 			}
 		}
@@ -159,8 +159,8 @@ func extentsOf(d block.Device, parts []qcow2.Range) iter.Seq2[block.Extent, erro
 const maxDirty = 1 << 22
 
 // dirtyRanges are what a bitmap says was written to, of a part of the disk.
-func dirtyRanges(path, name string, part qcow2.Range) (out []qcow2.Range, err error) {
-	f, err := format.OpenHostFile(path)
+func (s *source) dirtyRanges(path, name string, part qcow2.Range) (out []qcow2.Range, err error) {
+	f, err := s.bytes(path)
 	if err != nil {
 		return nil, err
 	}

@@ -34,9 +34,16 @@ func TestRemote(t *testing.T) {
 	if n := requests.Load(); n > 40 {
 		t.Errorf("inspect makes %d requests", n)
 	}
-	for _, args := range [][]string{{"detect", disk}, {"info", disk}, {"volumes", disk}, {"ls", disk, "/etc"}, {"cat", disk, "/etc/os-release"}, {"check", disk}, {"map", disk}, {"compare", disk, debian}, {"measure", disk},
+	for _, args := range [][]string{{"detect", disk}, {"info", disk}, {"check", "--untrusted", disk}, {"check", "--target", "kubevirt", disk}, {"volumes", disk}, {"ls", disk, "/etc"}, {"cat", disk, "/etc/os-release"}, {"check", disk}, {"map", disk}, {"compare", disk, debian}, {"measure", disk},
 		{"convert", disk, filepath.Join(dir, "out.raw")}, {"convert", debian, filepath.Join(dir, "base.qcow2")}, {"create", "-b", "base.qcow2", "-F", "qcow2", filepath.Join(dir, "top.qcow2")},
 		{"compare", srv.URL + "/own/top.qcow2", debian}, {"compare", filepath.Join(dir, "out.raw"), disk}} {
+		if r := gk(t, args...); r.code != exitDone {
+			t.Errorf("%s: %+v", args, r)
+		}
+	}
+	must(t, "bitmap", "--add", filepath.Join(dir, "top.qcow2"), "b0")
+	must(t, "bitmap", "--add", filepath.Join(dir, "base.qcow2"), "b1")
+	for _, args := range [][]string{{"bitmap", srv.URL + "/own/top.qcow2", "b0"}, {"map", "--bitmap", "b0", srv.URL + "/own/top.qcow2"}, {"bitmap", "--merge", "b0", "-b", srv.URL + "/own/top.qcow2", filepath.Join(dir, "base.qcow2"), "b1"}} {
 		if r := gk(t, args...); r.code != exitDone {
 			t.Errorf("%s: %+v", args, r)
 		}

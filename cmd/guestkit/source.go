@@ -144,6 +144,11 @@ func (s *source) options() *format.Options {
 // stored are the rules for an image that is looked at as a file.
 func (s *source) stored() *format.Options { return s.storedAs(s.format) }
 
+// bytes opens the file of an image, here or at an address.
+func (s *source) bytes(path string) (format.Source, error) {
+	return format.PathSource(path, s.stored())
+}
+
 func (s *source) storedAs(name string) *format.Options {
 	return &format.Options{Format: name, FollowOwnDir: true, AllowDirs: s.allow, Remote: s.openAddress, VHDSize: vhdSizes[s.vhdSize]}
 }

@@ -4,23 +4,22 @@ import (
 	"errors"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/target"
 )
 
 // lookAt lists the rules of a platform that the image at path breaks.
-func (a *app) lookAt(name, path, stated string) ([]*target.Finding, error) {
+func (s *source) lookAt(name, path string) ([]*target.Finding, error) {
 	t, err := target.Named(name)
 	if err != nil {
 		return nil, err
 	}
-	f, err := format.OpenHostFile(path)
+	f, err := s.bytes(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	facts, err := target.Look(a.ctx, f, stated)
+	facts, err := target.Look(s.a.ctx, f, s.format)
 	if err != nil {
 		return nil, pathError(path, err)
 	}
@@ -28,11 +27,11 @@ func (a *app) lookAt(name, path, stated string) ([]*target.Finding, error) {
 }
 
 // checkTarget is check --target.
-func (a *app) checkTarget(name, path, stated string) error {
+func (a *app) checkTarget(name, path string, src *source) error {
 	if err := a.usable(path); err != nil {
 		return &exitError{code: checkUnfinished, err: err}
 	}
-	broken, err := a.lookAt(name, path, stated)
+	broken, err := src.lookAt(name, path)
 	if err != nil {
 		if errors.Is(err, block.ErrOption) {
 			return err
