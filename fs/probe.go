@@ -14,6 +14,7 @@ const (
 	Swap       = probe.Swap
 	Encrypted  = probe.Encrypted // a key is needed to see what is inside
 	Member     = probe.Member    // part of a volume group, an array or a pool
+	Firmware   = probe.Firmware  // the flash memory of a machine, which holds no filesystem
 	Empty      = probe.Empty     // zeros as far as was looked: see Reason
 	Unknown    = probe.Unknown   // none of the known signatures
 	Ambiguous  = probe.Ambiguous // several signatures hold: see Reason

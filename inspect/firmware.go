@@ -14,6 +14,7 @@ import (
 // boot collects what the disks can be booted by.
 type boot struct {
 	bios, uefi, unread bool
+	variables          bool // those of UEFI firmware lie beside the disks
 	evidence           []Evidence
 }
 
@@ -27,12 +28,18 @@ func (rep *Report) setFirmware(ctx context.Context, o *Options) {
 	var b boot
 	for _, v := range rep.Volumes {
 		rep.findEFI(ctx, &b, v, o)
+		if v.isFlash() {
+			b.variables = true
+			b.because(v.Name, "", v.Reason)
+		}
 		if v.Parent == "" {
 			rep.findBIOS(&b, v)
 		}
 	}
 	fw := FirmwareNone
 	switch {
+	case b.variables && b.uefi: // the machine has such firmware
+		fw = FirmwareUEFI
 	case b.bios && b.uefi:
 		fw = FirmwareBoth
 	case b.unread:

@@ -231,7 +231,8 @@ func (rep *Report) byDisk(d system.Device, names diskNames, typ string) (*Volume
 			reason = "the name is of the hardware; the root's own line calls its disk so"
 		}
 	case d.Disk >= 0:
-	case names.home == nil || names.disk != "" && !names.sure || slices.ContainsFunc(rep.Volumes, func(v *Volume) bool { return v.Disk != names.home.Disk }):
+		disk = rep.diskAt(disk)
+	case names.home == nil || names.disk != "" && !names.sure || slices.ContainsFunc(rep.Volumes, func(v *Volume) bool { return v.Disk != names.home.Disk && !v.isFlash() }):
 		return nil, "it names the hardware, which an image does not tell"
 	default:
 		disk, reason = names.home.Disk, "the name is of the hardware; there is one disk only"
@@ -252,6 +253,17 @@ func (rep *Report) byDisk(d system.Device, names diskNames, typ string) (*Volume
 		return nil, fmt.Sprintf("it names the hardware, and the partition of its number, %s, holds %s, not %s", v.Name, v.Content, typ)
 	}
 	return rep.within(v, d), reason
+}
+
+// diskAt is the number of the n-th disk; what is the flash memory of the machine counts as
+// none.
+func (rep *Report) diskAt(n int) int {
+	for _, v := range rep.Volumes {
+		if v.Parent == "" && v.isFlash() && v.Disk <= n {
+			n++
+		}
+	}
+	return n
 }
 
 // sameType reports whether a volume may be mounted as a type of fstab.

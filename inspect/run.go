@@ -50,6 +50,7 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 		rep.steps.done()
 	}
 	rep.findBootLoaders(ctx, o)
+	rep.bootVariables(ctx, o)
 	rep.setFirmware(ctx, o)
 	rep.steps.end(PhaseSearch)
 	return rep, nil

@@ -183,6 +183,9 @@ func (s *scan) fill(v *Volume) {
 	case fs.Ambiguous:
 		v.setStatus(StatusUnknown, found.Reason)
 		v.err = block.Errorf("", "filesystem", -1, block.ErrAmbiguous, "%s", found.Reason)
+	case fs.Firmware:
+		v.setStatus(StatusReserved, found.Reason)
+		rep.readVariables(v)
 	case fs.Member:
 		v.setStatus(StatusUnsupported, found.Reason)
 	case fs.Filesystem:

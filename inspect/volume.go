@@ -3,6 +3,7 @@ package inspect
 import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
+	"github.com/guestkit/guestkit/internal/efivars"
 	"github.com/guestkit/guestkit/partition"
 	"github.com/guestkit/guestkit/volume"
 )
@@ -16,7 +17,7 @@ const (
 	StatusSwap        Status = "swap"        // swap space, nothing to read
 	StatusEmpty       Status = "empty"       // zeros where a filesystem would be
 	StatusContainer   Status = "container"   // divided into volumes that are listed themselves
-	StatusReserved    Status = "reserved"    // its partition type says that it holds no filesystem
+	StatusReserved    Status = "reserved"    // its partition type or its content says that it holds no filesystem
 	StatusEncrypted   Status = "encrypted"   // a key is needed
 	StatusUnsupported Status = "unsupported" // known by name, and not readable by this version
 	StatusIncomplete  Status = "incomplete"  // it lies on further disks, which are not there
@@ -89,6 +90,7 @@ type Volume struct {
 	Partition *partition.Partition `json:"-"`
 
 	vol  *volume.Volume
+	efi  *efivars.Store // where it is one
 	fsys vfs.FS
 	err  error // why there is no fsys
 

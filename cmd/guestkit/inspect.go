@@ -373,7 +373,7 @@ func bootRows(sys *inspect.System, row func(title string, value any, more ...any
 		b := &sys.BootLoaders[i]
 		at := b.Path
 		if b.Volume != "" {
-			at += " on " + b.Volume
+			at = strings.TrimSpace(at + " on " + b.Volume)
 		}
 		row(first(i, "boot loader"), fmt.Sprintf("%s, %s", b.Name, at))
 		e := b.DefaultEntry()

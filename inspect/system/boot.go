@@ -6,7 +6,8 @@ type BootLoader struct {
 	// reads its file too), "isolinux" or "raspberry-pi", with entries; without them
 	// "limine", "refind", "lilo", "yaboot", "zipl". It is "bls" where there are
 	// entries of the Boot Loader Specification, and nothing tells what reads them, and
-	// "windows" for the boot manager of Windows, whose store is Path.
+	// "windows" for the boot manager of Windows, whose store is Path. "uefi" is the
+	// firmware, whose variables are Volume, and have no paths.
 	Name string `json:"name"`
 	Path string `json:"path"` // its configuration, or the folder of its entries
 	// Volume is what Path and those of the entries count from, where the system does
@@ -20,7 +21,7 @@ type BootLoader struct {
 // A BootEntry is what a boot loader can start.
 type BootEntry struct {
 	// ID is what the loader calls it: the --id of GRUB, the file of the Boot Loader
-	// Specification, the label of SYSLINUX. GRUB 1 has numbers only.
+	// Specification, the label of SYSLINUX, the variable of UEFI ("Boot0001"). GRUB 1 has numbers only.
 	ID      string `json:"id,omitempty"`
 	Title   string `json:"title,omitempty"` // with its submenus before it, "A>B", as GRUB writes them
 	Version string `json:"version,omitempty"`
@@ -28,7 +29,7 @@ type BootEntry struct {
 	// Volume is what Kernel counts from, where the entry says it by its partition.
 	Volume string   `json:"volume,omitempty"`
 	Initrd []string `json:"initrd,omitempty"`
-	// Options is the command line of the kernel; of Windows, what bcdedit shows that
+	// Options is the command line of the kernel or the program; of Windows, what bcdedit shows that
 	// changes how it starts.
 	Options string `json:"options,omitempty"`
 	// Default says that it starts if nobody chooses.

@@ -9,6 +9,7 @@ const (
 	Swap       Kind = "swap"
 	Encrypted  Kind = "encrypted" // a key is needed to see what is inside
 	Member     Kind = "member"    // part of a volume group, an array or a pool
+	Firmware   Kind = "firmware"  // the flash memory of a machine, which holds no filesystem
 	Empty      Kind = "empty"     // zeros as far as was looked: see Reason
 	Unknown    Kind = "unknown"   // none of the known signatures
 	Ambiguous  Kind = "ambiguous" // several signatures hold: see Reason

@@ -17,7 +17,7 @@ type signature func(v *view) (Found, bool)
 // signatures are in the order in which they count: what lies outermost first.
 var signatures = [...]signature{
 	probeMD, probeLVM, probeLUKS, probeBitLocker, probeMembers, probeFirmware, probeDRBD, probeZFS, probeBcache,
-	probeSwap,
+	probeSwap, probeUEFI,
 	probeExt, probeXFS, probeNTFS, probeExFAT, probeFAT, probeBtrfs,
 	probeF2FS, probeErofs, probeSquashfs, probeUDF, probeISO, probeHFS, probeUFS, probeReiser, probeNilfs, probeGFS, probeHPFS, probeBeFS, probeMpool, probeOthers,
 }
