@@ -62,7 +62,8 @@ var distros = [...]distro{
 	{"android", system.FamilyOther, ""}, {"android-x86", system.FamilyOther, ""}, {"endless", system.FamilyDebian, "deb"},
 	{"openwrt", system.FamilyOther, "opkg"}, {"flatcar", system.FamilyOther, ""}, {"coreos", system.FamilyOther, ""}, {"cos", system.FamilyOther, ""},
 	{"talos", system.FamilyOther, ""}, {"buildroot", system.FamilyOther, ""}, {"cirros", system.FamilyOther, ""}, {"clear-linux-os", system.FamilyOther, ""},
-	{"frugalware", system.FamilyOther, "pacman"}, {"meego", system.FamilyOther, "rpm"},
+	{"frugalware", system.FamilyOther, "pacman"}, {"meego", system.FamilyOther, "rpm"}, {"hce", system.FamilyOther, "rpm"},
+	{"minimos", system.FamilyOther, "apk"}, {"wrlinux", system.FamilyOther, "rpm"}, {"aosc", system.FamilyOther, "deb"}, {"ubios", system.FamilyOther, ""},
 }
 
 // knownDistro finds the first of the IDs in the table.

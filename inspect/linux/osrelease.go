@@ -74,7 +74,7 @@ func (r *root) fromOSRelease() {
 	if a, ok := rel.vars["VERSION_CODENAME"]; ok {
 		set(&s.Codename, "codename", a.Name)
 	} else if a := rel.vars["VERSION"]; true {
-		if name := guest.Parenthesised(a.Value); name != rel.vars["VARIANT"].Value {
+		if name := codenameIn(guest.Parenthesised(a.Value)); name != rel.vars["VARIANT"].Value && name != rel.vars["VARIANT_ID"].Value {
 			r.Set(&s.Codename, "codename", name, rel.path, a.Line)
 		}
 	}

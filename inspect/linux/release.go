@@ -255,7 +255,7 @@ func codenameIn(s string) string {
 	case "i386", "i486", "i586", "i686", "x86-64", "x86_64", "ia64", "ppc", "ppc64", "ppc64le", "s390", "s390x", "aarch64", "official", "community", "final":
 		return ""
 	}
-	if strings.HasPrefix(strings.ToLower(s), "based on ") {
+	if strings.HasPrefix(strings.ToLower(s), "based on ") || s == "LTS" || strings.HasPrefix(s, "LTS-SP") { // of openEuler
 		return ""
 	}
 	return s
