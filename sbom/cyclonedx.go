@@ -91,7 +91,7 @@ func packageComponent(s *inspect.System, it item) cdx.Component {
 	} else if it.Vendor != "" {
 		out.Supplier = &cdx.OrganizationalEntity{Name: oneLine(it.Vendor)}
 	}
-	out.Licenses = licenseOf(it.License)
+	out.Licenses = licenseOf(it)
 	var p properties
 	p.add("architecture", it.Arch)
 	if it.Epoch != 0 {

@@ -62,16 +62,30 @@ func isExpression(text string) bool {
 	return !operand && open == 0
 }
 
-// licenseOf is the licence of a package as CycloneDX has it, nil if none is said.
-func licenseOf(text string) *cdx.Licenses {
-	text = oneLine(text)
-	switch {
-	case text == "":
-		return nil
-	case licenses()[text]:
-		return &cdx.Licenses{{License: &cdx.License{ID: text}}}
-	case isExpression(text):
-		return &cdx.Licenses{{Expression: text}}
+// expressionOf is the expression of SPDX that the licence of a package is, "" if its words
+// are no such; ref makes an identifier of those of Debian's that have none, if it is given.
+func expressionOf(it item, ref func(words string) string) string {
+	text := oneLine(it.License)
+	if it.format == "deb" {
+		text, _ = debianExpression(text, ref)
+		return text
 	}
-	return &cdx.Licenses{{License: &cdx.License{Name: text}}}
+	if !isExpression(text) {
+		return ""
+	}
+	return text
+}
+
+// licenseOf is the licence of a package as CycloneDX has it, nil if none is said.
+func licenseOf(it item) *cdx.Licenses {
+	text := expressionOf(it, nil)
+	switch {
+	case it.License == "":
+		return nil
+	case text == "":
+		return &cdx.Licenses{{License: &cdx.License{Name: oneLine(it.License)}}}
+	case !strings.Contains(text, " "):
+		return &cdx.Licenses{{License: &cdx.License{ID: text}}}
+	}
+	return &cdx.Licenses{{Expression: text}}
 }

@@ -66,9 +66,9 @@ func SPDX(w io.Writer, rep *inspect.Report, o *Options) error {
 				q.PackageSupplier = organization(by)
 			}
 			q.PackageSummary = it.Summary
-			if l := oneLine(it.License); isExpression(l) {
+			if l := expressionOf(it, func(words string) string { return license(doc, texts, words) }); l != "" {
 				q.PackageLicenseDeclared = l
-			} else if l != "" {
+			} else if l := oneLine(it.License); l != "" {
 				q.PackageLicenseDeclared = license(doc, texts, l)
 			}
 			if it.Source != "" {
