@@ -31,7 +31,7 @@ func check(ctx context.Context, r block.Reader, opts *Options, report func(block
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{metadata: m, ctx: ctx, report: report, counts: newCounts(), l2s: map[int64]uint32{}, active: map[int64]bool{}}
+	c := &checker{metadata: m, ctx: ctx, report: report, counts: newCounts(), l2s: map[int64]uint32{}, active: map[int64]bool{}, nth: map[int64]int64{}}
 	h := &m.hdr
 	c.res.Format, c.res.Unit = format, "clusters"
 	c.res.Total = (int64(h.size) + h.clusterSize() - 1) >> h.clusterBits
@@ -58,6 +58,7 @@ type checker struct {
 	meta   *metadataMap
 	l2s    map[int64]uint32 // L2 tables, and how many L1 entries lead to them
 	order  []int64          // the keys of l2s as they were found
+	nth    map[int64]int64  // which of the L1 table each is, where that matters: with a data file
 	active map[int64]bool   // those of the active L1 table
 	blocks []int64          // refcount blocks by index, 0 where there is none
 	steps  int
@@ -175,6 +176,11 @@ func (c *checker) countTables() error {
 					c.order = append(c.order, l2)
 				}
 				c.active[l2] = c.active[l2] || active
+				if i, again := c.nth[l2]; again && i != pos/8 {
+					c.broken(what+" entry", int64(off)+pos, "the L2 table at %#x is in use twice, with a data file", l2)
+				} else if h.dataFile() {
+					c.nth[l2] = pos / 8
+				}
 				if start, over := c.meta.nextSpan(l2); start < l2+h.clusterSize() {
 					c.broken(what+" entry", int64(off)+pos, "the L2 table at %#x lies over the %s", l2, over)
 				}
@@ -262,7 +268,8 @@ func (c *checker) scanL2s() error {
 			if err := c.tick(); err != nil {
 				return err
 			}
-			if err := c.scanEntry(im, buf[pos:], l2+pos, times, &next, c.active[l2]); err != nil {
+			off := c.nth[l2]*h.l2Span() + pos/h.l2EntrySize()*h.clusterSize()
+			if err := c.scanEntry(im, buf[pos:], l2+pos, off, times, &next, c.active[l2]); err != nil {
 				return err
 			}
 		}
@@ -270,8 +277,8 @@ func (c *checker) scanL2s() error {
 	return nil
 }
 
-// scanEntry counts what one L2 entry refers to.
-func (c *checker) scanEntry(im *Image, b []byte, at int64, times uint32, next *int64, active bool) error {
+// scanEntry counts what one L2 entry refers to, that of the cluster at off of the disk.
+func (c *checker) scanEntry(im *Image, b []byte, at, off int64, times uint32, next *int64, active bool) error {
 	h := &c.hdr
 	e := tableEntry(b, 0)
 	if e == 0 {
@@ -328,6 +335,9 @@ func (c *checker) scanEntry(im *Image, b []byte, at int64, times uint32, next *i
 		*next = host + h.clusterSize()
 	}
 	if h.dataFile() {
+		if host != off {
+			c.fault(block.Fault{Count: 1, Err: elsewhere(at, host, off)})
+		}
 		return nil
 	}
 	if start, over := c.meta.next(host); start < host+h.clusterSize() {

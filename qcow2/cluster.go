@@ -56,6 +56,9 @@ func (im *Image) lookup(off, want int64) (run, error) {
 		if err != nil {
 			return run{}, err
 		}
+		if r.kind == kindData && im.hdr.dataFile() && r.host != off {
+			return run{}, elsewhere(r.entry, r.host, off)
+		}
 		return im.checkRun(r)
 	}
 	n := span - inTable
@@ -63,6 +66,12 @@ func (im *Image) lookup(off, want int64) (run, error) {
 		n += span
 	}
 	return run{kind: kindUnallocated, n: n, entry: -1}, nil
+}
+
+// elsewhere is the error of an entry that does not lead to where the disk has the bytes:
+// nothing else is valid in an external data file.
+func elsewhere(at, host, off int64) error {
+	return corrupt("L2 table entry", at, "the data file is to have what lies at %#x of the disk at %#x", off, host)
 }
 
 // reservedBits is the problem of an entry that has bits which mean nothing. QEMU

@@ -15,18 +15,23 @@ import (
 // which must not be smaller; see Resize. If it is interrupted, the image is as before or holds
 // all of it, and the disk reads the same either way. Bitmaps of the image that
 // track writes say from then on that everything may have changed.
+//
+// An image with an external data file is refused unless f gives that, by a method
+// DataFile(name string) (block.Storage, error) that takes the name in the image. It is
+// written to where it lies: if that is interrupted, it may hold a part.
 func CommitInto(ctx context.Context, f Storage, disk, base block.Device, depth int) error {
 	w, err := change(ctx, f, "commit")
 	if err != nil {
 		return err
 	}
 	switch {
-	case w.h.dataFile():
-		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the backing file has an external data file")
 	case w.h.cryptMethod != cryptNone:
 		return block.Errorf(format, "commit", -1, block.ErrEncrypted, "")
 	case disk.Size() > int64(w.h.size):
 		return &block.Error{Format: format, What: "commit", Off: -1, Err: problem.Class(block.ErrRefused, "the disk has %d bytes, and that of the backing file %d; grow the backing file first", disk.Size(), w.h.size)}
+	}
+	if err := w.openData("commit"); err != nil {
+		return err
 	}
 	t := w.tables()
 	cs := w.h.clusterSize()
@@ -46,6 +51,9 @@ func CommitInto(ctx context.Context, f Storage, disk, base block.Device, depth i
 		}
 	}
 	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := w.syncData(); err != nil {
 		return err
 	}
 	if len(w.bitmaps) > 0 {
@@ -75,14 +83,18 @@ func (j joined) ReadAt(p []byte, off int64) (int, error) {
 
 // Empty takes all from an image that lies over its backing file, but for what its
 // snapshots hold, and gives the room back. If it is interrupted, the image is as
-// before or empty.
+// before or empty. Room in an external data file is given back where f gives that, as
+// for CommitInto, and it can punch holes, as for Compact.
 func Empty(ctx context.Context, f Storage) error {
 	w, err := change(ctx, f, "commit")
 	if err != nil {
 		return err
 	}
-	if w.h.dataFile() {
-		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the image has an external data file")
+	if w.h.autoclearFeatures&autoclearDataFileRaw != 0 {
+		return block.Errorf(format, "commit", -1, block.ErrUnsupported, "the image has an external data file that is a raw image of the disk")
+	}
+	if err := w.openData("commit"); err != nil {
+		return err
 	}
 	if err := w.dropAll(w.l1); err != nil {
 		return err
@@ -91,6 +103,14 @@ func Empty(ctx context.Context, f Storage) error {
 	w.dirt = true
 	if err := w.commit(); err != nil {
 		return err
+	}
+	if p, ok := w.external.(interface{ Punch(off, n int64) error }); ok {
+		if err := p.Punch(0, w.external.Size()); err != nil && !errors.Is(err, block.ErrUnsupported) {
+			return err
+		}
+		if err := w.external.Sync(); err != nil {
+			return err
+		}
 	}
 	return Compact(ctx, f)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/overlays"
 )
 
 // sectorSize is what a disk writes whole or not at all: the header is switched
@@ -27,6 +28,49 @@ func change(ctx context.Context, f Storage, what string) (*rewrite, error) {
 		}
 	}
 	return newRewrite(c, f)
+}
+
+// openData opens the external data file of an image that has one, to write to it. Where
+// f is not asked for it, the image is refused.
+func (w *rewrite) openData(what string) error {
+	refuse := func(class error, detail string) error {
+		return block.Errorf(format, what, -1, class, "%s", detail)
+	}
+	f, ok := w.f.(interface {
+		DataFile(name string) (block.Storage, error)
+	})
+	switch {
+	case !w.hdr.dataFile():
+		return nil
+	case !ok:
+		return refuse(block.ErrUnsupported, "the image has an external data file, which is not at hand")
+	case len(w.snapshots) > 0:
+		return refuse(block.ErrUnsupported, "the image has an external data file and snapshots")
+	case w.ext.dataFile == "":
+		return refuse(block.ErrParent, "the image does not name its data file")
+	}
+	var err error
+	w.external, err = f.DataFile(w.ext.dataFile)
+	return block.Locate(format, "data file", -1, err)
+}
+
+// opener gives what lies behind an image that is changed: its data file, and d for the
+// backing file.
+func (w *rewrite) opener(d block.Device) block.Opener {
+	return func(ref block.Ref) (block.Device, error) {
+		if ref.Kind == "data file" {
+			return overlays.Opener(block.Plain(w.external))(ref)
+		}
+		return overlays.Opener(d)(ref)
+	}
+}
+
+// syncData waits until the data file has what was written to it.
+func (w *rewrite) syncData() error {
+	if w.external == nil {
+		return nil
+	}
+	return w.external.Sync()
 }
 
 // bits is a set of clusters.

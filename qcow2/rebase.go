@@ -2,6 +2,7 @@ package qcow2
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
@@ -13,7 +14,8 @@ type RebaseOptions = block.RebaseOptions
 
 // Rebase puts an image upon another backing file. What the disk reads does not
 // change: where the backing files differ and nothing lies over them, it goes into
-// the image. If it is interrupted, the image lies upon the old one or the new one.
+// the image, or into its external data file, which f gives as for CommitInto. If it is
+// interrupted, the image lies upon the old one or the new one.
 func Rebase(ctx context.Context, f Storage, o *RebaseOptions) error {
 	w, err := change(ctx, f, "rebase")
 	if err != nil {
@@ -29,17 +31,18 @@ func Rebase(ctx context.Context, f Storage, o *RebaseOptions) error {
 		return invalid("the name of the backing file is longer than 1023 bytes, or contains NUL")
 	case o.Backing != "" && w.h.autoclearFeatures&autoclearDataFileRaw != 0:
 		return refuse(block.ErrUnsupported, "a raw data file and a backing file exclude each other")
-	case !o.Unsafe && w.h.dataFile():
-		return refuse(block.ErrUnsupported, "the image has an external data file")
 	case !o.Unsafe && w.h.cryptMethod != cryptNone:
 		return refuse(block.ErrEncrypted, "what the old backing file holds would have to be encrypted")
 	case !o.Unsafe && w.backing != "" && o.Old == nil:
 		return refuse(block.ErrParent, "the old backing file %q is not at hand", w.backing)
 	}
-	compare := w.h.cryptMethod == cryptNone && !w.h.dataFile() && (o.Old != nil || w.backing == "") && !(o.Unsafe && o.Force)
+	if err := w.openData("rebase"); err != nil && !(o.Unsafe && errors.Is(err, block.ErrUnsupported)) {
+		return err
+	}
+	compare := w.h.cryptMethod == cryptNone && w.h.dataFile() == (w.external != nil) && (o.Old != nil || w.backing == "") && !(o.Unsafe && o.Force)
 	if compare {
 		upon := func(d block.Device) (*Image, error) {
-			return Open(f, &Options{BackingFormat: "raw", Limits: w.lim, Opener: overlays.Opener(d)})
+			return Open(f, &Options{BackingFormat: "raw", Limits: w.lim, Opener: w.opener(d)})
 		}
 		own, err := upon(nil)
 		if err != nil {
@@ -79,6 +82,9 @@ func Rebase(ctx context.Context, f Storage, o *RebaseOptions) error {
 			}
 		}
 		if err := t.flush(); err != nil {
+			return err
+		}
+		if err := w.syncData(); err != nil {
 			return err
 		}
 	}

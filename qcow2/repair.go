@@ -26,6 +26,8 @@ type rewrite struct {
 	cursor int64      // below it there is no single cluster to be had
 	freed  clusterSet // what the old image uses and the new one does not
 
+	external Storage // the external data file, where that is written to
+
 	newExts     []extension // where extsChanged
 	newBacking  string
 	extsChanged bool

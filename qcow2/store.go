@@ -71,7 +71,8 @@ func (t *tableWriter) store(off int64, r block.Reader) error {
 			break
 		}
 	}
-	switch {
+	switch raw := t.h.autoclearFeatures&autoclearDataFileRaw != 0; {
+	case zero && raw: // which the data file is to read as well
 	case zero && t.newBacking == "": // where nothing is, zeros are read
 		return nil
 	case zero && len(e) == 16:
@@ -81,7 +82,12 @@ func (t *tableWriter) store(off int64, r block.Reader) error {
 		binary.BigEndian.PutUint64(e, flagZero)
 		return nil
 	}
-	host, err := t.putTable(t.data)
+	host := off
+	if t.external != nil {
+		_, err = t.external.WriteAt(t.data[:min(t.h.clusterSize(), int64(t.h.size)-off)], off)
+	} else {
+		host, err = t.putTable(t.data)
+	}
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,9 @@ are of no use any more. Other images upon the backing file are of no use either;
 VHDXs, VDIs and VMDKs their identities tell that. Internal snapshots of the overlay read
 the backing file as well: an overlay that has some is refused unless --force.
 
-Interrupted at any moment, the overlay reads the same, and a qcow2 backing file is as
-before or holds all of it. Others may hold a part; commit again then.`,
+Interrupted at any moment, the overlay reads the same, and a qcow2 backing file without
+an external data file is as before or holds all of it. Others may hold a part; commit
+again then.`,
 		Example: `  guestkit commit top.qcow2
   guestkit commit -d top.qcow2
   guestkit commit -b base.qcow2 top.qcow2`,
@@ -126,7 +127,9 @@ func (a *app) commitInto(f *convert.Storage, below *format.Info, img format.Imag
 			return err
 		}
 	}
-	return qcow2.CommitInto(a.ctx, f, img, base, depth)
+	d := &withData{Storage: f, src: src}
+	defer d.close()
+	return qcow2.CommitInto(a.ctx, d, img, base, depth)
 }
 
 // behindAt finds a file in a chain: 1 is the first one, 0 none.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/convert"
+	"github.com/guestkit/guestkit/format"
 	"github.com/guestkit/guestkit/qcow2"
 	"github.com/guestkit/guestkit/vdi"
 	"github.com/guestkit/guestkit/vhd"
@@ -25,10 +26,16 @@ type overlay struct {
 
 var overlays = map[string]overlay{
 	"qcow2": {
-		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
-			return qcow2.Rebase(ctx, f, o)
+		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, src *source) error {
+			d := &withData{Storage: f, src: src}
+			defer d.close()
+			return qcow2.Rebase(ctx, d, o)
 		},
-		empty: func(ctx context.Context, f *convert.Storage, _ *source) error { return qcow2.Empty(ctx, f) },
+		empty: func(ctx context.Context, f *convert.Storage, src *source) error {
+			d := &withData{Storage: f, src: src}
+			defer d.close()
+			return qcow2.Empty(ctx, d)
+		},
 	},
 	"vdi": {
 		rebase: func(ctx context.Context, f *convert.Storage, o *block.RebaseOptions, _ *source) error {
@@ -66,6 +73,32 @@ var overlays = map[string]overlay{
 			return vmdk.CommitInto(ctx, base, child, disk, depth, vmdkFiles())
 		},
 	},
+}
+
+// withData is a qcow2 image that is changed in place, with its external data file.
+type withData struct {
+	*convert.Storage
+	src  *source
+	data *convert.Storage
+}
+
+// DataFile opens the data file, where reading the image finds it.
+func (d *withData) DataFile(string) (block.Storage, error) {
+	img, err := format.OpenFile(d.Name(), d.src.storedAs("qcow2"))
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	if d.data, err = convert.OpenStorage(img.Info().Files[0]); err != nil {
+		return nil, err
+	}
+	return d.data, nil
+}
+
+func (d *withData) close() {
+	if d.data != nil {
+		d.data.Close()
+	}
 }
 
 // vmdkFiles are the options by which the extents of a VMDK are written to: those that lie

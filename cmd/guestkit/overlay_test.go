@@ -202,3 +202,41 @@ func TestOverlayVDI(t *testing.T) {
 		t.Errorf("%s", r.err)
 	}
 }
+
+// TestOverlayDataFile commits into images with an external data file, and rebases them.
+func TestOverlayDataFile(t *testing.T) {
+	peers.Need(t, "qemu-img", "qemu-io")
+	t.Chdir(t.TempDir())
+	for _, opts := range []string{"data_file=base.data", "data_file=base.data,data_file_raw=on"} {
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", opts, "base", "3M")
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", "data_file=top.data", "-b", "base", "-F", "qcow2", "top")
+		peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "other", "3M")
+		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 1M", "base")
+		peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write -P 2 512k 100k", "-c", "write -P 3 2M 64k", "-c", "write -z 0 64k", "top")
+		peers.Run(t, "qemu-img", "convert", "-O", "raw", "top", "want")
+		same := func(what string, images ...string) {
+			t.Helper()
+			for _, image := range images {
+				peers.Run(t, "qemu-img", "check", "-q", image)
+				peers.Run(t, "qemu-img", "compare", "-q", "-F", "raw", image, "want")
+				if r := gk(t, "compare", image, "want"); r.code != 0 {
+					t.Errorf("%s, %s: %s %s", opts, what, r.out, r.err)
+				}
+			}
+		}
+		must(t, "rebase", "-b", "other", "-F", "qcow2", "top")
+		same("rebase", "top")
+		must(t, "rebase", "-b", "base", "-F", "qcow2", "top")
+		same("rebase back", "top")
+		must(t, "commit", "top")
+		same("commit", "top", "base")
+		if b, err := os.ReadFile("top.data"); err != nil || len(bytes.Trim(b, "\x00")) > 0 {
+			t.Errorf("%s: the data file of the empty image has data, %v", opts, err)
+		}
+		must(t, "flatten", "top")
+		same("flatten", "top")
+		if strings.Contains(opts, "raw") {
+			peers.Run(t, "qemu-img", "compare", "-q", "-f", "raw", "-F", "raw", "base.data", "want")
+		}
+	}
+}
