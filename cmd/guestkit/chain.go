@@ -65,7 +65,9 @@ func (a *app) chain(path string, src *source) error {
 	if err := a.usable(path); err != nil {
 		return err
 	}
-	links, err := format.Links(path, src.stored())
+	o := src.stored()
+	o.Unwrap = true
+	links, err := format.Links(path, o)
 	if err != nil && links[0].Info == nil {
 		return err
 	}

@@ -340,7 +340,8 @@ func TestHelpersRefuse(t *testing.T) {
 // TestAddressInPlace: what is changed in place is a file, and the answer for an
 // address says so.
 func TestAddressInPlace(t *testing.T) {
-	for _, args := range []string{"resize A 1G", "snapshot -c s A", "bitmap --add A b", "rebase -b x.raw A", "commit A", "amend -o compat=1.1 A", "sparsify A"} {
+	for _, args := range []string{"resize A 1G", "snapshot -c s A", "bitmap --add A b", "rebase -b x.raw A", "commit A", "amend -o compat=1.1 A", "sparsify A",
+		"create -f qcow2 -u -b A -F raw x.qcow2 1G", "convert -B A -F qcow2 " + debian + " x.qcow2"} {
 		r := gk(t, strings.Fields(strings.ReplaceAll(args, "A", "nbd+unix:///?socket=none"))...)
 		if r.code != exitUsage || !strings.Contains(r.err, "is an address") {
 			t.Errorf("%s: %+v", args, r)

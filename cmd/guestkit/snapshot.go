@@ -126,7 +126,9 @@ func (a *app) listSnapshots(path string, src *source) error {
 	if err != nil {
 		return err
 	}
-	info, faults, err := format.DescribeFile(path, src.stored())
+	o := src.stored()
+	o.Unwrap = true
+	info, faults, err := format.DescribeFile(path, o)
 	if err != nil {
 		return err
 	}
