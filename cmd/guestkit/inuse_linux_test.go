@@ -135,3 +135,25 @@ func saysInUse(t *testing.T, base, top string) {
 		}
 	}
 }
+
+// TestFifoForAFile: a pipe to which nobody writes is refused, and not waited for.
+func TestFifoForAFile(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"log A", "registry A", "info A", "inspect A", "convert A B.qcow2", "check --target kubevirt A", "bitmap A b", "digest A"} {
+		done := make(chan result, 1)
+		go func() {
+			done <- gk(t, strings.Fields(strings.ReplaceAll(strings.ReplaceAll(args, "A", fifo), "B", fifo+"2"))...)
+		}()
+		select {
+		case r := <-done:
+			if r.code != exitFailed || !strings.Contains(r.err, "neither a file nor a block device") {
+				t.Errorf("%s: %+v", args, r)
+			}
+		case <-time.After(time.Minute):
+			t.Fatalf("%s waits", args)
+		}
+	}
+}

@@ -65,14 +65,15 @@ func isHive(name string) bool { return beginsWith(name, "regf") }
 // beginsWith reports whether a file of the host is a regular one with this mark at
 // its start.
 func beginsWith(name, mark string) bool {
+	// Look before opening: that of a fifo waits for its writer.
+	if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return false
-	}
 	have := make([]byte, len(mark))
 	_, err = io.ReadFull(f, have)
 	return err == nil && string(have) == mark
