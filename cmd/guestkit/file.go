@@ -16,7 +16,8 @@ type fileDoc struct {
 	UID         uint32            `json:"uid"`
 	GID         uint32            `json:"gid"`
 	Size        int64             `json:"size"`
-	Mtime       string            `json:"mtime,omitempty"` // RFC 3339, nanoseconds, UTC; absent where there is none
+	Mtime       string            `json:"mtime,omitempty"`  // RFC 3339, nanoseconds, UTC; absent where there is none
+	Device      *[2]uint32        `json:"device,omitempty"` // major and minor of a device node
 	Target      *string           `json:"target,omitempty"`
 	SHA256      string            `json:"sha256,omitempty"`
 	Xattrs      map[string][]byte `json:"xattrs,omitempty"` // values in base64
@@ -36,6 +37,9 @@ func newFileDoc(path string, st *vfs.Stat, target string) fileDoc {
 		Mtime: timeText(st.Mtime),
 	}
 	d.PathBytes = rawBytes(d.Path, vfs.Unescape(d.Path))
+	if st.Mode&fs.ModeDevice != 0 {
+		d.Device = &[2]uint32{st.Major, st.Minor}
+	}
 	if st.Mode&fs.ModeSymlink != 0 {
 		shown := vfs.EscapeTarget(target)
 		d.Target = &shown

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,5 +74,32 @@ func TestManifestOrder(t *testing.T) {
 	}
 	if want := "/ /a /a-b /a-b/x /a/x /lost+found /m /z"; r.code != exitFailed || strings.Join(paths, " ") != want {
 		t.Errorf("%d, %s: %q, want %q", r.code, r.err, paths, want)
+	}
+}
+
+// TestManifestDevices: of device nodes the number is what they are.
+func TestManifestDevices(t *testing.T) {
+	peers.Need(t, "mke2fs", "debugfs")
+	image := filepath.Join(t.TempDir(), "image")
+	peers.Run(t, "mke2fs", "-q", "-t", "ext4", image, "8M")
+	for name, node := range map[string]string{"null": "c 1 3", "disk": "b 259 7", "fifo": "p"} {
+		peers.Run(t, "debugfs", "-w", "-R", "mknod "+name+" "+node, image)
+	}
+	for _, command := range []string{"manifest", "find"} {
+		args := map[string][]string{"manifest": {"manifest", image}, "find": {"find", "--json", image, "/"}}[command]
+		got := map[string]string{}
+		for line := range strings.Lines(gk(t, args...).out) {
+			var doc fileDoc
+			if err := json.Unmarshal([]byte(line), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if doc.Device != nil || doc.Type == "p" {
+				got[doc.Path] = fmt.Sprint(doc.Type, doc.Device)
+			}
+		}
+		want := map[string]string{"/null": fmt.Sprint("c", &[2]uint32{1, 3}), "/disk": fmt.Sprint("b", &[2]uint32{259, 7}), "/fifo": "p<nil>"}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", command, got, want)
+		}
 	}
 }

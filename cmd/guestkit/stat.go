@@ -14,13 +14,12 @@ import (
 // statDoc is one line of stat --json.
 type statDoc struct {
 	fileDoc
-	Inode     uint64     `json:"inode"`
-	Links     uint64     `json:"links"`
-	Allocated int64      `json:"allocated"` // bytes, -1 if not known
-	Atime     string     `json:"atime,omitempty"`
-	Ctime     string     `json:"ctime,omitempty"`
-	Btime     string     `json:"btime,omitempty"`
-	Device    *[2]uint32 `json:"device,omitempty"` // major and minor of a device node
+	Inode     uint64 `json:"inode"`
+	Links     uint64 `json:"links"`
+	Allocated int64  `json:"allocated"` // bytes, -1 if not known
+	Atime     string `json:"atime,omitempty"`
+	Ctime     string `json:"ctime,omitempty"`
+	Btime     string `json:"btime,omitempty"`
 }
 
 func newStat(a *app) *cobra.Command {
@@ -102,9 +101,6 @@ func (a *app) stat(n *vfs.Node) error {
 		d.Error = inFlags(bare(err))
 	}
 	d.addXattrs(xs)
-	if st.Mode&fs.ModeDevice != 0 {
-		d.Device = &[2]uint32{st.Major, st.Minor}
-	}
 	if a.json {
 		return a.line(d)
 	}
