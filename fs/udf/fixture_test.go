@@ -3,6 +3,7 @@ package udf
 import (
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,19 @@ func TestFixtures(t *testing.T) {
 			}
 			if x.whole {
 				testimg.CompareListings(t, testimg.Listing(kept(tree)), want)
+			}
+			if x.whole {
+				for p, n := range tree { // as the kernel counts: ".", the name, and ".." of each folder below
+					below := 0
+					for q, m := range tree {
+						if q != "." && path.Dir(q) == p && m.Mode.IsDir() {
+							below++
+						}
+					}
+					if n.Mode.IsDir() && n.Nlink != uint64(2+below) {
+						t.Errorf("%s has %d links and %d folders", p, n.Nlink, below)
+					}
+				}
 			}
 			files := 0
 			for p, n := range tree { // genisoimage leaves out links and devices

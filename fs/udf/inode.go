@@ -42,6 +42,8 @@ func (f *filesystem) inode(at place) (*inode, error) {
 		n.stat = vfs.Stat{Ino: uint64(e.off / f.bs), Nlink: uint64(e.links), Mode: mode, UID: owner(e.uid), GID: owner(e.gid),
 			Size: e.size, Allocated: int64(min(e.blocks, 1<<40)) * f.bs, Atime: e.atime, Mtime: e.mtime, Ctime: e.ctime, Btime: e.btime}
 		switch {
+		case mode.IsDir():
+			n.stat.Nlink++ // UDF counts entries that lead to it, and a folder has none for itself
 		case mode&fs.ModeSymlink != 0:
 			if target, err := n.ReadLink(); err == nil {
 				n.stat.Size = int64(len(target))
