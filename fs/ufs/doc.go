@@ -25,8 +25,9 @@
 // # Trust
 //
 // All sizes and addresses are checked against the superblock, and the superblock
-// against itself; directories are a tree. Check-hashes of FreeBSD 12 are not
-// verified.
+// against itself; directories are a tree. The check-hashes of superblocks and inodes
+// (FreeBSD 12 and later) are verified, and a problem names what has another; those of
+// cylinder groups, which nothing is read of, are not.
 //
 // The sources are sys/ufs/ffs/fs.h, sys/ufs/ufs/dinode.h, dir.h and extattr.h of
 // FreeBSD, as they describe the format.

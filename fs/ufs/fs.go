@@ -54,6 +54,9 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	}
 	f := &filesystem{dev: block.Plain(r), sb: sb, inodes: lru.New[uint32, *inode](cache / 4),
 		listings: lru.New[uint32, *listing](cache / 2), blocks: lru.New[int64, []byte](cache / 4)}
+	if err := sb.verify(r); err != nil {
+		f.problems.Add(err)
+	}
 	if sb.clean == 0 {
 		f.problems.Add(&block.Error{Format: format, What: "superblock", Off: sb.off + 0xD1,
 			Err: fmt.Errorf("%w; it was in use: what changed last may be missing or stale, and fsck would mend it", block.ErrDirty)})

@@ -3,6 +3,7 @@ package ufs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/bits"
 	"strings"
 	"testing"
@@ -173,4 +174,64 @@ func TestXattrs(t *testing.T) {
 			t.Errorf("attributes that are cut: %v", err)
 		}
 	}
+}
+
+// TestCheckHashes: a
+// superblock and inodes that have another hash than theirs are read, and named. FreeBSD
+// hashes cylinder groups alike, which is what its images were compared by.
+func TestCheckHashes(t *testing.T) {
+	for _, name := range []string{"ufs2-le", "ufs2-be"} {
+		image := testimg.Fixture(t, name)
+		n := at(t, image, "many")
+		s := n.f.sb
+		hash := func(b []byte, at int) { // by the definition, bit by bit
+			clear(b[at : at+4])
+			c := ^uint32(0)
+			for _, x := range b {
+				c ^= uint32(x)
+				for range 8 {
+					c = c>>1 ^ 0x82F63B78*(c&1)
+				}
+			}
+			s.order.PutUint32(b[at:], c)
+		}
+		s.order.PutUint32(image[s.off+0x520:], s.flags|0x200)
+		s.order.PutUint32(image[s.off+0x51C:], 1|2|4)
+		inodes := map[int64]bool{}
+		for p := range mustTree(t, image) {
+			inodes[at(t, image, p).off] = true
+		}
+		for off := range inodes {
+			hash(image[off:off+256], 0xF4)
+		}
+		hash(image[s.off:s.off+int64(s.sbsize)], 0x518)
+		problems := func() string {
+			fsys := testimg.MustOpen(t, image, openFS)
+			if _, err := testimg.ReadTree(fsys, testimg.TreeOptions{}); err != nil {
+				t.Error(err)
+			}
+			return fmt.Sprint(fsys.Problems())
+		}
+		if p := problems(); p != "[]" {
+			t.Errorf("%s: %s", name, p)
+		}
+		image[n.off+0x48]++ // a fraction of a second
+		image[s.off+0x2A8]++
+		if p := problems(); strings.Count(p, "check-hash") != 2 || !strings.Contains(p, fmt.Sprintf("inode %d", n.ino)) || !strings.Contains(p, "superblock") {
+			t.Errorf("%s: %s", name, p)
+		}
+		s.order.PutUint32(image[s.off+0x520:], s.flags) // written since by a kernel that does not know them
+		if p := problems(); p != "[]" {
+			t.Errorf("%s: %s", name, p)
+		}
+	}
+}
+
+func mustTree(t *testing.T, image []byte) map[string]testimg.Node {
+	t.Helper()
+	tree, err := testimg.ReadTree(testimg.MustOpen(t, image, openFS), testimg.TreeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
 }

@@ -122,6 +122,12 @@ func (f *filesystem) loadInode(ino uint32) (*inode, error) {
 		n.d.decode1(s, b)
 	}
 	d := &n.d
+	if s.ufs2() && s.hashed&hashedInode != 0 && d.mode != 0 {
+		const hashAt = 0xF4
+		if stored, got := s.order.Uint32(b[hashAt:]), checkHash(b, hashAt); stored != got {
+			f.problems.Add(n.errorf(block.ErrCorrupt, "its check-hash is %#08x, computed %#08x", stored, got))
+		}
+	}
 	mode, ok := vfs.UnixMode(uint32(d.mode))
 	switch {
 	case d.mode == 0 || d.nlink <= 0:

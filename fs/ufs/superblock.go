@@ -3,18 +3,25 @@ package ufs
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math/bits"
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 const (
 	format  = "ufs"
 	magic1  = 0x00011954
 	magic2  = 0x19540119
 	magicAt = 0x55C
-	sbSize  = 1376
+
+	checkHashAt     = 0x518
+	flagCheckHashes = 0x200
+	maxSuper        = 8192
+	sbSize          = 1376
 
 	rootIno     = 2
 	new4BSD     = 2 // fs_old_inodefmt: inodes of 4.4BSD
@@ -36,6 +43,7 @@ type superblock struct {
 	id         [8]byte  // 0x090
 	ipg        uint32   // 0x0B8
 	fpg        int32    // 0x0BC
+	sbsize     int32    // 0x068
 	oldFree    [4]int32 // 0x0C0, 0x0C4, 0x0C8, 0x0CC: directories, blocks, inodes, fragments
 	clean      int8     // 0x0D1
 	oldFlags   uint8    // 0x0D3
@@ -43,6 +51,8 @@ type superblock struct {
 	location   int64    // 0x3E8
 	free       [4]int64 // 0x3F0, 0x3F8, 0x400, 0x408
 	size       int64    // 0x438
+	checkHash  uint32   // 0x518
+	hashed     uint32   // 0x51C which structures have a check-hash
 	flags      uint32   // 0x520
 	maxLink    int32    // 0x528
 	inodeFmt   int32    // 0x52C
@@ -76,7 +86,12 @@ func (s *superblock) decode(b []byte) {
 	s.location = int64(o.Uint64(b[0x3E8:]))
 	s.free = [4]int64{int64(o.Uint64(b[0x3F0:])), int64(o.Uint64(b[0x3F8:])), int64(o.Uint64(b[0x400:])), int64(o.Uint64(b[0x408:]))}
 	s.size = int64(o.Uint64(b[0x438:]))
+	s.sbsize = word(0x068)
+	s.checkHash = uint32(word(checkHashAt))
 	s.flags = uint32(word(0x520))
+	if s.flags&flagCheckHashes != 0 {
+		s.hashed = uint32(word(0x51C))
+	}
 	s.maxLink = word(0x528)
 	s.inodeFmt = word(0x52C)
 	s.magic = uint32(word(0x55C))
@@ -157,6 +172,38 @@ func (s *superblock) validate(size int64) error {
 	return nil
 }
 
+// Bits of hashed: what has a check-hash, besides what no reader needs.
+const (
+	hashedSuper = 1
+	hashedInode = 4
+)
+
+// checkHash is the CRC-32C of a structure whose field for it, at a place, counts as zero.
+// It is not inverted at its end.
+func checkHash(b []byte, at int) uint32 {
+	c := crc32.Update(0, castagnoli, b[:at])
+	c = crc32.Update(c, castagnoli, make([]byte, 4))
+	return ^crc32.Update(c, castagnoli, b[at+4:])
+}
+
+// verify compares the check-hash of the superblock, where it has one.
+func (s *superblock) verify(r block.Reader) error {
+	if !s.ufs2() || s.hashed&hashedSuper == 0 {
+		return nil
+	}
+	if s.sbsize < sbSize || s.sbsize > maxSuper {
+		return block.Errorf(format, "superblock", s.off+0x68, block.ErrCorrupt, "it has %d bytes", s.sbsize)
+	}
+	b, err := block.ReadBytes(r, s.off, int64(s.sbsize), maxSuper)
+	if err != nil {
+		return block.Locate(format, "superblock", s.off, err)
+	}
+	if got := checkHash(b, checkHashAt); got != s.checkHash {
+		return block.Errorf(format, "superblock", s.off+checkHashAt, block.ErrCorrupt, "its check-hash is %#08x, computed %#08x", s.checkHash, got)
+	}
+	return nil
+}
+
 // groupStart is the fragment at which the fixed parts of a cylinder group start:
 // UFS1 staggered them over the tracks.
 func (s *superblock) groupStart(group int64) int64 {
@@ -172,7 +219,7 @@ var flagNames = [...]struct {
 	bit  uint32
 	name string
 }{{0x2, "soft_updates"}, {0x8, "soft_updates_journal"}, {0x10, "acls"}, {0x20, "multilabel"}, {0x40, "gjournal"},
-	{0x100, "nfs4_acls"}, {0x200, "check_hashes"}, {0x400, "trim"}}
+	{0x100, "nfs4_acls"}, {flagCheckHashes, "check_hashes"}, {0x400, "trim"}}
 
 func (s *superblock) features() []string {
 	var out []string
