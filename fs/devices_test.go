@@ -1,6 +1,7 @@
 package fs_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -43,6 +44,23 @@ func TestExternalLog(t *testing.T) {
 		if ds := fsys.Info().Devices; c.found != (len(ds) == 1 && ds[0] == block.Reader(mine)) {
 			t.Errorf("%d devices: it says that it lies on %v", len(c.devices), ds)
 		}
+	}
+}
+
+// TestRealtimeDevice: the realtime device of an XFS with groups is named, and found among
+// other devices by its UUID.
+func TestRealtimeDevice(t *testing.T) {
+	r := bytes.NewReader(testimg.Unpack(t, "xfs/testdata/rtgroups.img.bz2"))
+	rt := bytes.NewReader(testimg.Unpack(t, "xfs/testdata/rtgroups.rt.img.bz2"))
+	fsys, err := fs.Open(r, &fs.Options{Devices: []block.Reader{r, bytes.NewReader(make([]byte, 1<<20)), rt}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ds := fsys.Info().Devices; len(fsys.Problems()) > 0 || len(ds) != 1 || ds[0] != block.Reader(rt) {
+		t.Errorf("it lies on %v, problems %v", ds, fsys.Problems())
+	}
+	if f, err := fs.Probe(rt); err != nil || f.Type != "xfs_realtime" || f.UUID != fsys.Info().UUID {
+		t.Errorf("the device holds %+v, %v", f, err)
 	}
 }
 

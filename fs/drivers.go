@@ -61,7 +61,7 @@ var drivers = [...]Driver{
 		return ntfs.Open(r, &ntfs.Options{CacheBytes: o.CacheBytes, Drive: o.Drive})
 	}},
 	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay, Log: xfs.FindLog(r, o.Devices)})
+		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay, Log: xfs.FindLog(r, o.Devices), Realtime: xfs.FindRealtime(r, o.Devices)})
 	}},
 }
 

@@ -15,6 +15,7 @@ func TestLogConstants(t *testing.T) {
 		"XFS_LI_DQUOT": {itemDquot, 0x123d}, "XFS_LI_QUOTAOFF": {itemQuotaff, 0x123e}, "XFS_LI_ICREATE": {itemICreate, 0x123f},
 		"XFS_LI_RUI": {itemRUI, 0x1240}, "XFS_LI_RUD": {itemRUD, 0x1241}, "XFS_LI_CUI": {itemCUI, 0x1242}, "XFS_LI_CUD": {itemCUD, 0x1243},
 		"XFS_LI_BUI": {itemBUI, 0x1244}, "XFS_LI_BUD": {itemBUD, 0x1245}, "XFS_LI_ATTRI": {itemATTRI, 0x1246}, "XFS_LI_ATTRD": {itemATTRD, 0x1247},
+		"XFS_LI_EFI_RT": {itemEFIRT, 0x124a}, "XFS_LI_CUD_RT": {itemCUDRT, 0x124f},
 		"XFS_LI_XMI": {itemXMI, 0x1248}, "XFS_LI_XMD": {itemXMD, 0x1249},
 		"XFS_BLF_INODE_BUF": {bufInodes, 1}, "XFS_BLF_CANCEL": {bufCancel, 2}, "XFS_BLF_UDQUOT_BUF, PDQUOT, GDQUOT": {bufDquots, 4 + 8 + 16},
 		"XFS_BLF_CHUNK": {bufChunk, 128}, "XFS_BLFT_BITS": {bufTypeLog, 16 - 5}, "XFS_BLFT_DINO_BUF": {bufTypeIno, 8},

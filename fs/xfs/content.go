@@ -19,9 +19,9 @@ type content struct {
 
 func (f *filesystem) content(n *inode) (block.Device, error) {
 	c := &content{fs: f, node: n, dev: f.dev}
-	if n.data.realtime {
+	if n.data.realtime && f.sb.rtstart == 0 {
 		if f.opts.Realtime == nil {
-			return nil, block.Errorf(format, inodeName(n.ino), n.off, block.ErrUnsupported, "its data is on the realtime device, which is not at hand")
+			return nil, block.Errorf(format, inodeName(n.ino), n.off, block.ErrMissing, "its data is on the realtime device, which is not at hand")
 		}
 		c.dev = block.Plain(f.opts.Realtime)
 	}
@@ -61,10 +61,11 @@ func (c *content) place(m *mapping, off int64) (at, n int64) {
 		return -1, n
 	}
 	in := off - int64(m.off<<log)
-	if c.node.data.realtime {
-		return int64(m.start<<log) + in, n
+	if c.node.data.realtime { // mapAt has checked the run
+		start, _, _ := c.fs.sb.realtimeOff(m.start)
+		return start + in, n
 	}
-	start, _ := c.fs.sb.blockOff(m.start) // mapAt has checked the run
+	start, _ := c.fs.sb.blockOff(m.start)
 	return start + in, n
 }
 

@@ -46,15 +46,17 @@
 // Version 4 and 5; blocks of 512 bytes to 64 KiB, sectors up to 32 KiB,
 // directory blocks up to 64 KiB, inodes of 256 to 2048 bytes; bigtime, large
 // extent counters (nrext64), sparse inodes, reflink, parent pointers,
-// exchange-range, case-insensitive ASCII names, a metadata UUID; realtime
-// files where the realtime device is given.
+// exchange-range, case-insensitive ASCII names, a metadata UUID, a metadata
+// directory (metadir); realtime files, of groups and of zones too, where the realtime
+// device is given or is a part of the same one.
 //
 // Checksums, magic numbers, owners, addresses and UUIDs of version 5 metadata
 // are verified before anything is believed.
 //
 // # What is not
 //
-// Directories of version 1 and superblocks before version 4 (IRIX), the
-// metadata directory (metadir, with realtime groups), zoned filesystems, and any
-// incompatible feature that is not known: [Open] refuses them by name.
+// Directories of version 1 and superblocks before version 4 (IRIX), and any
+// incompatible feature that is not known: [Open] refuses them by name. A realtime
+// device from before realtime groups has nothing that tells whose it is: it is read
+// where [Options] name it.
 package xfs

@@ -17,7 +17,7 @@ const maxFileBlock = 1 << 54
 // mapping is a run of blocks of a file. A hole has no start.
 type mapping struct {
 	off, count uint64 // in the file
-	start      uint64 // filesystem block, or block of the realtime device
+	start      uint64 // filesystem block, or block of the realtime section
 	hole       bool
 	unwritten  bool // allocated, but reads as zeros
 }
@@ -139,8 +139,8 @@ func (f *filesystem) checkMapping(k *fork, m *mapping) error {
 	switch {
 	case m.hole:
 	case k.realtime:
-		if m.start >= f.sb.rblocks || m.count > f.sb.rblocks-m.start {
-			return k.corrupt("extent of %d blocks at %d lies outside the realtime device of %d", m.count, m.start, f.sb.rblocks)
+		if _, left, ok := f.sb.realtimeOff(m.start); !ok || m.count > left {
+			return k.corrupt("extent of %d blocks at %d lies outside the realtime section of %d", m.count, m.start, f.sb.rblocks)
 		}
 	default:
 		agno, agbno := m.start>>f.sb.agblklog, m.start&(1<<f.sb.agblklog-1)

@@ -12,6 +12,37 @@ const (
 	offRecUUID   = 0x130 // of h_fs_uuid in a record header
 )
 
+// The superblock of a realtime device, in the first block of its first group.
+const (
+	rtMagic       = 0x46726f67 // "Frog"
+	rtMetaUUIDOff = 0x28
+	rtSuperSize   = 0x38
+)
+
+// FindRealtime returns the one of the devices that is the realtime device of the
+// filesystem on r, by the UUID of its superblock; nil if r is no XFS, has no realtime
+// section or has it inside, or none of them is. Before realtime groups such a device had
+// nothing by which it could be told. It is what Options.Realtime takes.
+func FindRealtime(r block.Reader, devices []block.Reader) block.Reader {
+	b, err := block.ReadBytes(r, 0, sbSize, sbSize)
+	if err != nil || len(devices) == 0 {
+		return nil
+	}
+	var sb superblock
+	sb.decode(b)
+	if sb.magicnum != sbMagic || !sb.metadir() || sb.rblocks == 0 || sb.rtstart != 0 {
+		return nil
+	}
+	uuid := sb.metadataUUID()
+	for _, d := range devices {
+		head, err := block.ReadBytes(d, 0, rtSuperSize, rtSuperSize)
+		if err == nil && binary.BigEndian.Uint32(head) == rtMagic && string(head[rtMetaUUIDOff:][:16]) == string(uuid[:]) {
+			return d
+		}
+	}
+	return nil
+}
+
 // FindLog returns the one of the devices that holds the external log of the
 // filesystem on r, by the UUID that its records have; nil if r is no XFS, has its
 // log inside, or none of them does. It is what Options.Log takes.

@@ -32,6 +32,9 @@ const (
 	incompatFtype       = 1 << 0
 	incompatMetaUUID    = 1 << 2
 	incompatNeedsRepair = 1 << 4
+	incompatMetadir     = 1 << 8 // quotas and the realtime section's metadata are files of a directory of their own
+	incompatZoned       = 1 << 9
+	incompatZoneGaps    = 1 << 10
 )
 
 // logIncompatXattrs says that the log may hold attribute intents.
@@ -41,7 +44,7 @@ const logIncompatXattrs = 1 << 0
 // incompatKnown those that are read.
 var incompatNames = [...]string{"ftype", "spinodes", "meta_uuid", "bigtime", "needsrepair", "nrext64", "exchange", "parent", "metadir", "zoned", "zone_gaps"}
 
-const incompatKnown = 1<<8 - 1
+const incompatKnown = 1<<11 - 1
 
 var roCompatNames = [...]string{"finobt", "rmapbt", "reflink", "inobtcount"}
 
@@ -62,6 +65,8 @@ func (s *superblock) ftype() bool {
 	}
 	return s.features()&features2Ftype != 0
 }
+
+func (s *superblock) metadir() bool { return s.v5() && s.incompat&incompatMetadir != 0 }
 
 func (s *superblock) asciiCI() bool { return s.versionnum&versionASCIICI != 0 }
 

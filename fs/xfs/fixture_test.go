@@ -3,6 +3,7 @@ package xfs_test
 import (
 	"bytes"
 	"compress/bzip2"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -157,7 +159,7 @@ func listTime(t *testing.T, s string) time.Time {
 // not unmounted, and compares it with what a kernel saw, of the latter after its
 // recovery.
 func TestFixtures(t *testing.T) {
-	for _, name := range []string{"v4", "v4-ftype", "ci", "v5-dirty"} {
+	for _, name := range []string{"v4", "v4-ftype", "ci", "v5-dirty", "rtzoned"} {
 		t.Run(name, func(t *testing.T) {
 			fsys := openFixture(t, name)
 			for _, p := range fsys.Problems() {
@@ -169,6 +171,66 @@ func TestFixtures(t *testing.T) {
 			}
 			testimg.CompareTrees(t, got, list(t, name), testimg.TreeOptions{})
 		})
+	}
+}
+
+// TestRealtimeGroups reads files whose blocks lie in the groups of another device, which
+// is found among others by its superblock.
+func TestRealtimeGroups(t *testing.T) {
+	data, rt := bytes.NewReader(fixture(t, "rtgroups.img")), fixture(t, "rtgroups.rt.img")
+	foreign := bytes.Clone(rt)
+	foreign[0x28] ^= 1
+	devices := []block.Reader{data, bytes.NewReader(make([]byte, 1<<20)), bytes.NewReader(foreign), bytes.NewReader(rt)}
+	if xfs.FindRealtime(data, devices[:3]) != nil {
+		t.Error("the realtime device of another filesystem was taken")
+	}
+	found := xfs.FindRealtime(data, devices)
+	if found != devices[3] {
+		t.Fatalf("found %v", found)
+	}
+	fsys := mustOpen(t, data, &xfs.Options{Realtime: found})
+	got, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
+	if err != nil || len(fsys.Problems()) > 0 {
+		t.Fatal(err, fsys.Problems())
+	}
+	testimg.CompareTrees(t, got, list(t, "rtgroups"), testimg.TreeOptions{})
+	if i := fsys.Info(); len(i.Devices) != 1 || i.Devices[0] != found || !slices.Contains(i.Features, "metadir") {
+		t.Errorf("%+v", i)
+	}
+	alone := mustOpen(t, data, nil)
+	if p := alone.Problems(); len(p) != 1 || !errors.Is(p[0], block.ErrMissing) {
+		t.Errorf("problems without the device: %v", p)
+	}
+	if _, err := fs.ReadFile(alone, "seq"); !errors.Is(err, block.ErrMissing) {
+		t.Errorf("without the device: %v", err)
+	}
+}
+
+// TestRealtimeGeometry: what the superblock says of realtime groups is not believed where
+// it does not fit.
+func TestRealtimeGeometry(t *testing.T) {
+	be := binary.BigEndian
+	for _, name := range []string{"rtgroups", "rtzoned"} {
+		image := fixture(t, name+".img")
+		for what, change := range map[string]func(b []byte){
+			"no groups":       func(b []byte) { be.PutUint32(b[0x110:], 0) },
+			"another group":   func(b []byte) { be.PutUint32(b[0x110:], be.Uint32(b[0x110:])+1) },
+			"empty groups":    func(b []byte) { be.PutUint32(b[0x114:], 0) },
+			"giant groups":    func(b []byte) { be.PutUint32(b[0x114:], 1<<32-1) },
+			"logarithm":       func(b []byte) { b[0x118] = 200 },
+			"few bits":        func(b []byte) { b[0x118] = 3 },
+			"inside the data": func(b []byte) { be.PutUint64(b[0x120:], 1) },
+			"far away":        func(b []byte) { be.PutUint64(b[0x120:], 1<<63) },
+			"blocks":          func(b []byte) { be.PutUint64(b[0x10:], 1<<63) },
+			"no metadir":      func(b []byte) { be.PutUint32(b[0xd8:], be.Uint32(b[0xd8:])&^(1<<8)|1<<9) },
+		} {
+			b := bytes.Clone(image[:1<<16])
+			change(b)
+			sealSuperblock(b)
+			if _, err := xfs.Open(bytes.NewReader(append(b, image[1<<16:]...)), nil); !errors.Is(err, block.ErrCorrupt) {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
 	}
 }
 

@@ -29,8 +29,8 @@ type Options struct {
 	MaxDirEntries int
 	// Log is the device of an external log, nil if it is not at hand.
 	Log block.Reader
-	// Realtime is the realtime device, nil if it is not at hand: then files
-	// on it cannot be opened.
+	// Realtime is the realtime device, nil if it is not at hand, or is a part of
+	// the same device: without it files on it cannot be opened.
 	Realtime block.Reader
 }
 
@@ -89,6 +89,9 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	}
 	if f.sb.incompat&incompatNeedsRepair != 0 && f.sb.v5() {
 		f.problems.Add(block.Errorf(format, "superblock", 0xd8, block.ErrCorrupt, "marked as needing repair"))
+	}
+	if f.sb.rblocks > 0 && f.sb.rtstart == 0 && f.opts.Realtime == nil {
+		f.problems.Add(block.Errorf(format, "superblock", 0x10, block.ErrMissing, "the realtime device, which files may lie on, is not given"))
 	}
 	f.recover(r)
 	root, err := f.inode(f.sb.rootino)
@@ -154,7 +157,10 @@ func (d driver) Info() vfs.Info {
 		CaseInsensitive: sb.asciiCI(),
 	}
 	if log := d.opts.Log; log != nil && sb.logstart == 0 {
-		info.Devices = []block.Reader{log}
+		info.Devices = append(info.Devices, log)
+	}
+	if rt := d.opts.Realtime; rt != nil && sb.rblocks > 0 && sb.rtstart == 0 {
+		info.Devices = append(info.Devices, rt)
 	}
 	if sb.logstart != 0 {
 		info.Overhead = int64(sb.logblocks) << sb.blocklog

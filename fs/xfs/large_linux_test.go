@@ -238,7 +238,7 @@ func TestRealtime(t *testing.T) {
 	if fi, err := fs.Stat(fsys, "file"); err != nil || fi.Size() != int64(len(payload)) {
 		t.Errorf("%v, %v", fi, err)
 	}
-	if _, err := fs.ReadFile(fsys, "file"); !errors.Is(err, block.ErrUnsupported) {
+	if _, err := fs.ReadFile(fsys, "file"); !errors.Is(err, block.ErrMissing) {
 		t.Errorf("without the device: %v", err)
 	}
 	if _, err := fs.ReadFile(mustOpen(t, file, &xfs.Options{Realtime: bytes.NewReader(moved[:8192])}), "file"); !errors.Is(err, block.ErrTruncated) {

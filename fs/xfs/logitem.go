@@ -26,6 +26,8 @@ const (
 	itemATTRD   = 0x1247
 	itemXMI     = 0x1248 // exchange of mappings
 	itemXMD     = 0x1249
+	itemEFIRT   = 0x124a // EFI to CUD of the realtime section
+	itemCUDRT   = 0x124f
 )
 
 // bufFormat describes logged parts of a buffer. All log items are in the byte

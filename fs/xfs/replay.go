@@ -167,6 +167,9 @@ func (l *replay) survey(t *transaction) error {
 		case itemInode, itemICreate, itemDquot, itemQuotaff, itemEFI, itemEFD, itemRUI, itemRUD, itemCUI, itemCUD,
 			itemBUI, itemBUD, itemATTRI, itemATTRD, itemXMI, itemXMD:
 		default:
+			if typ >= itemEFIRT && typ <= itemCUDRT {
+				break
+			}
 			return block.Errorf(format, "log item", -1, block.ErrUnsupported, "type %#x", typ)
 		}
 	}

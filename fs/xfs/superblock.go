@@ -13,7 +13,7 @@ const (
 	format = "xfs"
 
 	sbMagic = 0x58465342 // "XFSB"
-	sbSize  = 0x110      // bytes that are decoded; the smallest sector has room
+	sbSize  = 0x130      // bytes that are decoded; the smallest sector has room
 
 	minBlockLog, maxBlockLog   = 9, 16
 	minSectorLog, maxSectorLog = 9, 15
@@ -80,6 +80,11 @@ type superblock struct {
 	pquotino    uint64   // 0xe8
 	lsn         uint64   // 0xf0
 	metaUUID    [16]byte // 0xf8
+	metadirino  uint64   // 0x108, from here on with a metadata directory only
+	rgcount     uint32   // 0x110
+	rgextents   uint32   // 0x114
+	rgblklog    uint8    // 0x118
+	rtstart     uint64   // 0x120 block of this device on which the realtime section begins, 0 if it is another one
 }
 
 const sbCRCOff = 0xe0
@@ -133,6 +138,11 @@ func (s *superblock) decode(b []byte) {
 	s.pquotino = be.Uint64(b[0xe8:])
 	s.lsn = be.Uint64(b[0xf0:])
 	copy(s.metaUUID[:], b[0xf8:])
+	if s.metadir() {
+		s.metadirino = be.Uint64(b[0x108:])
+		s.rgcount, s.rgextents, s.rgblklog = be.Uint32(b[0x110:]), be.Uint32(b[0x114:]), b[0x118]
+		s.rtstart = be.Uint64(b[0x120:])
+	}
 }
 
 // validate checks the versions, features and geometry that everything else
@@ -192,6 +202,9 @@ func (s *superblock) validate() error {
 			return block.Errorf(format, "superblock", 0x30, block.ErrCorrupt, "the log, %d blocks at %d, lies outside", s.logblocks, s.logstart)
 		}
 	}
+	if err := s.validateRealtime(); err != nil {
+		return err
+	}
 	if _, ok := s.inodeOff(s.rootino); !ok {
 		return block.Errorf(format, "superblock", 0x38, block.ErrCorrupt, "root inode %d lies outside", s.rootino)
 	}
@@ -214,6 +227,57 @@ func (s *superblock) blockOff(fsb uint64) (int64, bool) {
 		return 0, false
 	}
 	return int64((agno*uint64(s.agblocks) + agbno) << s.blocklog), true
+}
+
+// validateRealtime checks the geometry of the realtime section.
+func (s *superblock) validateRealtime() error {
+	bad := func(off int64, detail string, args ...any) error {
+		return block.Errorf(format, "superblock", off, block.ErrCorrupt, detail, args...)
+	}
+	switch {
+	case s.rblocks > 1<<(62-uint(s.blocklog)):
+		return bad(0x10, "%d realtime blocks", s.rblocks)
+	case !s.metadir() && s.incompat&(incompatZoned|incompatZoneGaps) != 0 && s.v5():
+		return bad(0xd8, "zoned without a metadata directory")
+	case !s.metadir() || s.rblocks == 0:
+		return nil
+	}
+	group := s.rgBlocks()
+	switch {
+	case group == 0 || s.rgblklog > 31 || group > 1<<s.rgblklog:
+		return bad(0x114, "realtime groups of %d blocks, logarithm %d", group, s.rgblklog)
+	case (s.rblocks+group-1)/group != uint64(s.rgcount):
+		return bad(0x110, "%d realtime groups of %d blocks for %d", s.rgcount, group, s.rblocks)
+	case s.rtstart != 0 && (s.rtstart < s.dblocks || s.rtstart > 1<<(62-uint(s.blocklog))):
+		return bad(0x120, "the realtime section begins at block %d", s.rtstart)
+	}
+	return nil
+}
+
+// rgBlocks is the size of all realtime groups but the last.
+func (s *superblock) rgBlocks() uint64 { return uint64(s.rgextents) * uint64(s.rextsize) }
+
+// realtimeOff turns a block number of the realtime section into an offset in bytes on
+// its device, and tells how many blocks of its group there are from there on. With a
+// metadata directory the number has the group in its upper bits.
+func (s *superblock) realtimeOff(rtb uint64) (off int64, left uint64, ok bool) {
+	if !s.metadir() {
+		return int64(rtb << s.blocklog), s.rblocks - min(rtb, s.rblocks), rtb < s.rblocks
+	}
+	group := s.rgBlocks()
+	rgno, rgbno := rtb>>s.rgblklog, rtb&(1<<s.rgblklog-1)
+	if rgno >= uint64(s.rgcount) {
+		return 0, 0, false
+	}
+	has := min(group, s.rblocks-rgno*group)
+	if rgbno >= has {
+		return 0, 0, false
+	}
+	at := rgno*group + rgbno
+	if s.incompat&incompatZoneGaps != 0 { // zones are as far apart as their numbers
+		at = rtb
+	}
+	return int64((s.rtstart + at) << s.blocklog), has - rgbno, true
 }
 
 // inodeOff turns an inode number into an offset in bytes.

@@ -10,7 +10,7 @@ import (
 
 // weak are asked only where nothing else is found: what a new mkfs leaves
 // behind, or what few bytes tell.
-var weak = [...]signature{probeLUKS2Second, probeMinix, probeBFS, probeXFSLog}
+var weak = [...]signature{probeLUKS2Second, probeMinix, probeBFS, probeXFSLog, probeXFSRealtime}
 
 // probeLUKS2Second looks for the second header of LUKS2, where the first is
 // gone: it states its own place, and its checksum holds.
@@ -88,4 +88,10 @@ func probeXFSLog(v *view) (Found, bool) {
 		}
 	}
 	return Found{}, false
+}
+
+// probeXFSRealtime finds the superblock of a realtime device with groups.
+func probeXFSRealtime(v *view) (Found, bool) {
+	f := Found{Type: "xfs_realtime", Kind: Member, UUID: v.uuid(0x18), Label: v.text(0x0C, 12)}
+	return f, v.has(0, "Frog") && v.le32(8) == 0
 }
