@@ -87,7 +87,7 @@ func (s *superblock) decode(b []byte) {
 	s.free = [4]int64{int64(o.Uint64(b[0x3F0:])), int64(o.Uint64(b[0x3F8:])), int64(o.Uint64(b[0x400:])), int64(o.Uint64(b[0x408:]))}
 	s.size = int64(o.Uint64(b[0x438:]))
 	s.sbsize = word(0x068)
-	s.checkHash = uint32(word(checkHashAt))
+	s.checkHash = uint32(word(0x518))
 	s.flags = uint32(word(0x520))
 	if s.flags&flagCheckHashes != 0 {
 		s.hashed = uint32(word(0x51C))
