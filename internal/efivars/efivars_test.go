@@ -161,6 +161,17 @@ func TestHostileStores(t *testing.T) {
 	}
 }
 
+// TestManyOptions has more boot options than are listed.
+func TestManyOptions(t *testing.T) {
+	s := &Store{}
+	for i := range maxOptions + 2 {
+		s.Variables = append(s.Variables, Variable{Name: fmt.Sprintf("Boot%04X", i), Vendor: globalVendor, Data: []byte("\x01\x00\x00\x00\x00\x00x\x00\x00\x00")})
+	}
+	if list, _ := s.Order(); len(list) != maxOptions || len(s.Problems) != 1 || !errors.Is(s.Problems[0], block.ErrLimit) {
+		t.Errorf("%d, %v", len(list), s.Problems)
+	}
+}
+
 // FuzzStore reads a store whose header holds, of either kind of variable.
 func FuzzStore(f *testing.F) {
 	for _, b := range stores(f) {

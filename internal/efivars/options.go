@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/internal/guid"
 	"github.com/guestkit/guestkit/internal/wide"
 )
@@ -45,8 +46,12 @@ func (s *Store) Order() (list []Option, next bool) {
 	for i := range s.Variables {
 		v := &s.Variables[i]
 		n, ok := optionNumber(v)
-		if !ok || len(numbers) == maxOptions {
+		if !ok {
 			continue
+		}
+		if len(numbers) == maxOptions {
+			s.Problems = append(s.Problems, block.Errorf("efi", fmt.Sprintf("variable %q", v.Name), v.Off, block.ErrLimit, "more than %d boot options; this and what follows is not listed", maxOptions))
+			break
 		}
 		o, err := readOption(v)
 		if err != nil {

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"context"
+	"encoding/hex"
 	"io/fs"
 	"strings"
 	"testing"
@@ -67,5 +68,24 @@ func TestNegativeSize(t *testing.T) {
 	tree := NewTree(t.Context(), negative{fstest.MapFS{"a": {Data: []byte("text")}}}, nil)
 	if b, ok := tree.Text("a"); len(b) > 0 || !ok {
 		t.Errorf("%q, %v", b, ok)
+	}
+}
+
+// TestPEOfARM64 has the headers of a program that Microsoft's linker made for ARM64: that of
+// setuptools (cli-arm64.exe), without the stub of DOS.
+func TestPEOfARM64(t *testing.T) {
+	b := make([]byte, 0x180)
+	copy(b, "MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff")
+	b[0x3c], b[0x3d] = 0x08, 0x01
+	pe, err := hex.DecodeString("5045000064aa050046bb57610000000000000000f00022000b020e1d006e010000b80000000000006829000000100000000000400100000000100000000200000600020000000000060002000000000000500200000400000000000003006081")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[0x108:], pe)
+	if arch := PEArch(b); arch != "aarch64" {
+		t.Errorf("%q", arch)
+	}
+	if arch := PEArch(b[:0x10d]); arch != "" {
+		t.Errorf("cut: %q", arch)
 	}
 }
