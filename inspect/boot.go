@@ -55,35 +55,43 @@ func (rep *Report) findBootLoaders(ctx context.Context, o *Options) {
 			}
 		}
 	}
-	for _, s := range rep.Systems {
-		if s.Volume == sys.Volume && s.Root != "/" {
-			rep.kernelsOfDeployment(ctx, s, sys.BootLoaders, o)
-		}
-	}
+	rep.kernelsOfDeployments(ctx, sys, o)
 }
 
-// kernelsOfDeployment adds to the kernels of a deployment of ostree what the entries
-// say that lead to it by their argument ostree=; those of the loaders of a system count
-// for all deployments beside it.
-func (rep *Report) kernelsOfDeployment(ctx context.Context, s *System, loaders []system.BootLoader, o *Options) {
-	t := rep.treeOf(ctx, rep.byName(s.Volume).fsys, s.Volume, o)
-	for _, b := range loaders {
-		for _, e := range b.Entries {
-			target := linux.OSTreeTarget(e.Options)
-			if target == "" || guest.Shown(t.Real(guest.Name(target))) != s.Root {
-				continue
+// kernelsOfDeployments adds to the kernels of deployments of ostree what the entries say
+// that lead to them by their argument ostree=. The loaders are those of the first system,
+// and count for all deployments beside it.
+func (rep *Report) kernelsOfDeployments(ctx context.Context, sys *System, o *Options) {
+	type led struct {
+		entry *system.BootEntry
+		on    string // the volume that it stands on
+	}
+	leads := map[string][]led{} // by the root of the deployment
+	t := rep.treeOf(ctx, rep.byName(sys.Volume).fsys, sys.Volume, o)
+	for i := range sys.BootLoaders {
+		b := &sys.BootLoaders[i]
+		for j := range b.Entries {
+			e := &b.Entries[j]
+			if target := linux.OSTreeTarget(e.Options); target != "" && ctx.Err() == nil {
+				root := guest.Shown(t.Real(guest.Name(target)))
+				leads[root] = append(leads[root], led{e, cmp.Or(b.Volume, sys.Volume)})
 			}
+		}
+	}
+	for _, s := range rep.Systems {
+		if s.Volume != sys.Volume || s.Root == "/" {
+			continue
+		}
+		for _, l := range leads[s.Root] {
 			for i := range s.Kernels {
-				k := &s.Kernels[i]
-				if len(s.Kernels) > 1 && !strings.HasSuffix(e.Kernel, "-"+k.Version) {
+				k, e := &s.Kernels[i], l.entry
+				if len(s.Kernels) > 1 && !strings.HasSuffix(e.Kernel, "-"+k.Version) || k.Entry != "" && (!e.Default || k.Default) {
 					continue
 				}
-				if k.Entry == "" || e.Default && !k.Default {
-					k.Entry, k.Options = strings.TrimSuffix(cmp.Or(e.ID, e.Title), ".conf"), e.Options
-				}
-				if e.Default && !k.Default {
+				k.Entry, k.Options = strings.TrimSuffix(cmp.Or(e.ID, e.Title), ".conf"), e.Options
+				if e.Default {
 					k.Default = true
-					s.Evidence = append(s.Evidence, Evidence{Field: "kernels", Volume: cmp.Or(b.Volume, s.Volume), Path: e.Path, Line: e.Line, Detail: "the default"})
+					s.Evidence = append(s.Evidence, Evidence{Field: "kernels", Volume: l.on, Path: e.Path, Line: e.Line, Detail: "the default"})
 				}
 			}
 		}
