@@ -25,6 +25,7 @@ type Report struct {
 	mu       sync.Mutex // of hidden and of what scan opens later
 	hidden   map[*volume.Volume]*Volume
 	problems problem.List
+	cut      bool  // there are more systems
 	steps    steps // while it is made
 }
 
@@ -75,8 +76,12 @@ func (r *Report) Close() error {
 }
 
 // Complete reports whether every volume was read, or holds nothing to read, and
-// no system lacks one that it is not whole without (System.Missing).
+// no system lacks one that it is not whole without (System.Missing), nor are there more
+// systems than are listed.
 func (r *Report) Complete() bool {
+	if r.cut {
+		return false
+	}
 	for _, s := range r.Systems {
 		if len(s.Missing) > 0 {
 			return false

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -56,6 +57,10 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 	return rep, nil
 }
 
+// MaxSystems bounds the systems that are listed of a guest, each of which takes what one does: a root may
+// have thousands of deployments, or subvolumes.
+const MaxSystems = 64
+
 // findSystems adds the systems whose root is on the volume.
 func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error {
 	for _, find := range finders {
@@ -64,6 +69,11 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			places = rep.booted(ctx, v, places, o)
 		}
 		for _, p := range places {
+			if len(rep.Systems) == MaxSystems {
+				rep.cut = true
+				rep.problem(v.Name, block.Errorf("", guest.Shown(p.Dir), -1, block.ErrLimit, "more than %d systems; this and what follows is not read", MaxSystems))
+				break
+			}
 			sys, err := rep.system(ctx, v, p, o)
 			if err != nil {
 				return err
@@ -87,7 +97,19 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 
 // detect is how detectors read; where names in problems what they read.
 func (rep *Report) detect(where string, o *Options) *system.Options {
-	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, PackageFiles: o.PackageFiles, PackageLicenses: o.PackageLicenses, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase, MaxPackages: o.MaxPackages,
+	of := cmp.Or(o.MaxPackages, DefaultMaxPackages)
+	left := system.AllPackages(of)
+	for _, s := range rep.Systems {
+		left -= s.Packages.Cost()
+		for i := range s.OtherPackages {
+			left -= s.OtherPackages[i].Cost()
+		}
+	}
+	if left <= 0 {
+		left = -1
+	}
+	return &system.Options{NoPackages: o.NoPackages, Initramfs: o.Initramfs, PackageFiles: o.PackageFiles, PackageLicenses: o.PackageLicenses, MaxConfig: o.MaxConfig, MaxDatabase: o.MaxDatabase,
+		MaxPackages: min(of, max(left, 1)), MaxAllPackages: left,
 		Problem: func(err error) { rep.problem(where, err) }}
 }
 

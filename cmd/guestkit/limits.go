@@ -9,6 +9,7 @@ import (
 	"github.com/guestkit/guestkit/fs/ext4"
 	"github.com/guestkit/guestkit/fs/xfs"
 	"github.com/guestkit/guestkit/inspect"
+	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/rpmdb"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/journal"
@@ -115,5 +116,7 @@ func limits() []limitDoc {
 		{"guest: configuration file", inspect.DefaultMaxConfig, true},
 		{"guest: package database", inspect.DefaultMaxDatabase, true},
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},
+		{"guest: packages of all databases", int64(system.AllPackages(inspect.DefaultMaxPackages)), false},
+		{"guest: systems", inspect.MaxSystems, false},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
@@ -166,8 +167,12 @@ func BootEntries(ctx context.Context, fsys fs.FS, o *system.Options) []BootEntry
 	for _, dir := range [...]string{"loader/entries", "boot/loader/entries"} {
 		for _, f := range t.List(dir) {
 			name := path.Join(dir, f.Name())
-			if !strings.HasSuffix(name, ".conf") || !t.IsFile(name) || len(out) == maxKernels {
+			if !strings.HasSuffix(name, ".conf") || !t.IsFile(name) {
 				continue
+			}
+			if len(out) == maxBootEntries {
+				t.Problem(block.Errorf("", "/"+name, -1, block.ErrLimit, "more than %d entries; this and what follows does not count for the order of deployments", maxBootEntries))
+				break
 			}
 			b, _ := t.Text(name)
 			e := readTypeOne(t, b, name)

@@ -63,13 +63,19 @@ var packageDBs = [...]packageDB{
 type root struct {
 	*guest.Tree
 	listed int // files of packages so far
+	left   int // packages that may still be listed
+}
+
+func newRoot(ctx context.Context, fsys fs.FS, o *system.Options) *root {
+	t := guest.NewTree(ctx, fsys, o)
+	return &root{Tree: t, left: t.O.MaxAllPackages}
 }
 
 // Read reads the package databases that are there, in the order of a table in
 // which the system's own come first. The error is one of ctx; what is wrong with
 // a database is in its Reason.
 func Read(ctx context.Context, fsys fs.FS, o *system.Options) ([]system.Packages, error) {
-	r := &root{Tree: guest.NewTree(ctx, fsys, o)}
+	r := newRoot(ctx, fsys, o)
 	var found []system.Packages
 	seen := map[string]bool{}
 	for _, db := range packageDBs {
@@ -96,8 +102,15 @@ func (r *root) readDatabase(db packageDB, name string) (system.Packages, error) 
 		p.Status, p.Reason = system.PackagesNotRead, "packages were not asked for"
 	case db.read == nil:
 		p.Status, p.Reason = system.PackagesNotRead, "databases of "+db.format+" are not read by this version"
+	case r.left <= 0:
+		err := block.Errorf("", "package list", -1, block.ErrLimit, "the other databases of the guest have all the packages that are listed")
+		r.Problem(guest.Named(guest.Shown(name), err))
+		p.Status, p.Reason = system.PackagesNotRead, err.Error()
 	default:
-		if err := db.read(r, &p, name); err != nil {
+		r.O.MaxPackages = min(r.O.MaxPackages, r.left)
+		err := db.read(r, &p, name)
+		r.left -= p.Cost()
+		if err != nil {
 			if r.Ctx.Err() != nil {
 				return p, r.Ctx.Err()
 			}

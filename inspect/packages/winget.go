@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/guestkit/guestkit/block"
-	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 	"github.com/guestkit/guestkit/internal/rpmdb"
 )
@@ -18,7 +17,7 @@ const maxCatalogs = 64
 // WinGet reads what winget has installed for the users of a Windows, whose folders are
 // given: the catalogs in which it keeps track, one for each of its sources.
 func WinGet(ctx context.Context, fsys fs.FS, users []string, o *system.Options) ([]system.Packages, error) {
-	r := &root{Tree: guest.NewTree(ctx, fsys, o)}
+	r := newRoot(ctx, fsys, o)
 	if r.O.NoPackages {
 		return nil, nil
 	}

@@ -30,6 +30,10 @@ type Options struct {
 	// MaxPackages bounds the packages of one database; 0 means
 	// DefaultMaxPackages. The list of a larger one is partial.
 	MaxPackages int
+	// MaxAllPackages bounds the packages of all databases together, by what
+	// Packages.Cost counts; 0 means four times MaxPackages, and less than 0 that none
+	// is read.
+	MaxAllPackages int
 	// Problem takes what is wrong with a file of the guest, each with its
 	// name; the file counts as not there. Nil ignores it.
 	Problem func(error)
@@ -50,8 +54,15 @@ func (o *Options) WithDefaults() *Options {
 	if out.MaxPackages == 0 {
 		out.MaxPackages = DefaultMaxPackages
 	}
+	if out.MaxAllPackages == 0 {
+		out.MaxAllPackages = AllPackages(out.MaxPackages)
+	}
 	if out.Problem == nil {
 		out.Problem = func(error) {}
 	}
 	return &out
 }
+
+// AllPackages is how many packages all databases together may have, where one may have
+// that many: a guest may have thousands of databases, which may be one file.
+func AllPackages(ofOne int) int { return 4 * ofOne }

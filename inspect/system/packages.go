@@ -68,3 +68,19 @@ type Package struct {
 	// installed: dpkg's "unpacked", "half-configured", "triggers-pending".
 	State string `json:"state,omitempty"`
 }
+
+// Cost is what the list takes of Options.MaxAllPackages: each package counts once, and
+// once more for each KiB of its text.
+func (p *Packages) Cost() int {
+	n := len(p.Items)
+	for i := range p.Items {
+		x := &p.Items[i]
+		text := len(x.Name) + len(x.Version) + len(x.Upstream) + len(x.Source) + len(x.SourceVersion) + len(x.Section) + len(x.Maintainer) + len(x.Summary) +
+			len(x.License) + len(x.PURL) + len(x.ID) + len(x.SourceRPM) + len(x.Vendor) + len(x.Location) + len(x.URL) + len(x.Modularity)
+		for _, f := range x.Files {
+			text += 16 + len(f)
+		}
+		n += text >> 10
+	}
+	return n
+}
