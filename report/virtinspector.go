@@ -225,12 +225,12 @@ func (x *xmlSystem) drives(rep *inspect.Report, s *inspect.System) {
 }
 
 func newXMLApp(s *inspect.System, p inspect.Package) xmlApp {
-	a := xmlApp{Name: p.Name, Epoch: p.Epoch, Version: p.Upstream, Release: p.Revision, Arch: p.Arch, Source: p.Source, Summary: p.Summary}
+	a := xmlApp{Name: p.Name, Epoch: p.Epoch, Version: p.Upstream, Release: p.Revision, Arch: p.Arch, Source: p.Source, Summary: p.Summary, URL: p.URL}
 	if a.Version == "" {
 		a.Version = known(p.Version)
 	}
 	if s.Windows != nil { // the key of the registry is the name there
-		a.Name, a.DisplayName, a.Publisher, a.Path, a.URL = cmp.Or(p.ID, p.Name), p.Name, p.Vendor, p.Location, p.URL
+		a.Name, a.DisplayName, a.Publisher, a.Path = cmp.Or(p.ID, p.Name), p.Name, p.Vendor, p.Location
 	}
 	return a
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // apkFields are those of apk's database that are kept.
-var apkFields = []string{"P", "V", "A", "o", "m", "T", "L"}
+var apkFields = []string{"P", "V", "A", "o", "m", "T", "L", "U"}
 
 // readApk reads the database of apk: stanzas of one-letter fields. Lines about
 // the package's files (F, R, a, Z …) are passed over.
@@ -21,7 +21,7 @@ func (r *root) readApk(p *system.Packages, name string) error {
 }
 
 func apkPackage(f map[string]string) (system.Package, bool, error) {
-	p := system.Package{Name: f["P"], Version: f["V"], Arch: f["A"], Source: f["o"], Maintainer: f["m"], Summary: f["T"], License: f["L"]}
+	p := system.Package{Name: f["P"], Version: f["V"], Arch: f["A"], Source: f["o"], Maintainer: f["m"], Summary: f["T"], License: f["L"], URL: f["U"]}
 	if p.Name == "" {
 		return p, false, errors.New("a stanza without the name of its package")
 	}

@@ -98,7 +98,7 @@ func (s *stanzas) field(line []byte) (field, val string) {
 }
 
 // dpkgFields are those of dpkg's status that are kept.
-var dpkgFields = []string{"Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description", "License"}
+var dpkgFields = []string{"Package", "Status", "Version", "Architecture", "Source", "Section", "Maintainer", "Description", "License", "Homepage"}
 
 // readDpkg reads /var/lib/dpkg/status, or the database of opkg, which is
 // written alike.
@@ -276,7 +276,7 @@ func (in interner) of(s string) string {
 // on the disk.
 func dpkgPackage(f map[string]string, withStatus bool) (system.Package, bool, error) {
 	p := system.Package{Name: f["Package"], Version: f["Version"], Arch: f["Architecture"], Section: f["Section"],
-		Maintainer: f["Maintainer"], Summary: f["Description"], License: f["License"]}
+		Maintainer: f["Maintainer"], Summary: f["Description"], License: f["License"], URL: f["Homepage"]}
 	if p.Name == "" {
 		return p, false, errors.New("a stanza without the name of its package")
 	}
@@ -325,7 +325,7 @@ func debianVersion(v string) (epoch int, upstream, revision string) {
 
 // clean makes the text of a package valid UTF-8.
 func clean(p system.Package) system.Package {
-	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor, &p.License, &p.Modularity} {
+	for _, s := range []*string{&p.Name, &p.Version, &p.Upstream, &p.Revision, &p.Arch, &p.Source, &p.SourceVersion, &p.Section, &p.Maintainer, &p.Summary, &p.SourceRPM, &p.Vendor, &p.License, &p.URL, &p.Modularity} {
 		*s = strings.ToValidUTF8(*s, "\uFFFD")
 	}
 	return p

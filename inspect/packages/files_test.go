@@ -303,3 +303,36 @@ func TestLicences(t *testing.T) {
 		t.Errorf("%v, %v", err, problems)
 	}
 }
+
+// TestHostPages compares the pages of this machine's packages with what dpkg-query says,
+// and has those of apk and pacman.
+func TestHostPages(t *testing.T) {
+	peers.Need(t, "dpkg-query")
+	found, err := Read(context.Background(), os.DirFS("/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for line := range strings.Lines(peers.Run(t, "dpkg-query", "-W", "-f", "${Package}\t${Homepage}\n")) {
+		name, page, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		want[name] = page
+	}
+	said := 0
+	for _, p := range found[0].Items {
+		if p.URL != want[p.Name] {
+			t.Errorf("%s: %q, want %q", p.Name, p.URL, want[p.Name])
+		}
+		if p.URL != "" {
+			said++
+		}
+	}
+	if said < 20 {
+		t.Errorf("%d packages have pages", said)
+	}
+	m := fstest.MapFS{"lib/apk/db/installed": {Data: []byte("P:musl\nV:1.2.5-r0\nU:https://musl.libc.org/\n\n"), Mode: 0o644},
+		"var/lib/pacman/local/bash-5.2-1/desc": {Data: []byte("%NAME%\nbash\n\n%VERSION%\n5.2-1\n\n%URL%\nhttps://www.gnu.org/software/bash/bash.html\n"), Mode: 0o644}}
+	found, err = Read(context.Background(), m, nil)
+	if err != nil || len(found) != 2 || found[0].Items[0].URL != "https://musl.libc.org/" || found[1].Items[0].URL != "https://www.gnu.org/software/bash/bash.html" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}

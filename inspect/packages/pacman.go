@@ -65,7 +65,7 @@ func pacmanPackage(b []byte) (system.Package, error) {
 			f[field] = line
 		}
 	}
-	p := system.Package{Name: f["NAME"], Version: f["VERSION"], Arch: f["ARCH"], Source: f["BASE"], Maintainer: f["PACKAGER"], Summary: f["DESC"], License: f["LICENSE"]}
+	p := system.Package{Name: f["NAME"], Version: f["VERSION"], Arch: f["ARCH"], Source: f["BASE"], Maintainer: f["PACKAGER"], Summary: f["DESC"], License: f["LICENSE"], URL: f["URL"]}
 	if p.Name == "" || p.Version == "" {
 		return p, fmt.Errorf("the package %q has no name or version", p.Name)
 	}

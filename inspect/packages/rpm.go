@@ -98,7 +98,7 @@ func (r *root) openAt(name string) (block.Reader, func() error, error) {
 // Version is as rpm prints it: [epoch:]version-release.
 func rpmPackage(x rpmdb.Package) system.Package {
 	p := system.Package{Name: x.Name, Epoch: x.Epoch, Upstream: x.Version, Revision: x.Release, Arch: x.Arch,
-		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor, License: x.License, Modularity: x.Modularity}
+		Section: x.Group, Summary: x.Summary, SourceRPM: x.SourceRPM, Vendor: x.Vendor, License: x.License, URL: x.URL, Modularity: x.Modularity}
 	p.Version = x.Version + "-" + x.Release
 	if x.HasEpoch {
 		p.Version = fmt.Sprintf("%d:%s", x.Epoch, p.Version)

@@ -52,11 +52,10 @@ type Package struct {
 	SourceRPM string     `json:"source_rpm,omitempty"`
 	Vendor    string     `json:"vendor,omitempty"`
 	Installed *time.Time `json:"installed,omitempty"`
-	// Location, URL and WinGet are what Windows keeps beside: where a program is
-	// installed, its page, and the ID that winget knows it by. User is set for what only
-	// that user has.
+	URL       string     `json:"url,omitempty"` // its page
+	// Location and WinGet are what Windows keeps beside: where a program is installed,
+	// and the ID that winget knows it by. User is set for what only that user has.
 	Location string `json:"location,omitempty"`
-	URL      string `json:"url,omitempty"`
 	WinGet   string `json:"winget,omitempty"`
 	User     string `json:"user,omitempty"`
 	// Modularity is the label of the module that a package of rpm is of:

@@ -24,6 +24,7 @@ type Package struct {
 	Epoch                        int
 	HasEpoch                     bool
 	SourceRPM, Vendor, Summary   string
+	URL                          string
 	License, Group               string
 	Installed                    time.Time // zero if not said
 	Modularity                   string    // the label of the module that it is of: "nodejs:18:…"
@@ -98,6 +99,7 @@ const (
 	tagVendor      = 1011
 	tagLicense     = 1014
 	tagGroup       = 1016
+	tagURL         = 1020
 	tagArch        = 1022
 	tagSourceRPM   = 1044
 	tagOldFiles    = 1027
@@ -208,6 +210,8 @@ func (p *Package) field(tag uint32) (text *string, number func(uint32)) {
 		return &p.Vendor, nil
 	case tagLicense:
 		return &p.License, nil
+	case tagURL:
+		return &p.URL, nil
 	case tagGroup:
 		return &p.Group, nil
 	case tagModularity:

@@ -21,7 +21,7 @@ import (
 func buildRPMs(t *testing.T, dir string) []string {
 	t.Helper()
 	var spec strings.Builder
-	spec.WriteString("Name: base\nVersion: 1.0\nRelease: 1.el9\nSummary: Base of the tests\nLicense: MIT\nVendor: Test Vendor\nBuildArch: noarch\n%description\nx\n%files\n")
+	spec.WriteString("Name: base\nVersion: 1.0\nRelease: 1.el9\nSummary: Base of the tests\nLicense: MIT\nURL: https://example.org/base\nVendor: Test Vendor\nBuildArch: noarch\n%description\nx\n%files\n")
 	for i := range 40 {
 		fmt.Fprintf(&spec, "%%package -n pkg%02d\nSummary: Package %d\nVersion: %d.%d~rc1\nRelease: %d.el9_4\n", i, i, i/7+1, i, i*3+1)
 		if i%3 == 0 {
@@ -41,7 +41,7 @@ func buildRPMs(t *testing.T, dir string) []string {
 	return out
 }
 
-const query = "%{NAME}|%{EPOCH}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SOURCERPM}|%{VENDOR}|%{INSTALLTIME}|%{SUMMARY}\n"
+const query = "%{NAME}|%{EPOCH}|%{VERSION}|%{RELEASE}|%{ARCH}|%{SOURCERPM}|%{VENDOR}|%{INSTALLTIME}|%{URL}|%{SUMMARY}\n"
 
 // list reads a database in the form of query.
 func list(t *testing.T, r, wal block.Reader) []string {
@@ -62,7 +62,7 @@ func list(t *testing.T, r, wal block.Reader) []string {
 		if p.HasEpoch {
 			epoch = fmt.Sprint(p.Epoch)
 		}
-		out = append(out, strings.Join([]string{p.Name, epoch, p.Version, p.Release, p.Arch, none(p.SourceRPM), none(p.Vendor), fmt.Sprint(p.Installed.Unix()), p.Summary}, "|"))
+		out = append(out, strings.Join([]string{p.Name, epoch, p.Version, p.Release, p.Arch, none(p.SourceRPM), none(p.Vendor), fmt.Sprint(p.Installed.Unix()), none(p.URL), p.Summary}, "|"))
 		return nil
 	})
 	if err != nil {
