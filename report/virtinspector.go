@@ -74,6 +74,7 @@ type xmlApp struct {
 	URL         string `xml:"url,omitempty"`
 	Source      string `xml:"source_package,omitempty"`
 	Summary     string `xml:"summary,omitempty"`
+	Description string `xml:"description,omitempty"`
 }
 
 // The words that the schema of virt-inspector has; what is none of them is left
@@ -231,6 +232,9 @@ func newXMLApp(s *inspect.System, p inspect.Package) xmlApp {
 	}
 	if s.Windows != nil { // the key of the registry is the name there
 		a.Name, a.DisplayName, a.Publisher, a.Path = cmp.Or(p.ID, p.Name), p.Name, p.Vendor, p.Location
+	}
+	if s.Windows != nil || s.PackageFormat == "pacman" || s.PackageFormat == "apk" { // which have one text
+		a.Summary, a.Description = "", p.Summary
 	}
 	return a
 }
