@@ -37,7 +37,7 @@ var drivers = [...]Driver{
 		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay, Journal: ext4.FindJournal(r, o.Devices)})
 	}},
 	{[]string{"erofs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes})
+		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes, Among: o.Devices})
 	}},
 	{[]string{"iso9660"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return iso9660.Open(r, &iso9660.Options{CacheBytes: o.CacheBytes})

@@ -1,7 +1,9 @@
 package erofs
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"testing"
 
@@ -70,5 +72,44 @@ func TestContent(t *testing.T) {
 	}
 	if e, err := f.(*vfs.File).Extent(4097); err != nil || e.Host == nil {
 		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// TestMerged reads a filesystem whose files lie in two others, which it calls by their
+// UUIDs, in whatever order they are given.
+func TestMerged(t *testing.T) {
+	image := func(name string) block.Reader { return bytes.NewReader(testimg.Fixture(t, name)) }
+	m, a, b, other := image("merged"), image("merged-a"), image("merged-b"), image("plain")
+	seq := func(from, to int) (s string) {
+		for i := from; i <= to; i++ {
+			s += fmt.Sprintln(i)
+		}
+		return s
+	}
+	want := map[string]string{"one": "one\n", "sub/big": seq(1, 3000), "big2": seq(5000, 9000)}
+	for _, c := range []struct {
+		among   []block.Reader
+		missing int
+	}{{[]block.Reader{m, other, b, a}, 0}, {[]block.Reader{a, m}, 1}, {[]block.Reader{b, a, a}, 1}, {nil, 2}} {
+		fsys, err := Open(m, &Options{Among: c.among})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := fsys.Problems()
+		if len(p) != c.missing || c.missing > 0 && !errors.Is(p[0], block.ErrMissing) {
+			t.Errorf("of %d devices: %v", len(c.among), p)
+		}
+		failed := 0
+		for name, text := range want {
+			switch b, err := fs.ReadFile(fsys, name); {
+			case errors.Is(err, block.ErrMissing):
+				failed++
+			case err != nil || string(b) != text:
+				t.Errorf("of %d devices: %s: %d bytes, %v", len(c.among), name, len(b), err)
+			}
+		}
+		if (failed > 0) != (c.missing > 0) {
+			t.Errorf("of %d devices: %d files lack one", len(c.among), failed)
+		}
 	}
 }

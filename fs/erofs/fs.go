@@ -3,6 +3,7 @@ package erofs
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/bits"
 	"sync"
@@ -25,6 +26,10 @@ type Options struct {
 	// the device table. Without them, such files cannot be read, and a problem
 	// says so.
 	Devices []block.Reader
+	// Among are further volumes of the same guest. A device that Devices lacks, and that
+	// the table calls by a UUID, as it does images that were merged, is the one of them
+	// that is an EROFS of that UUID. Others have nothing by which they could be told.
+	Among []block.Reader
 }
 
 const (
@@ -113,7 +118,7 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	if size := int64(min(sb.blocks(), 1<<46)) << sb.blockBits; size > r.Size() {
 		f.problems.Add(badSuper(0x24, block.ErrTruncated, "%d bytes of blocks, and %d are there", size, r.Size()))
 	}
-	if err := f.openDevices(o.Devices); err != nil {
+	if err := f.openDevices(o.Devices, o.Among); err != nil {
 		return nil, err
 	}
 	f.problems.Add(f.readPrefixes())
@@ -137,7 +142,7 @@ func (f *filesystem) special(what string, nid uint64, have bool) (block.Device, 
 }
 
 // openDevices reads the device table.
-func (f *filesystem) openDevices(given []block.Reader) error {
+func (f *filesystem) openDevices(given, among []block.Reader) error {
 	s := f.sb
 	if !s.has(incompatDevices) || s.extraDevices == 0 {
 		return nil
@@ -155,15 +160,36 @@ func (f *filesystem) openDevices(given []block.Reader) error {
 			d.nblocks |= uint64(le.Uint16(b[0x48:])) << 32
 			d.start |= uint64(le.Uint16(b[0x4A:])) << 32
 		}
+		tag, _, _ := bytes.Cut(b[:64], []byte{0})
 		if i < len(given) && given[i] != nil {
 			d.dev = block.Plain(given[i])
+		} else if r := tagged(tag, among); r != nil {
+			d.dev = block.Plain(r)
 		} else {
-			tag, _, _ := bytes.Cut(b[:64], []byte{0})
 			f.problems.Add(block.Errorf(format, "device table", off, block.ErrMissing, "device %d (%q), which files lie on, is not given", i+1, tag))
 		}
 		f.devices = append(f.devices, d)
 	}
 	return nil
+}
+
+// tagged returns the one EROFS whose UUID the tag is, nil if there is none, or several.
+func tagged(tag []byte, among []block.Reader) (found block.Reader) {
+	uuid, err := hex.DecodeString(string(tag))
+	if err != nil || len(uuid) != 16 {
+		return nil
+	}
+	for _, r := range among {
+		s, err := readSuperblock(r)
+		switch {
+		case err != nil || !bytes.Equal(s.uuid[:], uuid):
+		case found != nil:
+			return nil
+		default:
+			found = r
+		}
+	}
+	return found
 }
 
 // device finds the device of n bytes at off: of the one that is named, or of
