@@ -46,8 +46,8 @@ type v2vSystem struct {
 	Arch         string  `xml:"arch"`
 	Major        int     `xml:"major_version"`
 	Minor        int     `xml:"minor_version"`
-	Format       string  `xml:"package_format,omitempty"`
-	Management   string  `xml:"package_management,omitempty"`
+	Format       string  `xml:"package_format"`
+	Management   string  `xml:"package_management"`
 	Product      string  `xml:"product_name,omitempty"`
 	Variant      string  `xml:"product_variant,omitempty"`
 	SystemRoot   string  `xml:"windows_systemroot,omitempty"`
@@ -86,8 +86,8 @@ func VirtV2VInspector(w io.Writer, g *Guest, version string, allocated []int64) 
 		if s.Firmware == inspect.FirmwareUEFI {
 			doc.Firmware.Type = "uefi"
 		}
-		doc.System = v2vSystem{Name: x.Name, Distro: unknown(x.Distro), OSInfo: unknown(x.OSInfo), Arch: unknown(x.Arch), Major: x.Major, Minor: x.Minor, Format: x.Format,
-			Management: x.Management, Product: x.Product, Variant: x.Variant, SystemRoot: x.SystemRoot, ControlSet: x.ControlSet, Root: x.Root, Mounts: x.Mounts}
+		doc.System = v2vSystem{Name: x.Name, Distro: unknown(x.Distro), OSInfo: unknown(x.OSInfo), Arch: unknown(x.Arch), Major: x.Major, Minor: x.Minor, Format: unknown(x.Format),
+			Management: unknown(x.Management), Product: x.Product, Variant: x.Variant, SystemRoot: x.SystemRoot, ControlSet: x.ControlSet, Root: x.Root, Mounts: x.Mounts}
 		if x.SystemRoot != "" {
 			for _, e := range s.Because("hostname") { // the hives have the guest's own case
 				doc.System.SystemHive = e.Path

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/inspect"
@@ -17,5 +19,19 @@ func TestOneText(t *testing.T) {
 	}
 	if a := newXMLApp(&inspect.System{Windows: &inspect.Windows{}}, inspect.Package{Summary: "text"}); a.Description != "text" || a.Summary != "" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestV2VOfWindows says unknown of the packages of Windows, as virt-v2v-inspector 2.2.0 does.
+func TestV2VOfWindows(t *testing.T) {
+	s := &inspect.System{Type: inspect.TypeWindows, Kind: inspect.KindInstalled, Distro: "windows", PackageFormat: inspect.Unknown, PackageManager: inspect.Unknown, Windows: &inspect.Windows{}}
+	var out bytes.Buffer
+	if err := VirtV2VInspector(&out, &Guest{Report: &inspect.Report{Systems: []*inspect.System{s}}}, "1", nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<package_format>unknown</package_format>", "<package_management>unknown</package_management>"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in %s", want, out.String())
+		}
 	}
 }
