@@ -74,17 +74,22 @@ func checkTag(b []byte, off int64) (uint16, error) {
 func crcITU(p []byte) uint16 {
 	crc := uint16(0)
 	for _, c := range p {
-		crc ^= uint16(c) << 8
-		for range 8 {
-			high := crc >> 15
-			crc <<= 1
-			if high != 0 {
-				crc ^= 0x1021
-			}
-		}
+		crc = crc<<8 ^ ituTable[byte(crc>>8)^c]
 	}
 	return crc
 }
+
+// ituTable has what each byte adds.
+var ituTable = func() (table [256]uint16) {
+	for i := range table {
+		crc := uint16(i) << 8
+		for range 8 {
+			crc = crc<<1 ^ crc>>15*0x1021
+		}
+		table[i] = crc
+	}
+	return table
+}()
 
 // A place is a block of a partition of the logical volume: an lb_addr.
 type place struct {

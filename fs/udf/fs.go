@@ -11,6 +11,7 @@ import (
 	"github.com/guestkit/guestkit/internal/lru"
 	"github.com/guestkit/guestkit/internal/onetree"
 	"github.com/guestkit/guestkit/internal/osta"
+	"github.com/guestkit/guestkit/internal/paged"
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
@@ -25,6 +26,7 @@ type Options struct {
 const (
 	defaultCache = 16 << 20
 	minCache     = 1 << 20
+	nearBytes    = 32 << 10
 )
 
 // Open reads the volume on r. What is none wraps [block.ErrFormat].
@@ -39,9 +41,10 @@ func Open(r block.Reader, opts *Options) (vfs.FS, error) {
 // filesystem implements vfs.Driver.
 type filesystem struct {
 	dev        block.Device
-	sector     int64 // bytes, of the volume descriptors
-	bs         int64 // bytes of a block
-	multi      bool  // the disc has several sessions
+	near       *paged.Cache // of dev, for entries, of which each has a block and many lie together
+	sector     int64        // bytes, of the volume descriptors
+	bs         int64        // bytes of a block
+	multi      bool         // the disc has several sessions
 	s          *structure
 	partitions []partition
 	maps       [][]byte // of the partitions
@@ -59,7 +62,7 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	if opts != nil && opts.CacheBytes > 0 {
 		cache = max(opts.CacheBytes, minCache)
 	}
-	f := &filesystem{dev: block.Plain(r), inodes: lru.New[uint64, *inode](cache / 2), listings: lru.New[uint64, *listing](cache / 2)}
+	f := &filesystem{dev: block.Plain(r), near: paged.New(r, nearBytes, cache/8), inodes: lru.New[uint64, *inode](cache / 2), listings: lru.New[uint64, *listing](cache / 2)}
 	var err error
 	if f.s, err = f.findStructure(); err != nil {
 		return nil, err

@@ -162,3 +162,28 @@ func TestHostile(t *testing.T) {
 		t.Error("an eighth of an image was read")
 	}
 }
+
+// TestUnreadableNeighbours: an entry is read where a block beside it cannot be.
+func TestUnreadableNeighbours(t *testing.T) {
+	image := testimg.Fixture(t, "hd")
+	clean, err := open(bytes.NewReader(image), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := testimg.Inode[*inode](t, clean, "noise").e
+	broken := errors.New("broken")
+	near, last := 0, e.off&^(nearBytes-1)
+	for off := last; off < last+nearBytes && off < int64(len(image)); off += clean.bs {
+		f, err := open(testimg.Unreadable{Reader: bytes.NewReader(image), At: off, Err: broken}, nil)
+		if err != nil {
+			continue // what leads to it
+		}
+		if _, err := f.readEntry(e.at); (err != nil) != (off == e.off) || err != nil && !errors.Is(err, broken) {
+			t.Errorf("the block at %#x cannot be read, the entry at %#x: %v", off, e.off, err)
+		}
+		near++
+	}
+	if near < 5 {
+		t.Errorf("%d blocks", near)
+	}
+}

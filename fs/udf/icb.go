@@ -86,7 +86,10 @@ func (f *filesystem) readBlock(at place) ([]byte, int64, error) {
 	if off > f.dev.Size()-f.bs {
 		return nil, off, block.Errorf(format, "block", off, block.ErrTruncated, "")
 	}
-	b, err := block.ReadBytes(f.dev, off, f.bs, f.bs)
+	b := make([]byte, f.bs)
+	if block.ReadFull(f.near, b, off) != nil { // what lies beside it, perhaps
+		err = block.ReadFull(f.dev, b, off)
+	}
 	return b, off, block.Locate(format, "block", off, err)
 }
 
