@@ -58,8 +58,8 @@ func Extents(d Device, off, n int64) iter.Seq2[Extent, error] {
 // continues reports whether b carries on where a ends, so that both are one
 // run.
 func continues(a, b Extent) bool {
-	return a.Zero == b.Zero && a.Unset == b.Unset && a.Compressed == b.Compressed && a.Depth == b.Depth &&
-		sameReader(a.Host, b.Host) && (a.Host == nil || a.HostOff+a.Len == b.HostOff)
+	return a.Zero == b.Zero && a.Unset == b.Unset && a.Compressed == b.Compressed && a.Depth == b.Depth && a.Room == b.Room &&
+		sameReader(a.Host, b.Host) && (a.Host == nil && !a.Room || a.HostOff+a.Len == b.HostOff)
 }
 
 // sameReader reports whether two Readers are one. Those of a type that cannot be

@@ -37,6 +37,9 @@ type Extent struct {
 	Depth      int    // 0 the top image, 1 its backing file, and so on
 	Host       Reader // where the bytes lie verbatim, nil if they do not
 	HostOff    int64  // the offset in Host of the byte at Off
+	// Room says of zeros for which Host is nil that the image keeps room for them in
+	// its file, at HostOff; what lies there is not what is read.
+	Room bool
 }
 
 // A SectorSizer is a Reader that knows the size of its logical sectors in

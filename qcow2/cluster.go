@@ -21,6 +21,8 @@ type run struct {
 	// cluster, of its compressed bytes, which are at most csize long.
 	host  int64
 	csize int64
+	// room says that there is a host cluster though it is not read, at host.
+	room bool
 	// entry is where the L2 entry lies, for errors; -1 if there is no L2 table.
 	entry int64
 }
@@ -33,6 +35,12 @@ const (
 	l2Reserved         = 0x3f000000000001fe
 	extendedL2Reserved = l2Reserved | flagZero
 )
+
+// goesOn reports whether a run of another cluster is of the same kind, and where both
+// have a host cluster lies at host.
+func (r *run) goesOn(next run, host int64) bool {
+	return next.kind == r.kind && next.room == r.room && (r.kind != kindData && !r.room || next.host == host)
+}
 
 // lookup returns the run that starts at off, which lies on the disk. It looks
 // for no more than want bytes, and no further than one page of a table, so a
@@ -126,7 +134,7 @@ func (im *Image) lookupL2(l2, inTable, want int64) (run, error) {
 	r.host += inCluster
 	for pos := size; r.n < want && pos+size <= int64(len(page)); pos += size {
 		next, err := im.cluster(tableEntry(page, pos), at+pos)
-		if err != nil || next.kind != r.kind || r.kind == kindData && next.host != first+pos/size*cs {
+		if err != nil || !r.goesOn(next, first+pos/size*cs) {
 			break // an error is for those who read that far
 		}
 		r.n += cs
@@ -149,7 +157,7 @@ func (im *Image) cluster(entry uint64, at int64) (run, error) {
 	case entry&flagZero != 0 && im.hdr.version < 3:
 		return run{}, corrupt("L2 table entry", at, "a zero cluster in a version 2 image")
 	case entry&flagZero != 0:
-		return run{kind: kindZero, entry: at}, nil
+		return run{kind: kindZero, host: host, room: im.allocated(entry), entry: at}, nil
 	case !im.allocated(entry):
 		return run{kind: kindUnallocated, entry: at}, nil
 	}

@@ -23,6 +23,9 @@ func (im *Image) Extent(off int64) (block.Extent, error) {
 		return block.Extent{}, err
 	}
 	e := block.Extent{Off: off, Len: r.n}
+	if r.room && im.crypt == nil {
+		e.Room, e.HostOff = true, r.host
+	}
 	switch r.kind {
 	case kindUnallocated:
 		return im.backingExtent(e)

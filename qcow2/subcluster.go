@@ -24,7 +24,7 @@ func (im *Image) lookupSubclusters(page []byte, at, inTable, want int64) (run, e
 			break
 		}
 		next, err := im.subcluster(page[pos:], at+pos, i%subclusters)
-		if err != nil || next.kind != r.kind || r.kind == kindData && next.host != first+(i-inCluster/sub)*sub {
+		if err != nil || !r.goesOn(next, first+(i-inCluster/sub)*sub) {
 			break
 		}
 		r.n += sub
@@ -51,10 +51,13 @@ func (im *Image) subcluster(b []byte, at, i int64) (run, error) {
 		return run{}, corrupt("L2 table entry", at+8, "subclusters are allocated and zero at once (bitmap %#x)", bitmap)
 	case !hasHost && uint32(bitmap) != 0:
 		return run{}, corrupt("L2 table entry", at+8, "subclusters are allocated without a host cluster (bitmap %#x)", bitmap)
-	case bitmap>>(32+i)&1 != 0:
-		return run{kind: kindZero, entry: at}, nil
-	case bitmap>>i&1 == 0:
-		return run{kind: kindUnallocated, entry: at}, nil
 	}
-	return run{kind: kindData, host: host + i*(im.hdr.clusterSize()/subclusters), entry: at}, nil
+	r := run{kind: kindData, host: host + i*(im.hdr.clusterSize()/subclusters), entry: at}
+	switch {
+	case bitmap>>(32+i)&1 != 0:
+		r.kind, r.room = kindZero, hasHost
+	case bitmap>>i&1 == 0:
+		r.kind, r.room = kindUnallocated, hasHost
+	}
+	return r, nil
 }

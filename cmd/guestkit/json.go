@@ -55,6 +55,7 @@ type listWriter struct {
 	a      *app
 	tail   []byte
 	prefix string // of the lines of an element
+	tight  bool   // the brackets of the list are on the lines of the first and the last one
 	any    bool
 }
 
@@ -73,24 +74,23 @@ func (a *app) list(doc any) (*listWriter, error) {
 	return l, err
 }
 
-// add prints an element.
-func (l *listWriter) add(v any) error {
-	b, err := marshal(v, l.prefix, "  ")
-	if err != nil {
-		return err
-	}
+// add prints an element, which is JSON on one line.
+func (l *listWriter) add(b []byte) error {
 	if l.any {
 		l.a.raw.WriteByte(',')
 	}
+	if l.any || !l.tight {
+		l.a.raw.WriteByte('\n')
+		l.a.raw.WriteString(l.prefix)
+	}
 	l.any = true
-	l.a.raw.WriteString("\n" + l.prefix)
-	_, err = l.a.raw.Write(bytes.TrimSuffix(b, []byte("\n")))
+	_, err := l.a.raw.Write(b)
 	return err
 }
 
 // end ends the document. Without it the document is no whole one.
 func (l *listWriter) end() error {
-	if l.any {
+	if l.any && !l.tight {
 		l.a.raw.WriteString("\n" + l.prefix[2:])
 	}
 	_, err := l.a.raw.Write(l.tail)

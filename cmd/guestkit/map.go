@@ -2,6 +2,7 @@ package main
 
 import (
 	"iter"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,9 @@ func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 	var err error
 	switch {
 	case qemu:
-		list, err = a.list(doc.Extents)
+		if list, err = a.list(doc.Extents); err == nil {
+			list.tight, list.prefix = true, ""
+		}
 	case a.json:
 		list, err = a.list(doc)
 	}
@@ -92,12 +95,14 @@ func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 		return err
 	}
 	var last extentDoc
+	var line []byte
 	flush := func() error {
 		if last.Length == 0 {
 			return nil
 		}
 		if list != nil {
-			return list.add(last)
+			line = last.append(line[:0])
+			return list.add(line)
 		}
 		what := "data"
 		switch {
@@ -123,9 +128,12 @@ func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 			return err
 		}
 		d := extentDoc{Start: e.Off, Length: e.Len, Depth: e.Depth, Present: !e.Unset, Zero: e.Zero, Data: !e.Zero, Compressed: e.Compressed}
-		if e.Host != nil {
+		if e.Host != nil || e.Room {
 			at := e.HostOff
 			d.Offset = &at
+		}
+		if qemu {
+			d.asQemu(img.Info(), e)
 		}
 		if last.Length > 0 && last.Start+last.Length == d.Start && joins(last, d) {
 			last.Length += d.Length
@@ -140,6 +148,43 @@ func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 		return err
 	}
 	return list.end()
+}
+
+// asQemu says of an extent what qemu-img says: what has its place in an image is data,
+// though the host's file has a hole there, but in a raw one; and what is not in a VHD or VDI is present, for it knows none with parents.
+func (d *extentDoc) asQemu(i *format.Info, e block.Extent) {
+	if e.Depth > 0 && e.Depth <= len(i.Chain) {
+		i = i.Chain[e.Depth-1]
+	}
+	if e.Host != nil && i.Format != "raw" {
+		d.Data = true
+	}
+	d.Present = d.Present || i.Format == "vhd" || i.Format == "vdi"
+}
+
+// append writes the extent on a line, as qemu-img does.
+func (d *extentDoc) append(b []byte) []byte {
+	field := func(name string, n int64) {
+		b = strconv.AppendInt(append(append(append(b, '"'), name...), `": `...), n, 10)
+	}
+	flag := func(name string, v bool) {
+		b = strconv.AppendBool(append(append(append(b, `, "`...), name...), `": `...), v)
+	}
+	b = append(b, "{ "...)
+	field("start", d.Start)
+	b = append(b, ", "...)
+	field("length", d.Length)
+	b = append(b, ", "...)
+	field("depth", int64(d.Depth))
+	flag("present", d.Present)
+	flag("zero", d.Zero)
+	flag("data", d.Data)
+	flag("compressed", d.Compressed)
+	if d.Offset != nil {
+		b = append(b, ", "...)
+		field("offset", *d.Offset)
+	}
+	return append(b, '}')
 }
 
 // extentsOf walks the runs of several parts of a disk.

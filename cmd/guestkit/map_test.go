@@ -66,8 +66,12 @@ func TestMapStreams(t *testing.T) {
 		b := newApp(streams{nil, &want, io.Discard})
 		b.document(doc)
 		b.raw.Flush()
-		if !json.Valid(got.Bytes()) || got.String() != want.String() {
+		var a1, b1 bytes.Buffer
+		if json.Compact(&a1, got.Bytes()) != nil || json.Compact(&b1, want.Bytes()) != nil || a1.String() != b1.String() {
 			t.Errorf("%d extents: %s, want %s", n, got.String(), want.String())
+		}
+		if lines := bytes.Count(got.Bytes(), []byte("\n")); n > 0 && lines != 7+int(n) {
+			t.Errorf("%d extents take %d lines", n, lines)
 		}
 	}
 }
