@@ -166,6 +166,7 @@ func newXMLSystem(rep *inspect.Report, s *inspect.System) (xmlSystem, bool) {
 				x.Apps.Apps = append(x.Apps.Apps, newXMLApp(s, p))
 			}
 		}
+		slices.SortStableFunc(x.Apps.Apps, func(a, b xmlApp) int { return strings.Compare(a.Name, b.Name) }) // as virt-inspector has them
 	}
 	return x, true
 }

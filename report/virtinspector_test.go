@@ -35,3 +35,17 @@ func TestV2VOfWindows(t *testing.T) {
 		}
 	}
 }
+
+// TestAppsByName has packages in the order of their names, as virt-inspector has.
+func TestAppsByName(t *testing.T) {
+	s := &inspect.System{Type: inspect.TypeLinux, Kind: inspect.KindInstalled, Packages: inspect.Packages{Status: inspect.PackagesRead,
+		Items: []inspect.Package{{Name: "b", Upstream: "1"}, {Name: "a", Upstream: "2"}, {Name: "b", Upstream: "0"}}}}
+	var out bytes.Buffer
+	if err := VirtInspector(&out, &Guest{Report: &inspect.Report{Systems: []*inspect.System{s}}}); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(out.String()), "")
+	if !strings.Contains(text, "<name>a</name><version>2</version></application><application><name>b</name><version>1</version></application><application><name>b</name><version>0</version>") {
+		t.Error(out.String())
+	}
+}
