@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -61,4 +62,31 @@ func deviceNamed(rep *inspect.Report, name string) string {
 		return device(rep, v)
 	}
 	return "/dev/" + name
+}
+
+// deviceOfMount is the device of an entry of fstab.
+func deviceOfMount(rep *inspect.Report, s *inspect.System, m inspect.Mount) string {
+	if m.Path == "/" && m.Volume == s.Volume {
+		return deviceOfRoot(rep, s)
+	}
+	for o := range strings.SplitSeq(m.Options, ",") {
+		if sub, ok := strings.CutPrefix(o, "subvol="); ok {
+			return subvolume(rep, m.Volume, sub)
+		}
+	}
+	return deviceNamed(rep, m.Volume)
+}
+
+func deviceOfRoot(rep *inspect.Report, s *inspect.System) string {
+	return subvolume(rep, s.Volume, s.Root)
+}
+
+// subvolume is what libguestfs calls a subvolume of Btrfs: "btrfsvol:/dev/sda2/home".
+func subvolume(rep *inspect.Report, volume, path string) string {
+	path = strings.Trim(path, "/")
+	v := volumeNamed(rep, volume)
+	if v == nil || !slices.ContainsFunc(v.Parts, func(p *inspect.Volume) bool { return p.Name == "btrfs:"+v.Name+"/"+path }) {
+		return deviceNamed(rep, volume)
+	}
+	return "btrfsvol:" + device(rep, v) + "/" + path
 }

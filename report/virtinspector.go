@@ -144,7 +144,7 @@ func VirtInspector(w io.Writer, g *Guest) error {
 
 func newXMLSystem(rep *inspect.Report, s *inspect.System) (xmlSystem, bool) {
 	x := xmlSystem{
-		Root: deviceNamed(rep, s.Volume), Name: among(xmlTypes, string(s.Type)), Arch: known(s.Arch), Distro: distro(s), Product: known(s.ProductName),
+		Root: deviceOfRoot(rep, s), Name: among(xmlTypes, string(s.Type)), Arch: known(s.Arch), Distro: distro(s), Product: known(s.ProductName),
 		Major: s.Major, Minor: s.Minor, Format: among(xmlFormats, s.PackageFormat), Management: among(xmlManagement, cmp.Or(known(s.PackageManager), s.PackageManagerGuess)),
 		Hostname: known(s.Hostname), OSInfo: known(s.OSInfo),
 	}
@@ -179,7 +179,7 @@ func (x *xmlSystem) mounts(rep *inspect.Report, s *inspect.System) {
 			continue
 		}
 		seen[m.Path] = true
-		x.Mounts.Mounts = append(x.Mounts.Mounts, xmlMount{deviceNamed(rep, m.Volume), m.Path})
+		x.Mounts.Mounts = append(x.Mounts.Mounts, xmlMount{deviceOfMount(rep, s, m), m.Path})
 	}
 	if !seen["/"] {
 		x.Mounts.Mounts = append(x.Mounts.Mounts, xmlMount{x.Root, "/"})
@@ -191,18 +191,20 @@ func (x *xmlSystem) mounts(rep *inspect.Report, s *inspect.System) {
 
 // filesystems lists the volumes of a system: its root, what is mounted, and swap.
 func (x *xmlSystem) filesystems(rep *inspect.Report, s *inspect.System) {
-	mine := map[string]bool{s.Volume: true}
+	seen := map[string]bool{}
+	add := func(volume, dev string) {
+		if v := volumeNamed(rep, volume); v != nil && !seen[dev] {
+			seen[dev] = true
+			x.Volumes.Volumes = append(x.Volumes.Volumes, xmlVolume{dev, known(v.Content), v.Label, v.UUID})
+		}
+	}
+	add(s.Volume, x.Root)
 	for _, m := range s.Mounts {
-		mine[m.Volume] = true
+		add(m.Volume, deviceOfMount(rep, s, m))
 	}
 	if s.Windows != nil {
 		for _, d := range s.Windows.Drives {
-			mine[d.Volume] = true
-		}
-	}
-	for _, v := range rep.Volumes {
-		if mine[v.Name] {
-			x.Volumes.Volumes = append(x.Volumes.Volumes, xmlVolume{device(rep, v), known(v.Content), v.Label, v.UUID})
+			add(d.Volume, deviceNamed(rep, d.Volume))
 		}
 	}
 	if len(x.Volumes.Volumes) == 0 {

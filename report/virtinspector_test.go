@@ -49,3 +49,24 @@ func TestAppsByName(t *testing.T) {
 		t.Error(out.String())
 	}
 }
+
+// TestSubvolumes names those of Btrfs that a system mounts, and no folder of it.
+func TestSubvolumes(t *testing.T) {
+	disk := &inspect.Volume{Name: "gpt2", Kind: "disk", Content: "btrfs", Parts: []*inspect.Volume{{Name: "btrfs:gpt2/root"}, {Name: "btrfs:gpt2/@/home"}}}
+	rep := &inspect.Report{Volumes: []*inspect.Volume{disk}}
+	s := &inspect.System{Volume: "gpt2", Root: "/root"}
+	for m, want := range map[*inspect.Mount]string{
+		{Path: "/", Volume: "gpt2", Options: "subvolid=5"}:              "btrfsvol:/dev/sda/root",
+		{Path: "/home", Volume: "gpt2", Options: "rw,subvol=/@/home,x"}: "btrfsvol:/dev/sda/@/home",
+		{Path: "/srv", Volume: "gpt2", Options: "subvol=none"}:          "/dev/sda",
+		{Path: "/all", Volume: "gpt2", Options: "defaults"}:             "/dev/sda",
+		{Path: "/var", Volume: "gpt9", Options: "subvol=root"}:          "/dev/gpt9",
+	} {
+		if got := deviceOfMount(rep, s, *m); got != want {
+			t.Errorf("%s: %s, want %s", m.Path, got, want)
+		}
+	}
+	if s.Root = "/ostree/deploy/x/deploy/y.0"; deviceOfRoot(rep, s) != "/dev/sda" {
+		t.Error(deviceOfRoot(rep, s))
+	}
+}
