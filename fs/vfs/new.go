@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/guestkit/guestkit/block"
 )
@@ -97,8 +98,8 @@ func Join(mounts []Mount) (FS, error) {
 }
 
 var (
-	errNotDir = errors.New("not a directory")
-	errIsDir  = errors.New("is a directory")
+	errNotDir = error(syscall.ENOTDIR) // as the host says it
+	errIsDir  = error(syscall.EISDIR)
 
 	errForeign = errors.New("vfs: Join takes filesystems that New made")
 )

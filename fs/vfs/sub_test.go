@@ -1,7 +1,9 @@
 package vfs_test
 
 import (
+	"errors"
 	"io/fs"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -43,5 +45,21 @@ func TestSubIsARootOfItsOwn(t *testing.T) {
 	}
 	if err := fstest.TestFS(sub, "secret", "mnt/d"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKindsOfErrors: what is no directory, or one, is an error of the host's kinds.
+func TestKindsOfErrors(t *testing.T) {
+	fsys := testimg.MapFS(t, fstest.MapFS{"d/f": file("")}, vfs.Info{})
+	_, list := fs.ReadDir(fsys, "d/f")
+	_, under := fs.Stat(fsys, "d/f/x")
+	_, sub := vfs.Sub(fsys, "d/f")
+	for _, err := range []error{list, under, sub} {
+		if !errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v is not ENOTDIR", err)
+		}
+	}
+	if _, err := fs.ReadFile(fsys, "d"); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("%v is not EISDIR", err)
 	}
 }
