@@ -104,7 +104,7 @@ func (a *app) mount(t *guestTree, dir string, o *fusemount.Options) (int, error)
 	case <-a.ctx.Done():
 	}
 	if err := m.Unmount(); err != nil {
-		return 0, fmt.Errorf("%s: it is in use and stays mounted, with nothing behind it; unmount it (fusermount -uz): %w", dir, err)
+		return 0, &leftBehind{fmt.Errorf("%s: it is in use and stays mounted, with nothing behind it; unmount it (fusermount -uz): %w", dir, err)}
 	}
 	return exitDone, nil
 }

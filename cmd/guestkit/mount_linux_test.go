@@ -298,3 +298,117 @@ func BenchmarkMount(b *testing.B) {
 		}
 	})
 }
+
+// TestMountUser mounts as one who is not root, which fusermount does.
+func TestMountUser(t *testing.T) {
+	needFUSE(t)
+	fusermount, err := exec.LookPath("fusermount3")
+	if err != nil {
+		peers.Need(t, "fusermount3")
+	}
+	built, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const user = 65534
+	home := t.TempDir()
+	exe, image, dir := filepath.Join(home, "guestkit"), filepath.Join(home, "image"), filepath.Join(home, "dir")
+	for from, to := range map[string]string{built: exe, uefi: image} {
+		b, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, b, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Mkdir(dir, 0o755)
+	for _, name := range []string{home, dir} {
+		if err := os.Chown(name, user, user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Chmod(filepath.Dir(home), 0o755)
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	command := func(name string, args ...string) *exec.Cmd {
+		cmd := exec.Command(name, args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		return cmd
+	}
+	if err := command(exe, "version").Run(); err != nil {
+		t.Skipf("user %d cannot reach %s: %v", user, home, err)
+	}
+	// mount runs the program until it has mounted; end waits for what it says then.
+	mount := func() (cmd *exec.Cmd, end func() (int, string)) {
+		t.Helper()
+		cmd = command(exe, "mount", image, dir)
+		out, errs := &teller{said: make(chan struct{})}, new(bytes.Buffer)
+		cmd.Stdout, cmd.Stderr = out, errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			cmd.Wait()
+			close(ended)
+		}()
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			<-ended
+		})
+		select {
+		case <-out.said:
+		case <-ended:
+			t.Fatalf("mount: %v: %s", cmd.ProcessState, errs)
+		}
+		return cmd, func() (int, string) {
+			<-ended
+			return cmd.ProcessState.ExitCode(), errs.String()
+		}
+	}
+
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		cmd, end := mount()
+		if out, err := command("cat", filepath.Join(dir, "etc/debian_version")).CombinedOutput(); err != nil {
+			t.Errorf("a file: %v %s", err, out)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "etc")); err == nil { // as root
+			t.Error("others see the files without allow_other")
+		}
+		cmd.Process.Signal(sig)
+		if code, said := end(); code != 128+int(sig) || isMounted(t, dir) || said != "guestkit: interrupted\n" && said != "" {
+			t.Errorf("%v: code %d, %q", sig, code, said)
+		}
+	}
+
+	cmd, end := mount()
+	reader := command("sh", "-c", `exec 3<"$0"; echo; cat`, filepath.Join(dir, "etc/debian_version"))
+	in, _ := reader.StdinPipe()
+	out, _ := reader.StdoutPipe()
+	if err := reader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.Read(make([]byte, 1))
+	cmd.Process.Signal(syscall.SIGTERM)
+	if code, said := end(); code != 128+int(syscall.SIGTERM) || !isMounted(t, dir) || !strings.Contains(said, "stays mounted") || strings.Contains(said, `\x0a`) {
+		t.Errorf("in use: code %d, %q", code, said)
+	}
+	in.Close()
+	reader.Wait()
+	again, err := command(exe, "mount", image, dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(again), "fusermount -uz") {
+		t.Errorf("on what a program left: %v, %s", err, again)
+	}
+	if out, err := command(fusermount, "-uz", dir).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+
+	// fuse.conf has allow_other refused, unless it says otherwise.
+	conf, _ := os.ReadFile("/etc/fuse.conf")
+	if allowed := strings.Contains("\n"+string(conf), "\nuser_allow_other"); !allowed {
+		said, err := command(exe, "mount", "-o", "allow_other", image, dir).CombinedOutput()
+		if err == nil || !strings.Contains(string(said), "guestkit: "+dir+": fusermount refuses it; for -o allow_other") || isMounted(t, dir) {
+			t.Errorf("allow_other: %v, %s", err, said)
+		}
+	}
+}

@@ -203,7 +203,8 @@ func (a *app) report(err error, command string) int {
 			return code
 		}
 	}
-	if errors.Is(err, context.Canceled) || a.ctx.Err() != nil {
+	var stays *leftBehind
+	if !errors.As(err, &stays) && (errors.Is(err, context.Canceled) || a.ctx.Err() != nil) {
 		err = errors.New("interrupted")
 	}
 	a.err.Printf("%s %s\n", terminal.Red.In("guestkit:"), err)
@@ -212,6 +213,10 @@ func (a *app) report(err error, command string) int {
 	}
 	return code
 }
+
+// leftBehind is the error of a run that was interrupted and could not undo all that it
+// did: it is said, and not that there was an interrupt, as every other error is then.
+type leftBehind struct{ error }
 
 // A command as the table has it.
 type command struct {

@@ -5,12 +5,14 @@ package fusemount
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -34,7 +36,9 @@ func Mount(fsys vfs.FS, dir string, o *Options) (*Mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fi, err := os.Stat(dir); err != nil {
+	if fi, err := os.Stat(dir); errors.Is(err, syscall.ENOTCONN) {
+		return nil, fmt.Errorf("%w: a mount lies there whose program has ended; unmount it (fusermount -uz)", err)
+	} else if err != nil {
 		return nil, err
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("%s: it is no directory", dir)
@@ -54,9 +58,21 @@ func Mount(fsys vfs.FS, dir string, o *Options) (*Mounted, error) {
 	fo.RootStableAttr = &attr
 	server, err := fs.Mount(dir, n, fo)
 	if err != nil {
-		return nil, err
+		return nil, refused(err, o)
 	}
 	return &Mounted{dir, server}, nil
+}
+
+// refused is the error of a mount. What fusermount has against it it has printed, and
+// go-fuse knows that it did not end well.
+func refused(err error, o *Options) error {
+	switch {
+	case !strings.HasPrefix(err.Error(), "fusermount exited"):
+		return err
+	case o.AllowOther:
+		return errors.New("fusermount refuses it; for -o allow_other /etc/fuse.conf must have the line user_allow_other")
+	}
+	return errors.New("fusermount refuses it")
 }
 
 // Wait returns when the tree is mounted no more.
@@ -66,10 +82,11 @@ func (m *Mounted) Wait() { m.server.Wait() }
 // these are closed; for others that is an error.
 func (m *Mounted) Unmount() error {
 	err := m.server.Unmount()
-	if err != nil && detach(m.dir) == nil {
+	if err == nil || detach(m.dir) == nil {
 		return nil
 	}
-	return err
+	line, _, _ := strings.Cut(err.Error(), "\n") // of fusermount; go-fuse adds its own
+	return errors.New(line)
 }
 
 // plain is a name without what separates options.
