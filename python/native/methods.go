@@ -50,10 +50,10 @@ func with[T any](m func(T) (any, error)) func([]byte) (any, error) {
 
 // An opening says which disks are opened, and how.
 type opening struct {
-	Paths     []string `json:"paths"`
-	Format    string   `json:"format"`
-	AllowDirs []string `json:"allow_dirs"`
-	Keys      []string `json:"keys"` // passphrases, each tried on each volume
+	Paths     []hostPath `json:"paths"`
+	Format    string     `json:"format"`
+	AllowDirs []hostPath `json:"allow_dirs"`
+	Keys      []string   `json:"keys"` // passphrases, each tried on each volume
 	// Objects are what the caller reads for us, by what they are called in Paths.
 	Objects map[string]object `json:"objects"`
 	// Environment is how the caller reaches S3: its own, which may have changed since
@@ -65,8 +65,32 @@ type opening struct {
 	ctx context.Context // of what is fetched, nil if nothing ends it
 }
 
+// A hostPath is a path of the host, which is bytes: {"base64": …} where these are no text.
+type hostPath string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *hostPath) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '{' {
+		return json.Unmarshal(b, (*string)(p))
+	}
+	var raw struct {
+		Base64 []byte `json:"base64"`
+	}
+	err := json.Unmarshal(b, &raw)
+	*p = hostPath(raw.Base64)
+	return err
+}
+
+func texts(paths []hostPath) []string {
+	out := make([]string, 0, len(paths))
+	for _, p := range paths {
+		out = append(out, string(p))
+	}
+	return out
+}
+
 func (o *opening) format() *format.Options {
-	return &format.Options{Format: o.Format, FollowOwnDir: true, AllowDirs: o.AllowDirs, Unwrap: true, Remote: o.openAddress}
+	return &format.Options{Format: o.Format, FollowOwnDir: true, AllowDirs: texts(o.AllowDirs), Unwrap: true, Remote: o.openAddress}
 }
 
 func open(o opening) (any, error) {
@@ -79,7 +103,7 @@ func open(o opening) (any, error) {
 	life, kill := context.WithCancel(context.Background())
 	stop := context.AfterFunc(call, kill)
 	o.ctx = life
-	g, err := guestkit.OpenDisks(o.Paths, &guestkit.Options{Format: o.format(), Unlock: unlock(o.Keys)})
+	g, err := guestkit.OpenDisks(texts(o.Paths), &guestkit.Options{Format: o.format(), Unlock: unlock(o.Keys)})
 	if err == nil && !stop() {
 		err = errors.Join(context.Canceled, g.Close())
 	}
@@ -330,7 +354,7 @@ func detect(o opening) (any, error) {
 	ctx, _, end := begin(o.Op)
 	defer end()
 	o.ctx = ctx
-	src, err := format.PathSource(strings.Join(o.Paths, ""), o.format())
+	src, err := format.PathSource(strings.Join(texts(o.Paths), ""), o.format())
 	if err != nil {
 		return nil, err
 	}
@@ -350,7 +374,7 @@ func info(o opening) (any, error) {
 	ctx, _, end := begin(o.Op)
 	defer end()
 	o.ctx = ctx
-	path := strings.Join(o.Paths, "")
+	path := strings.Join(texts(o.Paths), "")
 	i, _, err := format.DescribeFile(path, o.format())
 	if err != nil {
 		return nil, err
@@ -360,10 +384,10 @@ func info(o opening) (any, error) {
 
 type conversion struct {
 	opening
-	Output   string `json:"output"`
-	To       string `json:"to"`
-	Compress bool   `json:"compress"`
-	Force    bool   `json:"force"`
+	Output   hostPath `json:"output"`
+	To       string   `json:"to"`
+	Compress bool     `json:"compress"`
+	Force    bool     `json:"force"`
 }
 
 func convertImage(c conversion) (any, error) {
@@ -375,7 +399,7 @@ func convertImage(c conversion) (any, error) {
 	if c.Compress {
 		o.Copy.Compress = true
 		if o.Output.Format == "" {
-			o.Output.Format = convert.FormatOf(c.Output)
+			o.Output.Format = convert.FormatOf(string(c.Output))
 		}
 		if err := o.Output.SetCompression("", ""); err != nil {
 			return nil, err
@@ -386,11 +410,11 @@ func convertImage(c conversion) (any, error) {
 		defer table.Unlock()
 		op.done, op.total = p.Done, p.Total
 	}
-	done, err := guestkit.Convert(ctx, strings.Join(c.Paths, ""), c.Output, o)
+	done, err := guestkit.Convert(ctx, strings.Join(texts(c.Paths), ""), string(c.Output), o)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]any{"output": c.Output, "output_format": done.Output.Format, "seconds": time.Since(start).Seconds()}
+	out := map[string]any{"output_format": done.Output.Format, "seconds": time.Since(start).Seconds()}
 	if len(done.Sources) > 0 {
 		out["source_format"], out["virtual_size"] = done.Sources[0].Format, done.Sources[0].VirtualSize
 	}

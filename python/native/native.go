@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"github.com/guestkit/guestkit"
@@ -163,7 +164,7 @@ var classes = []struct {
 	err  error
 	name string
 }{
-	{context.Canceled, "Cancelled"}, {errObject, "ReadFailed"}, {fs.ErrNotExist, "NotFound"}, {fs.ErrPermission, "PermissionDenied"}, {fs.ErrClosed, "Closed"},
+	{context.Canceled, "Cancelled"}, {errObject, "ReadFailed"}, {fs.ErrNotExist, "NotFound"}, {fs.ErrPermission, "PermissionDenied"}, {syscall.EISDIR, "IsADirectory"}, {syscall.ENOTDIR, "NotADirectory"}, {fs.ErrClosed, "Closed"},
 	{block.ErrOption, "BadOption"}, {block.ErrEncrypted, "Encrypted"}, {block.ErrKey, "Encrypted"}, {block.ErrUnsupported, "Unsupported"}, {block.ErrTruncated, "Truncated"},
 	{block.ErrLimit, "LimitExceeded"}, {block.ErrRefused, "Refused"}, {block.ErrParent, "ParentNeeded"}, {block.ErrMissing, "Missing"},
 	{block.ErrLoop, "Corrupt"}, {block.ErrChanged, "Changed"}, {block.ErrAmbiguous, "Ambiguous"}, {block.ErrCorrupt, "Corrupt"}, {block.ErrFormat, "UnknownFormat"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import ctypes
 import itertools
 import json
@@ -81,6 +82,17 @@ def _end() -> None:
         _library.GuestkitSetReader(None)
 
 
+def host_path(path: str) -> Any:
+    """A path of the host for a request: what is no UTF-8 goes as bytes."""
+    if "\0" in path:
+        raise ValueError("embedded null byte")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return {"base64": base64.b64encode(os.fsencode(path)).decode()}
+    return path
+
+
 def call(method: str, **request: Any) -> Any:
     """Run a method of the library that takes no time."""
     lib = _load()
@@ -124,8 +136,11 @@ def long_call(method: str, progress: Optional[Callable[[int, int], None]] = None
                 done, total = call("progress", op=number)
                 progress(done, total)
     except BaseException:
-        call("cancel", op=number)
-        thread.join()
+        while thread.is_alive():  # it may not have begun when it is first told
+            call("cancel", op=number)
+            thread.join(0.1)
+        if "result" in box and method in ("open", "fs"):
+            call("close", handle=box["result"])
         raise
     if "error" in box:
         raise box["error"]

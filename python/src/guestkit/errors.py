@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class Error(Exception):
     """What guestkit could not do, and why."""
@@ -58,9 +60,33 @@ class BadOption(Error, ValueError):
 class NotFound(Error, FileNotFoundError):
     """There is no such file."""
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.ENOENT
+
+
+class IsADirectory(Error, IsADirectoryError):
+    """It is a directory, and a file is needed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.EISDIR
+
+
+class NotADirectory(Error, NotADirectoryError):
+    """It is no directory, and one is needed."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.ENOTDIR
+
 
 class PermissionDenied(Error, PermissionError):
     """The file may not be read."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.EACCES
 
 
 class Closed(Error, ValueError):
@@ -69,6 +95,10 @@ class Closed(Error, ValueError):
 
 class ReadFailed(Error, OSError):
     """A file object of the caller's failed; what it raised is the ``__cause__``."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.errno = errno.EIO
 
 
 class Cancelled(Error):
@@ -79,7 +109,7 @@ _classes: dict[str, type[Error]] = {
     c.__name__: c
     for c in (
         Error, UnknownFormat, Unsupported, Corrupt, Truncated, Encrypted, ParentNeeded, Missing, Refused,
-        LimitExceeded, Changed, Ambiguous, BadOption, NotFound, PermissionDenied, Closed, ReadFailed, Cancelled,
+        LimitExceeded, Changed, Ambiguous, BadOption, NotFound, IsADirectory, NotADirectory, PermissionDenied, Closed, ReadFailed, Cancelled,
     )
 }
 

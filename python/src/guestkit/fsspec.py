@@ -15,6 +15,7 @@ from typing import Any, Optional
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
+from . import errors
 from . import guest as _guest
 from .results import Stat
 
@@ -69,7 +70,23 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
-        return self._entry(path, self.tree.stat(path))
+        try:
+            return self._entry(path, self.tree.stat(path))
+        except errors.NotFound:  # it may be a link that leads nowhere
+            return self._entry(path, self.tree.stat(path, follow=False))
+
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        return self._exists(path, True)
+
+    def lexists(self, path: str, **kwargs: Any) -> bool:
+        return self._exists(path, False)
+
+    def _exists(self, path: str, follow: bool) -> bool:
+        try:
+            self.tree.stat(self._strip_protocol(path), follow)
+        except OSError:
+            return False
+        return True
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)

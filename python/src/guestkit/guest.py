@@ -9,10 +9,10 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Optional, Sequence, Type, Union
 
-from . import _native, _objects
+from . import _native, _objects, errors
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import NoReturn, Protocol
 
     from .results import Conversion, Info, Report, Stat, System, Volume
 
@@ -39,6 +39,29 @@ def _stat(d: Any) -> Stat:
     return Stat.of(d)
 
 
+def _list(what: str, given: Any) -> list[str]:
+    """A list of texts or paths; one alone is a list of it, and not of its letters."""
+    found: list[Any] = [os.fspath(x) for x in ([given] if isinstance(given, (str, bytes, os.PathLike)) else given)]
+    if not all(isinstance(x, str) for x in found):
+        raise TypeError(f"{what} are str")
+    return found
+
+
+def _inside(path: Any) -> str:
+    """A path in a guest."""
+    name = os.fspath(path)
+    if not isinstance(name, str):
+        raise TypeError(f"a path in a guest is str or os.PathLike, not {type(path).__name__}")
+    return name
+
+
+class _Open:
+    """What is open in this process alone, and means something else to any other."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
+
 def _drop(handle: int, numbers: Sequence[int] = ()) -> None:
     try:
         if not _native.forked():  # it is the parent's
@@ -52,6 +75,8 @@ class _Images:
     """What a call reads: paths, and file objects under names of their own."""
 
     def __init__(self, images: Sequence[Image]) -> None:
+        if not images:
+            raise errors.BadOption("no disk is given")
         self.paths: list[str] = []
         self.objects: dict[str, dict[str, int]] = {}
         self.numbers: list[int] = []
@@ -59,7 +84,7 @@ class _Images:
         try:
             for image in images:
                 if isinstance(image, (str, os.PathLike)):
-                    self.paths.append(os.fspath(image))
+                    self.paths += _list("paths", image)
                     if self.paths[-1][:5].lower() == "s3://":
                         self.environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
                         self.environment["HOME"] = os.path.expanduser("~")
@@ -76,7 +101,7 @@ class _Images:
 
     def request(self) -> dict[str, Any]:
         """What the methods of the library take of it."""
-        return {"paths": self.paths, "objects": self.objects, "environment": self.environment}
+        return {"paths": [_native.host_path(p) for p in self.paths], "objects": self.objects, "environment": self.environment}
 
     def release(self) -> None:
         for n in self.numbers:
@@ -89,7 +114,7 @@ class _Images:
         self.release()
 
 
-class GuestFile(io.RawIOBase):
+class GuestFile(_Open, io.RawIOBase):
     """An open file of a guest: seekable, read only, safe to read from many threads with ``pread``."""
 
     def __init__(self, handle: int, size: int, name: str, tree: Optional["Tree"] = None) -> None:
@@ -98,11 +123,21 @@ class GuestFile(io.RawIOBase):
         self._tree = tree  # it stays open with its files
         self._end = weakref.finalize(self, _drop, handle)
 
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
     def readable(self) -> bool:
+        self._check()
         return True
 
     def seekable(self) -> bool:
+        self._check()
         return True
+
+    def write(self, buffer: Any) -> NoReturn:
+        self._check()
+        raise io.UnsupportedOperation("guests are read only")
 
     def readinto(self, buffer: Any) -> int:
         n = self.pread_into(buffer, self._at)
@@ -116,9 +151,10 @@ class GuestFile(io.RawIOBase):
 
     def pread_into(self, buffer: Any, off: int) -> int:
         """Read into a buffer from an offset, without moving the position."""
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
-        return _native.read(self._handle, buffer, off)
+        self._check()
+        if off < 0:
+            raise ValueError("negative offset")
+        return _native.read(self._handle, buffer, off) if off < self._size else 0
 
     def pread(self, n: int, off: int) -> bytes:
         """Read n bytes, or fewer at the end, from an offset."""
@@ -126,13 +162,17 @@ class GuestFile(io.RawIOBase):
         return bytes(memoryview(b)[: self.pread_into(b, off)])
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._check()
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}.get(whence)
+        if base is None:
+            raise ValueError(f"invalid whence ({whence}, should be 0, 1 or 2)")
         if base + offset < 0:
             raise ValueError("negative seek position")
         self._at = base + offset
         return self._at
 
     def tell(self) -> int:
+        self._check()
         return self._at
 
     def close(self) -> None:
@@ -141,48 +181,48 @@ class GuestFile(io.RawIOBase):
         super().close()
 
 
-class Tree:
+class Tree(_Open):
     """The files of a guest's system, with its mounts, or of one volume."""
 
     def __init__(self, handle: int, guest: "Guest") -> None:
         self._handle, self._guest = handle, guest  # the guest stays open with its tree
         weakref.finalize(self, _drop, handle)
 
-    def listdir(self, path: str = "/") -> list[str]:
+    def listdir(self, path: Path = "/") -> list[str]:
         """The names in a directory."""
         return [s.name for s in self.scandir(path)]
 
-    def scandir(self, path: str = "/") -> list[Stat]:
+    def scandir(self, path: Path = "/") -> list[Stat]:
         """The files in a directory, with their metadata."""
-        return [_stat(d) for d in _native.call("listdir", handle=self._handle, path=path)]
+        return [_stat(d) for d in _native.call("listdir", handle=self._handle, path=_inside(path))]
 
-    def stat(self, path: str, follow: bool = True) -> Stat:
+    def stat(self, path: Path, follow: bool = True) -> Stat:
         """The metadata of a file."""
-        return _stat(_native.call("stat", handle=self._handle, path=path, follow=follow))
+        return _stat(_native.call("stat", handle=self._handle, path=_inside(path), follow=follow))
 
-    def readlink(self, path: str) -> str:
+    def readlink(self, path: Path) -> str:
         """The target of a symbolic link."""
-        return str(_native.call("readlink", handle=self._handle, path=path))
+        return str(_native.call("readlink", handle=self._handle, path=_inside(path)))
 
-    def open(self, path: str, mode: str = "rb") -> GuestFile:
+    def open(self, path: Path, mode: str = "rb") -> GuestFile:
         """Open a file for reading."""
         if mode not in ("r", "rb"):
             raise ValueError("guests are read only")
-        d = _native.call("open_file", handle=self._handle, path=path)
-        return GuestFile(d["handle"], d["size"], path, self)
+        d = _native.call("open_file", handle=self._handle, path=_inside(path))
+        return GuestFile(d["handle"], d["size"], _inside(path), self)
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: Path) -> bytes:
         """The content of a file."""
         with self.open(path) as f:
             return f.readall()
 
-    def read_text(self, path: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+    def read_text(self, path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
         """The text of a file."""
         return self.read_bytes(path).decode(encoding, errors)
 
-    def walk(self, top: str = "/") -> Iterator[tuple[str, list[Stat], list[Stat]]]:
+    def walk(self, top: Path = "/") -> Iterator[tuple[str, list[Stat], list[Stat]]]:
         """Directories from the top down, as os.walk; links are not followed."""
-        todo = [top]
+        todo = [_inside(top)]
         while todo:
             at = todo.pop()
             found = self.scandir(at)
@@ -191,7 +231,7 @@ class Tree:
             todo += [posixpath.join(at, s.name) for s in reversed(dirs)]
 
 
-class Guest:
+class Guest(_Open):
     """The open disks of one virtual machine. Use it as a context manager."""
 
     def __init__(self, handle: int, objects: Sequence[int] = ()) -> None:
@@ -225,8 +265,12 @@ class Guest:
         self.close()
 
 
+def _folders(given: Any) -> list[Any]:
+    return [_native.host_path(p) for p in _list("folders", given)]
+
+
 def _several(disks: Union[Image, Sequence[Image]]) -> Sequence[Image]:
-    if isinstance(disks, (str, os.PathLike)) or _objects.is_file(disks):
+    if isinstance(disks, (str, bytes, os.PathLike)) or _objects.is_file(disks):
         return [disks]  # type: ignore[list-item]
     return list(disks)  # type: ignore[arg-type]
 
@@ -243,7 +287,7 @@ def open(  # noqa: A001 - as gzip.open and others
     images = _Images(_several(disks))
     try:
         handle = _native.long_call(
-            "open", keys=list(keys), format=format, allow_dirs=[os.fspath(a) for a in allow_dirs], **images.request()
+            "open", keys=_list("keys", keys), format=format, allow_dirs=_folders(allow_dirs), **images.request()
         )
     except BaseException:
         images.release()
@@ -275,9 +319,10 @@ def convert(
     """
     from .results import Conversion
 
+    (out,) = _list("paths", dst)
     with _Images([src]) as i:
         d = _native.long_call(
-            "convert", progress, output=os.fspath(dst), to=format, compress=compress, force=force,
-            allow_dirs=[os.fspath(a) for a in allow_dirs], **i.request(),
+            "convert", progress, output=_native.host_path(out), to=format, compress=compress, force=force,
+            allow_dirs=_folders(allow_dirs), **i.request(),
         )
-    return Conversion(d["output"], d.get("source_format", ""), d["output_format"], d.get("virtual_size", 0), d["seconds"])
+    return Conversion(out, d.get("source_format", ""), d["output_format"], d.get("virtual_size", 0), d["seconds"])

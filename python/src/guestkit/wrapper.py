@@ -40,53 +40,68 @@ def _main() -> None:
     sys.exit(subprocess.run(args).returncode)
 
 
+# What messages say of each kind, in the order in which the library asks.
+_WORDS = (
+    ("no such file", "NotFound"), ("permission denied", "PermissionDenied"), ("encrypted", "Encrypted"), ("unsupported", "Unsupported"),
+    ("truncated", "Truncated"), ("limit exceeded", "LimitExceeded"), ("reference refused", "Refused"),
+    ("is a directory, not a disk", "Refused"), ("is neither a file nor", "Refused"), ("parent image needed", "ParentNeeded"),
+    ("incomplete", "Missing"), ("loop", "Corrupt"), ("changed while it was read", "Changed"), ("ambiguous format", "Ambiguous"),
+    ("corrupt", "Corrupt"), ("not this format", "UnknownFormat"),
+)
+
+
+def _argument(path: Path) -> str:
+    """A path of an argument; "-" is a file of that name, and not the standard input."""
+    name = os.fspath(path)
+    return "./-" if name == "-" else name
+
+
 class GuestkitWrapper:
     """Runs the command for each call and gives the same results and errors as the library."""
 
     def __init__(self, guestkit_path: Optional[str] = None) -> None:
         self.guestkit_path = guestkit_path or command()
 
-    def _run(self, *args: str) -> str:
+    def _document(self, *args: str, partial: bool = False) -> Mapping[str, Any]:
+        """The document that a command prints; partial takes it whatever the exit code says."""
         try:
-            done = subprocess.run([self.guestkit_path, *args], capture_output=True, text=True, encoding="utf-8", errors="surrogateescape")
+            done = subprocess.run(
+                [self.guestkit_path, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", errors="surrogateescape"
+            )
         except FileNotFoundError as e:
             raise errors.NotFound(f"the command {self.guestkit_path} is not installed") from e
-        if done.returncode != 0:
+        if done.returncode != 0 and not (partial and done.stdout.startswith("{")):
             raise self._error(done.returncode, done.stderr)
-        return done.stdout
-
-    @staticmethod
-    def _error(code: int, text: str) -> errors.Error:
-        message = text.strip().splitlines()[-1] if text.strip() else f"exit code {code}"
-        message = message.removeprefix("guestkit: ")
-        if code == 2:
-            return errors.BadOption(message)
-        if code == 3 or "no such file" in message:
-            return errors.NotFound(message)
-        for words, name in (
-            ("encrypted", "Encrypted"), ("unsupported", "Unsupported"), ("truncated", "Truncated"), ("corrupt", "Corrupt"),
-            ("limit exceeded", "LimitExceeded"), ("reference refused", "Refused"), ("parent image needed", "ParentNeeded"),
-        ):
-            if words in message:
-                return errors.make(name, message)
-        return errors.Error(message)
-
-    def _document(self, *args: str) -> Mapping[str, Any]:
-        d = json.loads(self._run(*args))
+        d = json.loads(done.stdout)
         assert isinstance(d, dict)
         return d
 
+    @staticmethod
+    def _error(code: int, text: str) -> errors.Error:
+        lines = [line for line in text.strip().splitlines() if not line.startswith("Try '")]
+        message = lines[-1].removeprefix("guestkit: ") if lines else f"exit code {code}"
+        if code == 2:
+            return errors.BadOption(message)
+        if code == 3:
+            return errors.NotFound(message)
+        for words, name in _WORDS:
+            if ": " + words in message:  # a path may have words like these
+                return errors.make(name, message)
+        return errors.Error(message)
+
     def detect(self, path: Path) -> str:
         """The format of an image, by its content."""
-        return str(self._document("detect", "--json", "--", os.fspath(path))["format"])
+        return str(self._document("detect", "--json", "--", _argument(path))["format"])
 
     def info(self, path: Path) -> Info:
         """What an image says about itself."""
-        return Info.of(os.fspath(path), self._document("info", "--json", "--", os.fspath(path))["image"])
+        return Info.of(os.fspath(path), self._document("info", "--json", "--", _argument(path))["image"])
 
     def inspect(self, path: Path) -> Report:
         """Find the operating systems of a guest and list its volumes."""
-        return Report.of(self._document("inspect", "--json", "--", os.fspath(path)))
+        if os.path.isdir(path):  # the command would inspect all images in it
+            raise errors.Refused(f"{os.fspath(path)}: is a directory, not a disk image")
+        return Report.of(self._document("inspect", "--json", "--", _argument(path), partial=True))
 
     def convert(
         self, src: Path, dst: Path, *, format: str = "", compress: bool = False, force: bool = False,  # noqa: A002
@@ -101,7 +116,7 @@ class GuestkitWrapper:
         begun = time.monotonic()
         try:
             run = subprocess.Popen(
-                [*args, "--", os.fspath(src), os.fspath(dst)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [*args, "--", _argument(src), _argument(dst)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True, encoding="utf-8", errors="surrogateescape",
             )
         except FileNotFoundError as e:
