@@ -30,7 +30,7 @@ func TestMutations(t *testing.T) {
 				n /= 5 // its data takes twenty times as long, and its metadata is that of deflate
 			}
 			where := append(testimg.Metadata(t, image, openFS), testimg.Range{Off: superblockOff, N: 144})
-			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore, Seal: seal})
+			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore, Open: openFS, Seal: seal})
 		})
 	}
 }

@@ -344,7 +344,7 @@ func TestMutations(t *testing.T) {
 					where = append(where, testimg.Range{Off: p.off, N: min(p.n, 1024)})
 				}
 			}
-			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: readAll})
+			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Run: readAll, Open: openFS})
 		})
 	}
 }

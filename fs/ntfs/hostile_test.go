@@ -457,6 +457,7 @@ func TestMutations(t *testing.T) {
 			fsys.Info()
 			return err
 		},
+		Open: func(r block.Reader) (vfs.FS, error) { return ntfs.Open(r, &ntfs.Options{CacheBytes: 4 << 20}) },
 		Seal: func(p *testimg.Patch, changed []int64) {
 			for _, off := range changed {
 				seal(p, off)

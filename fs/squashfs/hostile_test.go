@@ -21,7 +21,7 @@ func TestMutations(t *testing.T) {
 			image := testimg.Fixture(t, name)
 			where := testimg.Metadata(t, image, openFS)
 			where = append(where, testimg.Range{Off: 0, N: 96})
-			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore})
+			testimg.Mutate(t, testimg.Mutations{Image: image, Where: where, Seed: 1, N: n, Run: explore, Open: openFS})
 		})
 	}
 }

@@ -57,7 +57,7 @@ func TestMutations(t *testing.T) {
 	for _, x := range fixtures {
 		t.Run(x.name, func(t *testing.T) {
 			image := testimg.Fixture(t, x.name)
-			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore, Seal: sealer(bytes.Clone(image))})
+			testimg.Mutate(t, testimg.Mutations{Image: image, Where: testimg.Metadata(t, image, openFS), Seed: 1, N: n, Run: explore, Open: openFS, Seal: sealer(bytes.Clone(image))})
 		})
 	}
 }

@@ -3,6 +3,7 @@ package testimg
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,6 +25,9 @@ type Mutations struct {
 	// Run reads the image as far as the driver can. Any error is fine; a
 	// panic, two seconds, or 64 MiB more memory are not.
 	Run func(r block.Reader) error
+	// Open is for filesystems: what a mutant holds is copied and archived as well,
+	// under the same limits; of every fourth mutant without GUESTKIT_MUTATIONS.
+	Open Opener
 	// Seal repairs the checksums that cover the bytes changed at the given
 	// offsets, through p.Write. Every second mutant is sealed; nil for
 	// formats without checksums.
@@ -73,7 +77,8 @@ var boundary = []uint64{0, 1, 2, 3, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x800
 // which repeat it.
 func Mutate(t *testing.T, m Mutations) {
 	t.Helper()
-	if s := os.Getenv("GUESTKIT_MUTATIONS"); s != "" {
+	number := os.Getenv("GUESTKIT_MUTATIONS")
+	if s := number; s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			t.Fatalf("GUESTKIT_MUTATIONS: %v", err)
@@ -91,9 +96,14 @@ func Mutate(t *testing.T, m Mutations) {
 	if err := m.Run(bytes.NewReader(m.Image)); err != nil {
 		t.Fatalf("the image without damage: %v", err)
 	}
+	read, dir := m.Run, t.TempDir()
+	extract := func(r block.Reader) error { return errors.Join(read(r), Extract(r, m.Open, dir)) }
 	failed, slowest := 0, time.Duration(0)
 	for i := range m.N {
 		p, what := m.mutant(i)
+		if m.Run = read; m.Open != nil && (number != "" || i/2%4 == 0) { // pairs: one is sealed
+			m.Run = extract
+		}
 		start := time.Now()
 		err := m.guarded(t, bytes.NewReader(m.Image), what)
 		slowest = max(slowest, time.Since(start))
