@@ -133,6 +133,16 @@ func Open(address string, o *Options) (format.Source, error) {
 	return s, nil
 }
 
+// Shown is how an address is named in errors and documents: without a name and
+// password, and without a query, which may be a signature.
+func Shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		u = nil
+	}
+	return shown(u)
+}
+
 // shown is an address without what may be secret: a password, a query.
 func shown(u *url.URL) string {
 	if u == nil {

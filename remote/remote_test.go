@@ -175,6 +175,33 @@ func TestFaults(t *testing.T) {
 			w.Write(data[from : from+(to-from)/2+1])
 			return true
 		}, nil},
+		"short first body": {func(n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				return false
+			}
+			w.Header().Set("ETag", `"v1"`)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", 384<<10-1, len(data)))
+			w.Header().Set("Content-Length", fmt.Sprint(384<<10))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(data[:1000])
+			return true
+		}, nil},
+		"short first body of another object": {func(n int64, w http.ResponseWriter, r *http.Request) bool {
+			if n > 1 {
+				return false
+			}
+			w.Header().Set("ETag", `"v0"`)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", 384<<10-1, len(data)))
+			w.Header().Set("Content-Length", fmt.Sprint(384<<10))
+			w.WriteHeader(http.StatusPartialContent)
+			w.Write(data[:1000])
+			return true
+		}, block.ErrChanged},
+		"redirect to a file": {func(n int64, w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Location", "file:///etc/hostname")
+			w.WriteHeader(http.StatusFound)
+			return true
+		}, block.ErrRefused},
 		"reset": {func(n int64, w http.ResponseWriter, r *http.Request) bool {
 			if n%2 == 1 {
 				return false
@@ -286,7 +313,7 @@ func TestSecrets(t *testing.T) {
 		t.Error(err)
 	}
 	for _, h := range other.headers {
-		if h.Get("Authorization") != "" || h.Get("X-Token") != "" {
+		if h.Get("Authorization") != "" || h.Get("X-Token") != "" || strings.Contains(fmt.Sprint(h), "s3cret") {
 			t.Errorf("another host got %v", h)
 		}
 	}

@@ -40,9 +40,12 @@ func (s *source) newClient() *http.Client {
 		switch {
 		case len(via) > 10:
 			return retry.Permanent(s.fail(block.ErrLimit, "more than 10 redirects"))
+		case req.URL.Scheme != "http" && req.URL.Scheme != "https":
+			return retry.Permanent(s.fail(block.ErrRefused, "a redirect to %s", req.URL.Scheme))
 		case via[0].URL.Scheme == "https" && req.URL.Scheme != "https":
 			return retry.Permanent(s.fail(block.ErrRefused, "a redirect from https to %s", req.URL.Scheme))
 		}
+		req.Header.Del("Referer") // the query may be a signature
 		if req.URL.Host != s.first.Host {
 			for name := range s.o.Header {
 				req.Header.Del(name)
@@ -69,13 +72,6 @@ func (s *source) start() error {
 	if err != nil {
 		return err
 	}
-	s.size, s.date = first.total, first.date
-	if strings.HasPrefix(first.tag, `"`) {
-		s.tag = first.tag
-	}
-	s.mu.Lock()
-	s.at = first.url
-	s.mu.Unlock()
 	if s.o.Folder != "" {
 		if s.disk, err = openDiskCache(s.o.Folder, s.o.FolderBytes, s.identity(), s.o.PageBytes); err != nil {
 			return err
@@ -84,6 +80,18 @@ func (s *source) start() error {
 	s.firstPage = page[:first.n]
 	s.cache = block.Cached((*object)(s), &block.CacheOptions{PageBytes: s.o.PageBytes, Bytes: s.o.CacheBytes, Ahead: aheadPieces, PieceBytes: aheadPiece})
 	return nil
+}
+
+// pin notes what the source is, by the first answer: the requests for the rest of a
+// body that was cut are held to it too.
+func (s *source) pin(first *answer) {
+	s.size, s.date = first.total, first.date
+	if strings.HasPrefix(first.tag, `"`) {
+		s.tag = first.tag
+	}
+	s.mu.Lock()
+	s.at = first.url
+	s.mu.Unlock()
 }
 
 // identity tells one state of the source from all others; "" if nothing does.
@@ -118,7 +126,9 @@ func (s *source) fetch(p []byte, off int64, first bool) (*answer, error) {
 		a, err := s.request(ctx, p[have:], off+int64(have), first && got == nil)
 		if a != nil {
 			if got == nil {
-				got = a
+				if got = a; first {
+					s.pin(a)
+				}
 			} else {
 				got.n += a.n
 			}

@@ -71,7 +71,7 @@ func (a *app) chain(path string, src *source) error {
 	if err != nil && links[0].Info == nil {
 		return err
 	}
-	doc := chainDoc{Schema: schema("chain"), Path: path, Sound: err == nil}
+	doc := chainDoc{Schema: schema("chain"), Path: shownImage(path), Sound: err == nil}
 	if err != nil {
 		doc.Error = inFlags(err)
 	}

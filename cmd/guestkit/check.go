@@ -231,11 +231,11 @@ func (a *app) check(path string, src *source, repair string, qemu bool) error {
 	}
 	switch {
 	case !format.Checks(info.Format):
-		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images have nothing to check", path, info.Format)}
+		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images have nothing to check", shownImage(path), info.Format)}
 	case repair != "" && info.Format != "qcow2":
 		return &exitError{code: checkUnsupported, err: fmt.Errorf("%s: %s images cannot be repaired", path, info.Format)}
 	}
-	doc := checkDoc{Schema: schema("check"), Path: path, Format: info.Format, Faults: []faultDoc{}}
+	doc := checkDoc{Schema: schema("check"), Path: shownImage(path), Format: info.Format, Faults: []faultDoc{}}
 	untold := map[string]int64{}
 	report := func(f format.Fault) {
 		kind := "corruption"
@@ -393,7 +393,7 @@ func (a *app) untrusted(path string, src *source, gate *convert.Gate) error {
 		return &exitError{code: checkUnfinished, err: pathError(path, err)}
 	}
 	if a.json {
-		doc := checkDoc{Schema: schema("check"), Path: path, Format: gate.Format, Unit: "reasons", Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
+		doc := checkDoc{Schema: schema("check"), Path: shownImage(path), Format: gate.Format, Unit: "reasons", Corruptions: int64(len(reasons)), Faults: []faultDoc{}}
 		if found, err := format.Probe(f); err == nil && doc.Format == "" {
 			doc.Format = found.Format
 		}
@@ -408,7 +408,7 @@ func (a *app) untrusted(path string, src *source, gate *convert.Gate) error {
 			a.out.Printf("%s %s\n", terminal.Red.In("refused:"), r)
 		}
 		if len(reasons) == 0 {
-			a.out.Printf("%s: no reason to refuse it\n", path)
+			a.out.Printf("%s: no reason to refuse it\n", shownImage(path))
 		}
 	}
 	if len(reasons) > 0 {

@@ -95,7 +95,7 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 		if err != nil {
 			return failed(err)
 		}
-		doc := compareDoc{Schema: schema("compare"), A: args[0], B: args[1], Same: d == nil, SizeA: x.Size(), SizeB: y.Size()}
+		doc := compareDoc{Schema: schema("compare"), A: shownImage(args[0]), B: shownImage(args[1]), Same: d == nil, SizeA: x.Size(), SizeB: y.Size()}
 		text := "the disks are the same"
 		if d != nil {
 			doc.Offset = &d.Off

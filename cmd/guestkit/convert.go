@@ -183,6 +183,9 @@ func (c *convertFlags) names(args []string) (src string, err error) {
 	case c.workers < 0:
 		return "", usagef("--workers is a number of pieces, not %d", c.workers)
 	}
+	if err := backingFile(*c.backing); err != nil {
+		return "", err
+	}
 	return src, c.src.check()
 }
 

@@ -41,6 +41,9 @@ images; the latter two lie over images of their own format.`,
 		if err != nil {
 			return err
 		}
+		if err := backingFile(*backing); err != nil {
+			return err
+		}
 		if err := out.SetBacking(*backing, *backingFormat); err != nil {
 			return err
 		}

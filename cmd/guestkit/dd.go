@@ -80,7 +80,7 @@ func ddOperands(args []string) (from, to string, part convert.Range, err error) 
 	for _, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return "", "", part, usagef("%q is no operand of dd: if=, of=, bs=, count=, skip=", arg)
+			return "", "", part, usagef("%q is no operand of dd: if=, of=, bs=, count=, skip=", shownImage(arg))
 		}
 		var to64 *int64
 		switch key {
@@ -102,7 +102,7 @@ func ddOperands(args []string) (from, to string, part convert.Range, err error) 
 		case "seek", "conv", "iflag", "oflag", "ibs", "obs", "status":
 			return "", "", part, usagef("%s= is not known here: a new image is written, as a whole", key)
 		default:
-			return "", "", part, usagef("%q is no operand of dd: if=, of=, bs=, count=, skip=", arg)
+			return "", "", part, usagef("%q is no operand of dd: if=, of=, bs=, count=, skip=", shownImage(arg))
 		}
 		if *to64, err = strconv.ParseInt(value, 10, 64); err != nil || *to64 < 0 {
 			if *to64, err = bytesize.Parse(value); err != nil || *to64 < 0 {

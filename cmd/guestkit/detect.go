@@ -61,7 +61,7 @@ func (a *app) detect(path string, src *source, named bool) error {
 		return err
 	}
 	defer f.Close()
-	a.note("opened %s", path)
+	a.note("opened %s", shownImage(path))
 	found := format.Detection{Format: src.format, Reasons: []format.Reason{{Text: "stated by -f"}}}
 	if src.format == "" {
 		if found, err = format.Probe(f); err != nil {
@@ -70,7 +70,7 @@ func (a *app) detect(path string, src *source, named bool) error {
 	}
 	switch {
 	case a.json:
-		d := detectDoc{schema("detect"), path, found.Format, []reasonDoc{}}
+		d := detectDoc{schema("detect"), shownImage(path), found.Format, []reasonDoc{}}
 		for _, r := range found.Reasons {
 			d.Reasons = append(d.Reasons, reasonDoc{r.Off, r.Text})
 		}
@@ -78,12 +78,12 @@ func (a *app) detect(path string, src *source, named bool) error {
 	case a.quiet:
 		return nil
 	case named:
-		a.out.Printf("%s: %s\n", path, terminal.Bold.In(found.Format))
+		a.out.Printf("%s: %s\n", shownImage(path), terminal.Bold.In(found.Format))
 	default:
 		a.out.Printf("%s\n", found.Format)
 	}
 	for _, r := range found.Reasons {
-		a.note("%s: %s at offset %#x", path, r.Text, r.Off)
+		a.note("%s: %s at offset %#x", shownImage(path), r.Text, r.Off)
 	}
 	return nil
 }

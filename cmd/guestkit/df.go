@@ -115,7 +115,7 @@ func (s *source) df(disks []string) ([]dfDoc, error) {
 		if v.Usage == nil {
 			continue
 		}
-		d := dfDoc{Image: disks[0], Volume: v.Name, Type: v.Content, Label: v.Label, Mounts: notNil(mounts[v.Name]), Usage: v.Usage}
+		d := dfDoc{Image: shownImage(disks[0]), Volume: v.Name, Type: v.Content, Label: v.Label, Mounts: notNil(mounts[v.Name]), Usage: v.Usage}
 		out = append(out, d)
 	}
 	if len(out) == 0 {

@@ -70,9 +70,9 @@ func (a *app) digest(path string, src *source, show string) error {
 		return pathError(path, err)
 	}
 	if a.json {
-		return a.document(digestDoc{schema("digest"), path, digestAlgorithm, hex.EncodeToString(sum[:]), img.Size()})
+		return a.document(digestDoc{schema("digest"), shownImage(path), digestAlgorithm, hex.EncodeToString(sum[:]), img.Size()})
 	}
-	a.out.Printf("%s  %s\n", hex.EncodeToString(sum[:]), path)
+	a.out.Printf("%s  %s\n", hex.EncodeToString(sum[:]), shownImage(path))
 	return nil
 }
 

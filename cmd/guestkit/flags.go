@@ -150,6 +150,14 @@ func backingFlags(cmd *cobra.Command, letter, help string) (name, format *string
 	return name, format
 }
 
+// backingFile refuses an address as what an overlay lies on.
+func backingFile(name string) error {
+	if format.IsAddress(name) {
+		return usagef("%s is an address, and an overlay lies on a file", shownImage(name))
+	}
+	return nil
+}
+
 // jsonFlag gives a command the flag --json.
 func (a *app) jsonFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.json, "json", false, "print a JSON document; docs/json.md describes it")

@@ -71,7 +71,7 @@ func (a *app) info(path string, o *format.Options, verify, sum bool) error {
 	if err != nil {
 		return err
 	}
-	a.note("opened %s", path)
+	a.note("opened %s", shownImage(path))
 	// What lies behind it can be described only if it can be opened.
 	if info.Backing != nil || info.DataFile != nil || len(extentFiles(info)) > 0 {
 		img, err := format.OpenFile(path, o)

@@ -205,7 +205,7 @@ func (c *inspection) verdict(path string, f *finding) error {
 	}
 	for _, x := range f.concerns {
 		if c.fails(x.Severity) {
-			return &exitError{code: exitConcern, err: fmt.Errorf("%s: %s: %s: %s", path, x.Severity, x.ID, x.Message)}
+			return &exitError{code: exitConcern, err: fmt.Errorf("%s: %s: %s: %s", shownImage(path), x.Severity, x.ID, x.Message)}
 		}
 	}
 	return nil

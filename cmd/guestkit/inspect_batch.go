@@ -53,7 +53,7 @@ func (c *inspection) isBatch(cmd *cobra.Command, args []string) bool {
 // The flags that do not change what is said of an image. Keys may: what lacks one
 // is incomplete, and is inspected again in any case.
 var sayNothing = []string{"jobs", "since", "progress", "json", "output", "packages", "require-complete", "verbose", "quiet",
-	"image", "source", "key", "key-file", "keys-from-stdin", "force-share", "cache-dir"}
+	"image", "source", "key", "key-file", "keys-from-stdin", "force-share", "cache-dir", "header", "netrc"}
 
 // madeBy says what a line depends on besides its image.
 func madeBy(cmd *cobra.Command) string {
@@ -115,7 +115,9 @@ func (c *inspection) batch(args []string) error {
 	code := exitDone
 	find := batch.Find{Skipped: func(path, why string) { c.note("skipped %s: %s", path, why) }}
 	err = batch.Run(c.ctx, find.Images(c.ctx, args), c.jobs,
-		func(ctx context.Context, img batch.Image) outcome { return c.look(ctx, img, former[img.Path]) },
+		func(ctx context.Context, img batch.Image) outcome {
+			return c.look(ctx, img, former[shownImage(img.Path)])
+		},
 		func(_ batch.Image, o outcome) error {
 			if o.err != nil {
 				count.clear()
@@ -141,6 +143,9 @@ func (c *inspection) batch(args []string) error {
 		c.table(rows, count)
 	}
 	if count.done == 0 {
+		for i := range args {
+			args[i] = shownImage(args[i])
+		}
 		return nothingf("no images were found in %s", strings.Join(args, ", "))
 	}
 	c.noteTime()
@@ -157,8 +162,8 @@ func graver(a, b int) int {
 
 // look inspects one image. Nothing that is in it ends the run.
 func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) (o outcome) {
-	run := runDoc{Path: img.Path, By: c.by, Started: time.Now().UTC(), Files: []batch.File{}}
-	o.row.path = img.Path
+	run := runDoc{Path: shownImage(img.Path), By: c.by, Started: time.Now().UTC(), Files: []batch.File{}}
+	o.row.path = run.Path
 	defer func() {
 		if x := recover(); x != nil {
 			o.err = pathError(img.Path, fmt.Errorf("internal error, a bug: %v", x))
@@ -178,6 +183,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 		return o
 	}
 	if f, err := batch.Look(img.Path); err == nil {
+		f.Path = run.Path
 		run.Files = append(run.Files, f)
 	}
 	if former != nil && former.By == c.by && batch.Unchanged(former.Files, former.Started) {
@@ -219,7 +225,7 @@ func (c *inspection) look(ctx context.Context, img batch.Image, former *runDoc) 
 	if o.line, err = marshal(doc, "", ""); err != nil {
 		o.err = pathError(img.Path, err)
 	}
-	o.row = newBatchRow(img.Path, f)
+	o.row = newBatchRow(run.Path, f)
 	return o
 }
 

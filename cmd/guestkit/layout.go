@@ -152,7 +152,7 @@ func (l *layout) output(path string) (*convert.Output, error) {
 	switch {
 	case l.format == "":
 		if out.Format = convert.FormatOf(path); out.Format == "" {
-			return nil, usagef("the name %q tells no format; state one with -O", path)
+			return nil, usagef("the name %q tells no format; state one with -O", shownImage(path))
 		}
 	case out.Format == "":
 		return nil, usagef("cannot write format %q (supported: %s)", l.format, strings.Join(convert.Formats(), ", "))

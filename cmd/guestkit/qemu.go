@@ -95,7 +95,7 @@ func (a *app) qemuInfo(path string, o *format.Options, chain bool) error {
 				info = img.Info()
 			}
 		}
-		return a.document(newQemuInfo(info, path))
+		return a.document(newQemuInfo(info, shownImage(path)))
 	}
 	img, err := format.OpenFile(path, o)
 	if err != nil {

@@ -49,6 +49,9 @@ Interrupted at any moment, the image lies upon the old backing file or the new o
 		if !f.Changed("backing") {
 			return usagef("state the new backing file with -b; -b \"\" is none")
 		}
+		if err := backingFile(*name); err != nil {
+			return err
+		}
 		return a.rebase(args[0], src, &block.RebaseOptions{Backing: *name, BackingFormat: *stated, Unsafe: unsafe, Force: force})
 	}
 	return cmd

@@ -62,3 +62,65 @@ func TestRemote(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRemoteSecrets gives each command an address with a password and a signature, of an
+// image that is there, and of one that is not: neither is printed, whatever comes of it.
+func TestRemoteSecrets(t *testing.T) {
+	images := http.FileServer(http.Dir("testdata/images"))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, password, _ := r.BasicAuth(); password != "s3cret" || r.URL.Query().Get("sig") != "s3cret" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		images.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	base := strings.Replace(srv.URL, "http://", "http://anna:s3cret@", 1)
+	dir := t.TempDir()
+	for _, c := range commands {
+		for _, disk := range []string{base + "/debian12-uefi.qcow2?sig=s3cret", base + "/none.qcow2?sig=s3cret", "ftp://anna:s3cret@host/s?s3cret", "http://anna:s3cret@ho st/"} {
+			var rest []string
+			out := filepath.Join(dir, c.name)
+			os.Remove(out)
+			switch c.name {
+			case "serve", "man": // until it is interrupted; into a folder
+				continue
+			case "ls", "cat", "stat", "find", "grep", "manifest":
+				rest = []string{"/etc/none"}
+			case "cp":
+				rest = []string{"/etc/none", dir}
+			case "registry":
+				rest = []string{`HKLM\SOFTWARE`}
+			case "compare", "diff":
+				rest = []string{uefi}
+			case "dd":
+				disk, rest = "if="+disk, []string{"of=" + out}
+			case "convert":
+				rest = []string{out}
+			case "mount":
+				rest = []string{filepath.Join(dir, "none")}
+			case "resize":
+				rest = []string{"1G"}
+			case "snapshot":
+				rest = []string{"-l"}
+			case "tar":
+				rest = []string{"-o", out}
+			}
+			for _, flags := range [][]string{{"-v"}, {"--json"}} {
+				args := append(append([]string{c.name}, flags...), append([]string{disk}, rest...)...)
+				if r := gk(t, args...); strings.Contains(r.out+r.err, "s3cret") {
+					t.Errorf("%s %s: %+v", c.name, flags[0], r)
+				}
+			}
+		}
+	}
+	for _, args := range [][]string{{"info", "--compat", "qemu", "--json", base + "/debian12-uefi.qcow2?sig=s3cret"}, {"check", "--untrusted", base + "/debian12-uefi.qcow2?sig=s3cret"},
+		{"check", "--target", "kubevirt", "--json", base + "/debian12-uefi.qcow2?sig=s3cret"}, {"detect", base + "/debian12-uefi.qcow2?sig=s3cret", uefi}, {"create", "-b", base + "/x", "-F", "qcow2", filepath.Join(dir, "o.qcow2")},
+		{"convert", "-B", base + "/x", uefi, filepath.Join(dir, "o.qcow2")}, {"inspect", "-a", base + "/none?sig=s3cret", uefi},
+		{"df", uefi, base + "/debian12-uefi.qcow2?sig=s3cret"}, {"inspect", "--json", "--header", "X-Key: s3cret", uefi, base + "/debian12-uefi.qcow2?sig=s3cret"}, {"volumes", uefi, base + "/none?sig=s3cret"}, {"digest", uefi, base + "/debian12-uefi.qcow2?sig=s3cret"},
+		{"dd", base + "/none?sig=s3cret"}} {
+		if r := gk(t, args...); strings.Contains(r.out+r.err, "s3cret") {
+			t.Errorf("%s: %+v", args[:2], r)
+		}
+	}
+}

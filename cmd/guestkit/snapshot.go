@@ -134,7 +134,7 @@ func (a *app) listSnapshots(path string, src *source) error {
 	}
 	a.warn(faults)
 	if a.json {
-		doc := snapshotsDoc{Schema: schema("snapshot"), Path: path, Snapshots: notNil(newImageDoc(info).Snapshots)}
+		doc := snapshotsDoc{Schema: schema("snapshot"), Path: shownImage(path), Snapshots: notNil(newImageDoc(info).Snapshots)}
 		if doc.Snapshots == nil {
 			doc.Snapshots = []snapshotDoc{}
 		}

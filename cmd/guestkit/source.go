@@ -18,6 +18,7 @@ import (
 	"github.com/guestkit/guestkit/internal/stdin"
 	"github.com/guestkit/guestkit/internal/terminal"
 	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/remote"
 	"github.com/guestkit/guestkit/volume/luks"
 )
 
@@ -211,7 +212,7 @@ func plainFile(path string) error {
 		return usagef("standard input is not taken here; name the file")
 	}
 	if format.IsAddress(path) {
-		return usagef("%s is an address, and a file of this machine is needed here", path)
+		return usagef("%s is an address, and a file of this machine is needed here", shownImage(path))
 	}
 	fi, err := os.Stat(path)
 	switch {
@@ -384,10 +385,19 @@ func pathError(path string, err error) error {
 	if pe, ok := err.(*fs.PathError); ok && pe.Path == path { // which says it already
 		err = pe.Err
 	}
-	if strings.HasPrefix(err.Error(), path+": ") {
+	if path = shownImage(path); strings.HasPrefix(err.Error(), path+": ") {
 		return err
 	}
 	return fmt.Errorf("%s: %w", path, err)
+}
+
+// shownImage is a name of an image as it is printed: an address has no password and no
+// query there, which may be a signature.
+func shownImage(name string) string {
+	if format.IsAddress(name) {
+		return remote.Shown(name)
+	}
+	return name
 }
 
 // noteTime says with --verbose how long it took.

@@ -40,7 +40,7 @@ func (a *app) checkTarget(name, path string, src *source) error {
 	}
 	switch {
 	case a.json:
-		doc := checkDoc{Schema: schema("check"), Path: path, Corruptions: int64(len(broken)), Faults: []faultDoc{}}
+		doc := checkDoc{Schema: schema("check"), Path: shownImage(path), Corruptions: int64(len(broken)), Faults: []faultDoc{}}
 		for _, f := range broken {
 			doc.Faults = append(doc.Faults, faultDoc{Kind: "rule", Text: inFlags(f)})
 		}
@@ -53,7 +53,7 @@ func (a *app) checkTarget(name, path string, src *source) error {
 				terminal.Dim.In(f.Rule.Source), terminal.Dim.In("to mend it:"), name, f.Rule.Fix)
 		}
 		if len(broken) == 0 {
-			a.out.Printf("%s: it keeps every rule of %s\n", path, name)
+			a.out.Printf("%s: it keeps every rule of %s\n", shownImage(path), name)
 		}
 	}
 	if len(broken) > 0 {
