@@ -62,6 +62,7 @@ type filesystem struct {
 	packed   sync.Pool // of buffers for compressed extents
 	problems problem.List
 
+	usage    func() usage // reckoned once
 	rootTree *tree
 	csums    *tree
 	top      *tree // what the root is of
@@ -76,6 +77,7 @@ type filesystem struct {
 
 func open(devices []block.Reader, opts *Options) (*filesystem, error) {
 	f := &filesystem{trees: map[uint64]*tree{}}
+	f.usage = sync.OnceValue(f.countUsage)
 	if opts != nil {
 		f.opts = *opts
 	}
@@ -185,39 +187,20 @@ func (f *filesystem) Info() vfs.Info {
 			devices = append(devices, d.given)
 		}
 	}
+	usage := f.usage()
 	return vfs.Info{
 		Type:      format,
 		Label:     s.label,
 		UUID:      s.fsid.String(),
 		BlockSize: int(s.sectorSize),
 		Size:      int64(s.totalBytes),
-		Free:      f.free(),
+		Free:      usage.free,
+		Overhead:  usage.overhead,
 		Features:  s.features(),
 		Dirty:     f.dirty,
 		Replayed:  f.replayed,
 		Devices:   devices,
 	}
-}
-
-// free is how many bytes of the devices are in neither data nor metadata. The
-// superblock counts what files and trees take once; each has as many copies as
-// the profile of data says.
-func (f *filesystem) free() int64 {
-	used := float64(f.sb.bytesUsed)
-	for _, c := range f.chunks {
-		if c.typ&groupData == 0 {
-			continue
-		}
-		n := float64(len(c.stripes))
-		switch {
-		case c.parity > 0:
-			used *= n / (n - float64(c.parity))
-		default:
-			used *= float64(c.ways)
-		}
-		break
-	}
-	return max(0, int64(f.sb.totalBytes)-int64(min(used, float64(f.sb.totalBytes))))
 }
 
 // Problems implements vfs.Driver.

@@ -2,10 +2,14 @@ package btrfs
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
@@ -200,11 +204,42 @@ func TestKernel(t *testing.T) {
 			if info := fsys.Info(); info.Dirty || info.Type != "btrfs" {
 				t.Errorf("%+v", info)
 			}
+			compareUsage(t, fsys.Info(), dir)
 			peers.Unmount(t, dir)
 			if c.n > 1 {
 				degraded(t, p, c.name)
 			}
 		})
+	}
+}
+
+// compareUsage holds the size and what is free to the kernel's statfs, which takes its own
+// reserve for used.
+func compareUsage(t *testing.T, info vfs.Info, dir string) {
+	t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("/sys/fs/btrfs/" + info.UUID + "/allocation/global_rsv_size")
+	if err != nil || len(files) == 0 {
+		t.Skipf("the kernel does not tell its reserve: %v", err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	reserve, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, free := int64(st.Blocks)*st.Bsize, int64(st.Bfree)*st.Bsize+reserve
+	// Each of the three numbers is cut to blocks.
+	if d := info.Size - info.Overhead - size; d < 0 || d >= st.Bsize {
+		t.Errorf("the size is %d, and to the kernel %d", info.Size-info.Overhead, size)
+	}
+	if d := info.Free - free; d < -2*st.Bsize || d > 2*st.Bsize {
+		t.Errorf("free are %d, and to the kernel %d with its reserve of %d", info.Free, free, reserve)
 	}
 }
 
