@@ -1,7 +1,3 @@
-// Package main is guestkit as a shared library of C, for the Python package
-// beside it: the only package of the module that needs cgo. All calls but one take
-// a method and a request in JSON, and answer in JSON: {"result": …}, or {"error":
-// {"class", "message"}}.
 package main
 
 // #include <stdlib.h>
@@ -22,8 +18,6 @@ import (
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 )
-
-func main() {}
 
 // table holds what callers have handles of.
 var table struct {
