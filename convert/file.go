@@ -166,6 +166,8 @@ func checkTarget(path string, o *FileOptions) error {
 		return createError(path, problem.Class(block.ErrRefused, "is %s, not a file", typeName(fi.Mode())))
 	case !o.Replace:
 		return createError(path, fs.ErrExist)
+	case writtenByQEMU(path):
+		return createError(path, inUse)
 	}
 	return nil
 }

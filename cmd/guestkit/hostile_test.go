@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/format"
+	gfs "github.com/guestkit/guestkit/fs"
+	"github.com/guestkit/guestkit/internal/testimg"
 )
 
 // A recipe is a small image with one thing wrong.
@@ -312,6 +316,44 @@ func TestReferences(t *testing.T) {
 			if watch.opened() {
 				t.Error("the secret was opened")
 			}
+		})
+	}
+}
+
+// TestMutatedCommands runs what walks a tree over filesystems with damage: no panic, no
+// hang, no memory without bound. cp and tar are in the tests of each filesystem.
+func TestMutatedCommands(t *testing.T) {
+	for _, name := range []string{"ext4/testdata/ext4", "ntfs/testdata/small", "btrfs/testdata/single", "fat/testdata/fat16", "exfat/testdata/small",
+		"iso9660/testdata/rockridge", "udf/testdata/hd", "squashfs/testdata/gzip", "erofs/testdata/lz4", "ufs/testdata/ufs2-le"} {
+		kind, _, _ := strings.Cut(name, "/")
+		t.Run(kind, func(t *testing.T) {
+			image := testimg.Unpack(t, filepath.Join("fs", name+".img.gz"))
+			dir := t.TempDir()
+			sound, damaged := filepath.Join(dir, "sound"), filepath.Join(dir, "damaged")
+			if err := os.WriteFile(sound, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			trace := &testimg.Trace{Reader: bytes.NewReader(image)}
+			fsys, err := gfs.Open(trace, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer fsys.Close()
+			fs.WalkDir(fsys, ".", func(string, fs.DirEntry, error) error { return nil })
+			testimg.Mutate(t, testimg.Mutations{Image: image, Where: trace.Ranges(), Seed: 3, N: 10, Run: func(block.Reader) error {
+				if err := os.WriteFile(damaged, image, 0o600); err != nil {
+					return err
+				}
+				for _, args := range [][]string{{"find", damaged, "/"}, {"du", damaged}, {"df", "-i", damaged}, {"grep", "-r", "x", damaged, "/"},
+					{"ls", "-lR", damaged}, {"diff", sound, damaged}, {"log", damaged}, {"manifest", damaged}} {
+					var errs bytes.Buffer
+					run(args, streams{strings.NewReader(""), io.Discard, &errs}, nil)
+					if strings.Contains(errs.String(), "internal error") {
+						panic(strings.Join(args, " ") + ": " + errs.String())
+					}
+				}
+				return nil
+			}})
 		})
 	}
 }

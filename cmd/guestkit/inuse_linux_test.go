@@ -69,7 +69,7 @@ func TestInUseQEMU(t *testing.T) {
 				}
 			}
 			saysInUse(t, base, top)
-			for _, c := range [][]string{{"resize", base, "+1M"}, {"snapshot", "-c", "s", base}, {"check", "-r", "all", base}, {"sparsify", base}, {"convert", "--force", "-n", top, base}} {
+			for _, c := range [][]string{{"resize", base, "+1M"}, {"snapshot", "-c", "s", base}, {"check", "-r", "all", base}, {"sparsify", base}, {"convert", "--force", "-n", top, base}, {"convert", "--force", "-f", "raw", uefi, base}} {
 				if r := gk(t, c...); r.code == 0 || !strings.Contains(r.err, "open") {
 					t.Errorf("guestkit %s of an image that is in use: %+v", strings.Join(c, " "), r)
 				}
