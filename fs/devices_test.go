@@ -64,6 +64,36 @@ func TestRealtimeDevice(t *testing.T) {
 	}
 }
 
+func journalDevice(t *testing.T, name, bs string) {
+	t.Helper()
+	peers.Run(t, "truncate", "-s", "16M", name)
+	peers.Run(t, "mke2fs", "-q", "-O", "journal_dev", "-b", bs, name)
+}
+
+// copiedInUse copies an ext4 while it is mounted; its external journal is beside the copy.
+func copiedInUse(t *testing.T, bs string) string {
+	t.Helper()
+	dir := t.TempDir()
+	data, log, used := filepath.Join(dir, "data"), filepath.Join(dir, "log"), filepath.Join(dir, "used")
+	journalDevice(t, log, bs)
+	peers.Run(t, "truncate", "-s", "64M", data)
+	dev := strings.TrimSpace(peers.Run(t, "losetup", "-f", "--show", log))
+	defer peers.Run(t, "losetup", "-d", dev)
+	peers.Run(t, "mke2fs", "-q", "-t", "ext4", "-b", bs, "-J", "device="+dev, data)
+	mnt := peers.Mount(t, data, "ext4", "commit=300")
+	defer peers.Unmount(t, mnt)
+	for i := range 20 {
+		name := filepath.Join(mnt, fmt.Sprint("file-", i))
+		if err := os.WriteFile(name, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		peers.Run(t, "sync", name)
+	}
+	peers.Run(t, "cp", data, used)
+	peers.Run(t, "cp", "--", log, used+".log")
+	return used
+}
+
 // TestExternalJournal: the journal of an ext4 that was copied in use is found
 // among other devices by its UUID, and replayed.
 func TestExternalJournal(t *testing.T) {
@@ -71,28 +101,17 @@ func TestExternalJournal(t *testing.T) {
 	peers.Need(t, "mke2fs", "losetup", "truncate")
 	for _, bs := range []string{"1024", "4096"} {
 		t.Run(bs, func(t *testing.T) {
-			dir := t.TempDir()
-			data, log, other := filepath.Join(dir, "data"), filepath.Join(dir, "log"), filepath.Join(dir, "other")
-			for _, name := range []string{log, other} {
-				peers.Run(t, "truncate", "-s", "16M", name)
-				peers.Run(t, "mke2fs", "-q", "-O", "journal_dev", "-b", bs, name)
-			}
-			peers.Run(t, "truncate", "-s", "64M", data)
-			dev := strings.TrimSpace(peers.Run(t, "losetup", "-f", "--show", log))
-			defer peers.Run(t, "losetup", "-d", dev)
-			peers.Run(t, "mke2fs", "-q", "-t", "ext4", "-b", bs, "-J", "device="+dev, data)
-			mnt := peers.Mount(t, data, "ext4", "commit=300")
-			for i := range 20 {
-				name := filepath.Join(mnt, fmt.Sprint("file-", i))
-				if err := os.WriteFile(name, []byte(name), 0o644); err != nil {
+			other := filepath.Join(t.TempDir(), "other")
+			journalDevice(t, other, bs)
+			used := copiedInUse(t, bs)
+			for range 4 { // what the journal holds is written back at any moment
+				if fsys, err := fs.Open(testimg.File(t, used), nil); err != nil {
 					t.Fatal(err)
+				} else if _, err := fsys.Stat("file-19"); err != nil {
+					break
 				}
-				peers.Run(t, "sync", name)
+				used = copiedInUse(t, bs)
 			}
-			used := filepath.Join(dir, "used")
-			peers.Run(t, "cp", data, used)
-			peers.Run(t, "cp", "--", log, used+".log")
-			peers.Unmount(t, mnt)
 			r, mine, foreign := testimg.File(t, used), testimg.File(t, used+".log"), testimg.File(t, other)
 			for _, c := range []struct {
 				devices []block.Reader

@@ -165,6 +165,9 @@ func hugeGPT() []byte {
 	return b
 }
 
+// programDir is what TestMain removes.
+var programDir string
+
 // program builds the command once, as users get it: without the race detector,
 // which takes memory and time of its own.
 var program = sync.OnceValues(func() (string, error) {
@@ -172,6 +175,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	exe := filepath.Join(dir, "guestkit")
 	if runtime.GOOS == "windows" {
 		exe += ".exe"
@@ -192,7 +196,6 @@ func TestHostileImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(exe)) })
 	dir := t.TempDir()
 	for _, r := range recipes(t) {
 		t.Run(r.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ var flagWords = remedy.Words{
 	"vhd.SizeRule":          "--vhd-size",
 	"Options.FollowOwnDir":  "", // always so
 	"Options.Unwrap":        "", // so wherever it can be
+	"Options.Extents":       "", // so too
 }
 
 // inFlags is the text of an error with flags where it names options of Go: all that
