@@ -83,7 +83,7 @@ func TestRemoteSecrets(t *testing.T) {
 			out := filepath.Join(dir, c.name)
 			os.Remove(out)
 			switch c.name {
-			case "serve", "man": // until it is interrupted; into a folder
+			case "serve", "man-pages": // until it is interrupted; into a folder
 				continue
 			case "ls", "cat", "stat", "find", "grep", "manifest":
 				rest = []string{"/etc/none"}
