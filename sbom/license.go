@@ -78,13 +78,13 @@ func expressionOf(it item, ref func(words string) string) string {
 
 // licenseOf is the licence of a package as CycloneDX has it, nil if none is said.
 func licenseOf(it item) *cdx.Licenses {
-	text := expressionOf(it, nil)
+	words, text := oneLine(it.License), expressionOf(it, nil)
 	switch {
-	case it.License == "":
+	case words == "":
 		return nil
 	case text == "":
-		return &cdx.Licenses{{License: &cdx.License{Name: oneLine(it.License)}}}
-	case !strings.Contains(text, " "):
+		return &cdx.Licenses{{License: &cdx.License{Name: words}}}
+	case licenses()[text]:
 		return &cdx.Licenses{{License: &cdx.License{ID: text}}}
 	}
 	return &cdx.Licenses{{Expression: text}}
