@@ -14,7 +14,7 @@ import (
 // boot collects what the disks can be booted by.
 type boot struct {
 	bios, uefi, unread bool
-	variables          bool // those of UEFI firmware lie beside the disks
+	flash              bool // that of UEFI firmware lies beside the disks
 	evidence           []Evidence
 }
 
@@ -29,7 +29,7 @@ func (rep *Report) setFirmware(ctx context.Context, o *Options) {
 	for _, v := range rep.Volumes {
 		rep.findEFI(ctx, &b, v, o)
 		if v.isFlash() {
-			b.variables = true
+			b.flash = true
 			b.because(v.Name, "", v.Reason)
 		}
 		if v.Parent == "" {
@@ -38,7 +38,7 @@ func (rep *Report) setFirmware(ctx context.Context, o *Options) {
 	}
 	fw := FirmwareNone
 	switch {
-	case b.variables && b.uefi: // the machine has such firmware
+	case b.flash && b.uefi: // the machine has such firmware
 		fw = FirmwareUEFI
 	case b.bios && b.uefi:
 		fw = FirmwareBoth

@@ -26,6 +26,7 @@ type Report struct {
 	hidden   map[*volume.Volume]*Volume
 	problems problem.List
 	cut      bool  // there are more systems
+	packages int   // of all systems, as Packages.Cost counts them
 	steps    steps // while it is made
 }
 

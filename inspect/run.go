@@ -57,8 +57,8 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 	return rep, nil
 }
 
-// MaxSystems bounds the systems that are listed of a guest, each of which takes what one does: a root may
-// have thousands of deployments, or subvolumes.
+// MaxSystems bounds the systems that are listed of a guest, each of which takes what one
+// does: a root may have thousands of deployments, or subvolumes.
 const MaxSystems = 64
 
 // findSystems adds the systems whose root is on the volume.
@@ -81,6 +81,10 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			if sys != nil {
 				sys.Number()
 				rep.Systems = append(rep.Systems, sys)
+				rep.packages += sys.Packages.Cost()
+				for i := range sys.OtherPackages {
+					rep.packages += sys.OtherPackages[i].Cost()
+				}
 				v.Role = RoleRoot
 				if p.Kind != "" {
 					v.Role = RoleInstaller
@@ -98,13 +102,7 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 // detect is how detectors read; where names in problems what they read.
 func (rep *Report) detect(where string, o *Options) *system.Options {
 	of := cmp.Or(o.MaxPackages, DefaultMaxPackages)
-	left := system.AllPackages(of)
-	for _, s := range rep.Systems {
-		left -= s.Packages.Cost()
-		for i := range s.OtherPackages {
-			left -= s.OtherPackages[i].Cost()
-		}
-	}
+	left := system.AllPackages(of) - rep.packages
 	if left <= 0 {
 		left = -1
 	}
