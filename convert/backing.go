@@ -18,8 +18,6 @@ func (out *Output) SetBacking(name, stated string) error {
 		return badOption("unknown format %q (supported: %s)", stated, strings.Join(format.Names(), ", "))
 	}
 	switch {
-	case format.IsAddress(name):
-		return badOption("%s is an address; what lies behind an image is a file of this machine", name)
 	case out.Format == "qcow2":
 		if name != "" {
 			out.Qcow2.Backing = name
