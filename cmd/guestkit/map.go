@@ -151,7 +151,8 @@ func (a *app) mapImage(img format.Image, parts []qcow2.Range, qemu bool) error {
 }
 
 // asQemu says of an extent what qemu-img says: what has its place in an image is data,
-// though the host's file has a hole there, but in a raw one; and what is not in a VHD or VDI is present, for it knows none with parents.
+// though the host's file has a hole there, but in a raw one; and what is not in a VHD or
+// VDI is present, for it knows none with parents.
 func (d *extentDoc) asQemu(i *format.Info, e block.Extent) {
 	if e.Depth > 0 && e.Depth <= len(i.Chain) {
 		i = i.Chain[e.Depth-1]

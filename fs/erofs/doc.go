@@ -19,8 +19,8 @@
 // Everything that Linux 6.18 and erofs-utils 1.9 make is read: all layouts of
 // inodes and indexes; LZ4, MicroLZMA, DEFLATE and Zstandard; big physical
 // clusters, interlaced, deduplicated and inline pieces; fragments; chunks on
-// further devices ([Options]), of which merged images are found by their UUIDs; shared and long-named attributes; 48-bit
-// addresses; compressed metadata (metabox). Unknown incompatible features are
+// further devices ([Options]), of which merged images are found by their UUIDs; shared
+// and long-named attributes; 48-bit addresses; compressed metadata (metabox). Unknown incompatible features are
 // refused by their bits.
 //
 // The source is the kernel's fs/erofs/erofs_fs.h and

@@ -40,10 +40,10 @@ type superblock struct {
 	bsize      int32    // 0x030
 	fsize      int32    // 0x034
 	frag       int32    // 0x038
+	sbsize     int32    // 0x068
 	id         [8]byte  // 0x090
 	ipg        uint32   // 0x0B8
 	fpg        int32    // 0x0BC
-	sbsize     int32    // 0x068
 	oldFree    [4]int32 // 0x0C0, 0x0C4, 0x0C8, 0x0CC: directories, blocks, inodes, fragments
 	clean      int8     // 0x0D1
 	oldFlags   uint8    // 0x0D3
@@ -76,6 +76,7 @@ func (s *superblock) decode(b []byte) {
 	s.bsize = word(0x030)
 	s.fsize = word(0x034)
 	s.frag = word(0x038)
+	s.sbsize = word(0x068)
 	copy(s.id[:], b[0x090:])
 	s.ipg = uint32(word(0x0B8))
 	s.fpg = word(0x0BC)
@@ -86,7 +87,6 @@ func (s *superblock) decode(b []byte) {
 	s.location = int64(o.Uint64(b[0x3E8:]))
 	s.free = [4]int64{int64(o.Uint64(b[0x3F0:])), int64(o.Uint64(b[0x3F8:])), int64(o.Uint64(b[0x400:])), int64(o.Uint64(b[0x408:]))}
 	s.size = int64(o.Uint64(b[0x438:]))
-	s.sbsize = word(0x068)
 	s.checkHash = uint32(word(0x518))
 	s.flags = uint32(word(0x520))
 	if s.flags&flagCheckHashes != 0 {

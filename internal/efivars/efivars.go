@@ -5,7 +5,7 @@
 //	firmware volume header (UEFI PI Specification, volume 3, 3.2.1)
 //	variable store header  (EDK II, MdeModulePkg/Include/Guid/VariableFormat.h)
 //	variables, each a header, a name and data, at multiples of 4 bytes
-//	fault tolerant write   (EDK II, MdePkg/Include/Guid/… SystemNvDataGuid.h)
+//	fault tolerant write   (EDK II, MdeModulePkg/Include/Guid/SystemNvDataGuid.h)
 //
 // What is in memory only while a machine runs, such as the variable SecureBoot, is not
 // in it, nor what firmware keeps in other ways (U-Boot's ubootefi.var, the JSON of
