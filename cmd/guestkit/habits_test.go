@@ -28,9 +28,15 @@ func counted(t *testing.T, path string, sectors int) []byte {
 
 func must(t *testing.T, args ...string) result {
 	t.Helper()
+	return exits(t, exitDone, args...)
+}
+
+// exits runs a command that ends with a code.
+func exits(t *testing.T, code int, args ...string) result {
+	t.Helper()
 	r := gk(t, args...)
-	if r.code != 0 {
-		t.Fatalf("guestkit %s: %+v", strings.Join(args, " "), r)
+	if r.code != code {
+		t.Fatalf("guestkit %s: %+v, want code %d", strings.Join(args, " "), r, code)
 	}
 	return r
 }

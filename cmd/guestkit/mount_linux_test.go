@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -337,7 +338,7 @@ func TestMountUser(t *testing.T) {
 		return cmd
 	}
 	if err := command(exe, "version").Run(); err != nil {
-		t.Skipf("user %d cannot reach %s: %v", user, home, err)
+		peers.Missing(t, fmt.Sprintf("a folder that user %d can reach; %s: %v", user, home, err))
 	}
 	// mount runs the program until it has mounted; end waits for what it says then.
 	mount := func() (cmd *exec.Cmd, end func() (int, string)) {
@@ -363,7 +364,11 @@ func TestMountUser(t *testing.T) {
 			t.Fatalf("mount: %v: %s", cmd.ProcessState, errs)
 		}
 		return cmd, func() (int, string) {
-			<-ended
+			select {
+			case <-ended:
+			case <-time.After(time.Minute):
+				t.Fatal("the program does not end")
+			}
 			return cmd.ProcessState.ExitCode(), errs.String()
 		}
 	}

@@ -19,33 +19,25 @@ func TestOverlayFormats(t *testing.T) {
 		t.Run(strings.Join(kind, " "), func(t *testing.T) {
 			dir := t.TempDir()
 			at := func(n string) string { return filepath.Join(dir, n) }
-			run := func(code int, args ...string) result {
-				t.Helper()
-				r := gk(t, args...)
-				if r.code != code {
-					t.Fatalf("%q: code %d, %s", args, r.code, r.err)
-				}
-				return r
-			}
 			fill := func(n string, disk []byte) {
 				t.Helper()
 				if err := os.WriteFile(at("in"), disk, 0o600); err != nil {
 					t.Fatal(err)
 				}
 				os.Remove(at(n))
-				run(0, append(append([]string{"convert", "-f", "raw", "-O", name}, options...), at("in"), at(n))...)
+				must(t, append(append([]string{"convert", "-f", "raw", "-O", name}, options...), at("in"), at(n))...)
 			}
 			// upon makes an image upon another one that holds one piece itself.
 			upon := func(below, n, piece string) {
 				t.Helper()
 				peers.Run(t, "qemu-img", "create", "-q", "-f", "qcow2", "-b", below+"."+name, "-F", map[string]string{"vhd": "vpc", "vmdk": "vmdk"}[name], at("t"))
 				peers.Run(t, "qemu-io", "-f", "qcow2", "-c", "write "+piece, at("t"))
-				run(0, append(append([]string{"convert", "-O", name, "-B", below + "." + name}, options...), at("t"), at(n+"."+name))...)
+				must(t, append(append([]string{"convert", "-O", name, "-B", below + "." + name}, options...), at("t"), at(n+"."+name))...)
 				os.Remove(at("t"))
 			}
 			same := func(what, n string, want []byte) {
 				t.Helper()
-				run(0, "convert", "-O", "raw", at(n), at("out"))
+				must(t, "convert", "-O", "raw", at(n), at("out"))
 				got, err := os.ReadFile(at("out"))
 				if err != nil {
 					t.Fatal(err)
@@ -56,7 +48,7 @@ func TestOverlayFormats(t *testing.T) {
 					}
 				}
 				os.Remove(at("out"))
-				run(0, "check", at(n))
+				must(t, "check", at(n))
 				if r := gk(t, "chain", at(n)); r.code != 0 && what != "commit -b" { // then an image between is newer
 					t.Fatalf("%s: %s %s", what, r.out, r.err)
 				}
@@ -75,34 +67,34 @@ func TestOverlayFormats(t *testing.T) {
 			copy(want[64<<10:], bytes.Repeat([]byte{9}, 64<<10))
 			upon("mid", "top", "-P 9 64k 64k") // a whole cluster: qemu reads no chain of VHDs
 			same("made", "top."+name, want)
-			run(1, "rebase", "-u", "-b", "b."+name, at("top."+name))
-			run(1, "rebase", "-b", "top."+name, at("top."+name))
-			run(1, "rebase", "-b", "top."+name, at("mid."+name))
-			run(1, "rebase", "-b", "nothing."+name, at("mid."+name))
+			exits(t, 1, "rebase", "-u", "-b", "b."+name, at("top."+name))
+			exits(t, 1, "rebase", "-b", "top."+name, at("top."+name))
+			exits(t, 1, "rebase", "-b", "top."+name, at("mid."+name))
+			exits(t, 1, "rebase", "-b", "nothing."+name, at("mid."+name))
 			fill("small."+name, make([]byte, 1<<20))
-			run(1, "rebase", "-b", "small."+name, at("top."+name))
-			run(0, "rebase", "-b", "b."+name, at("top."+name))
+			exits(t, 1, "rebase", "-b", "small."+name, at("top."+name))
+			must(t, "rebase", "-b", "b."+name, at("top."+name))
 			same("rebase", "top."+name, want)
-			run(0, "rebase", "-b", "mid."+name, at("top."+name))
+			must(t, "rebase", "-b", "mid."+name, at("top."+name))
 			same("rebase back", "top."+name, want)
 			if err := os.Rename(at("mid."+name), at("moved."+name)); err != nil {
 				t.Fatal(err)
 			}
-			run(0, "rebase", "-u", "-b", "moved."+name, at("top."+name))
+			must(t, "rebase", "-u", "-b", "moved."+name, at("top."+name))
 			same("rebase -u", "top."+name, want)
-			run(0, "commit", "-b", at("a."+name), at("top."+name))
+			must(t, "commit", "-b", at("a."+name), at("top."+name))
 			same("commit -b", "a."+name, want)
 			same("commit -b", "top."+name, want)
-			run(0, "rebase", "-b", "b."+name, at("top."+name))
-			run(0, "commit", at("top."+name))
+			must(t, "rebase", "-b", "b."+name, at("top."+name))
+			must(t, "commit", at("top."+name))
 			same("commit", "b."+name, want)
 			same("commit", "top."+name, want)
-			run(0, "flatten", at("top."+name))
+			must(t, "flatten", at("top."+name))
 			same("flatten", "top."+name, want)
-			if out := run(0, "info", at("top."+name)).out; strings.Contains(out, "b."+name) {
+			if out := must(t, "info", at("top."+name)).out; strings.Contains(out, "b."+name) {
 				t.Errorf("it has a parent: %s", out)
 			}
-			if r := run(2, "commit", at("top."+name)); !strings.Contains(r.err, "has no backing file") {
+			if r := exits(t, 2, "commit", at("top."+name)); !strings.Contains(r.err, "has no backing file") {
 				t.Errorf("%s", r.err)
 			}
 		})
@@ -113,14 +105,6 @@ func TestOverlayFormats(t *testing.T) {
 func TestOverlayVDI(t *testing.T) {
 	dir := t.TempDir()
 	at := func(n string) string { return filepath.Join(dir, n) }
-	run := func(code int, args ...string) result {
-		t.Helper()
-		r := gk(t, args...)
-		if r.code != code {
-			t.Fatalf("%q: code %d, %s", args, r.code, r.err)
-		}
-		return r
-	}
 	disk := func(marks ...int) []byte {
 		b := make([]byte, 5<<20)
 		for i, off := range marks {
@@ -133,7 +117,7 @@ func TestOverlayVDI(t *testing.T) {
 		if err := os.WriteFile(at("in"), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run(0, "convert", "-f", "raw", at("in"), at(n))
+		must(t, "convert", "-f", "raw", at("in"), at(n))
 		if below == "" {
 			return
 		}
@@ -153,13 +137,13 @@ func TestOverlayVDI(t *testing.T) {
 	}
 	same := func(what, n string, want []byte) {
 		t.Helper()
-		run(0, "convert", "-O", "raw", at(n), at("out"))
+		must(t, "convert", "-O", "raw", at(n), at("out"))
 		got, err := os.ReadFile(at("out"))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%s: another disk, %v", what, err)
 		}
 		os.Remove(at("out"))
-		run(0, "check", at(n))
+		must(t, "check", at(n))
 		if r := gk(t, "chain", at(n)); r.code != 0 {
 			t.Fatalf("%s: %s %s", what, r.out, r.err)
 		}
@@ -170,16 +154,16 @@ func TestOverlayVDI(t *testing.T) {
 	want := disk(0, 1<<20, 3<<20)
 	copy(want[4<<20:], bytes.Repeat([]byte{1}, 1<<20))
 	same("made", "top.vdi", want)
-	run(1, "rebase", "-u", "-b", "b.vdi", at("top.vdi"))
-	run(1, "rebase", "-b", "top.vdi", at("top.vdi"))
-	run(0, "rebase", "-b", "b.vdi", at("top.vdi"))
+	exits(t, 1, "rebase", "-u", "-b", "b.vdi", at("top.vdi"))
+	exits(t, 1, "rebase", "-b", "top.vdi", at("top.vdi"))
+	must(t, "rebase", "-b", "b.vdi", at("top.vdi"))
 	same("rebase", "top.vdi", want)
 	// A parent that the image would not find, or not this one.
 	if err := os.Mkdir(at("far"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	make1("far/c.vdi", disk(0), "")
-	if r := run(1, "rebase", "-b", "far/c.vdi", at("top.vdi")); !strings.Contains(r.err, "has the UUID") {
+	if r := exits(t, 1, "rebase", "-b", "far/c.vdi", at("top.vdi")); !strings.Contains(r.err, "has the UUID") {
 		t.Errorf("%s", r.err)
 	}
 	twin, err := os.ReadFile(at("b.vdi"))
@@ -189,16 +173,16 @@ func TestOverlayVDI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := run(1, "rebase", "-b", "z.vdi", at("top.vdi")); !strings.Contains(r.err, "b.vdi as well") {
+	if r := exits(t, 1, "rebase", "-b", "z.vdi", at("top.vdi")); !strings.Contains(r.err, "b.vdi as well") {
 		t.Errorf("%s", r.err)
 	}
 	os.Remove(at("z.vdi"))
-	run(0, "commit", at("top.vdi"))
+	must(t, "commit", at("top.vdi"))
 	same("commit", "b.vdi", want)
 	same("commit", "top.vdi", want)
-	run(0, "flatten", at("top.vdi"))
+	must(t, "flatten", at("top.vdi"))
 	same("flatten", "top.vdi", want)
-	if r := run(2, "commit", at("top.vdi")); !strings.Contains(r.err, "has no backing file") {
+	if r := exits(t, 2, "commit", at("top.vdi")); !strings.Contains(r.err, "has no backing file") {
 		t.Errorf("%s", r.err)
 	}
 }

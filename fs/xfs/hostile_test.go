@@ -185,7 +185,7 @@ func TestMutations(t *testing.T) {
 					where = append(where, r)
 				}
 			}
-			m := testimg.Mutations{Image: b, Where: where, Run: readSome, N: 100}
+			m := testimg.Mutations{Image: b, Where: where, Run: readSome, N: 100, Open: func(r block.Reader) (vfs.FS, error) { return xfs.Open(r, nil) }}
 			if name == "ci" {
 				m.Seal = seal
 			}

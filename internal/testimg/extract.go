@@ -14,8 +14,8 @@ import (
 
 // Bounds of what Extract takes out of a filesystem, which may hold files of any size.
 const (
-	extractBytes = 4 << 20
-	extractFiles = 2000
+	extractBytes = 1 << 20
+	extractFiles = 200
 )
 
 // Extract copies what a filesystem holds into a folder of the host and archives it, as
@@ -30,7 +30,7 @@ func Extract(r block.Reader, open Opener, dir string) error {
 	defer fsys.Close()
 	var first error
 	note := func(err error) {
-		if first == nil {
+		if first == nil && !errors.Is(err, block.ErrLimit) { // the bounds are ours
 			first = err
 		}
 	}
