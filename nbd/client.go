@@ -30,8 +30,13 @@ type ClientOptions struct {
 	// Conns is how many connections are made at most, 0 for 4, where the server says
 	// that several see the same.
 	Conns int
-	// Timeout bounds how long a server may say nothing, 0 for a minute.
+	// Timeout bounds how long a server may take to agree on the export, and to bring
+	// less of what was asked for than MinRate; 0 means a minute.
 	Timeout time.Duration
+	// MinRate is how many bytes a second come at least, over each Timeout in which
+	// replies are waited for: a server that trickles is given up, as one that says
+	// nothing. 0 means 1 KiB, -1 any byte at all.
+	MinRate int64
 	// Retry is how often and how long a connection that broke is made again.
 	Retry retry.Policy
 	// CacheBytes bounds the memory for what is read in small pieces, 0 for 16 MiB.
@@ -39,6 +44,7 @@ type ClientOptions struct {
 }
 
 const (
+	clientRate   = 1 << 10
 	clientPage   = 64 << 10
 	clientCache  = 16 << 20
 	clientPiece  = 2 << 20 // bytes of a request
@@ -88,6 +94,9 @@ func Dial(uri string, o *ClientOptions) (*Client, error) {
 	}
 	if c.o.Timeout <= 0 {
 		c.o.Timeout = time.Minute
+	}
+	if c.o.MinRate == 0 {
+		c.o.MinRate = clientRate
 	}
 	if c.o.CacheBytes <= 0 {
 		c.o.CacheBytes = clientCache
@@ -166,7 +175,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		}
 		return nil, err
 	}
-	return newLink(n, c.o.Timeout), nil
+	return newLink(n, c.o.Timeout, c.o.MinRate), nil
 }
 
 // sum is the checksum of the first bytes, by which an export is known again.

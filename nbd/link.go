@@ -18,9 +18,8 @@ const (
 	chunkErrorOffset = 1<<15 | 2
 	chunkIsError     = 1 << 15
 
-	maxChunks   = 1 << 16 // of one reply
-	maxStatus   = 1 << 20 // bytes of an answer to a block status
-	readPortion = 256 << 10
+	maxChunks = 1 << 16 // of one reply
+	maxStatus = 1 << 20 // bytes of an answer to a block status
 )
 
 // A link is a connection in transmission. Requests of several goroutines are under
@@ -31,17 +30,28 @@ type link struct {
 	r       *bufio.Reader
 	e       *export
 	timeout time.Duration
+	least   int64 // bytes that come within it
 
 	wmu sync.Mutex // of writes
 
 	mu    sync.Mutex
 	calls map[uint64]*call
 	next  uint64
+	watch watch
 	err   error // why the link is of no use any more
+}
+
+// A watch is on the oldest call. Its time begins anew with what comes for the calls
+// that were under way when it became the oldest, and not with what comes for those
+// after them, so that no call is passed over for ever.
+type watch struct {
+	oldest, last uint64 // cookies
+	came         int64  // bytes since the time began
 }
 
 // A call is a request that waits for its reply.
 type call struct {
+	cookie uint64
 	typ    uint16
 	off    int64
 	p      []byte // of a read
@@ -86,8 +96,9 @@ func (e *serverError) Unwrap() error {
 	return nil
 }
 
-func newLink(n *negotiation, timeout time.Duration) *link {
+func newLink(n *negotiation, timeout time.Duration, rate int64) *link {
 	l := &link{conn: n.conn, r: n.r, e: &n.e, timeout: timeout, calls: map[uint64]*call{}}
+	l.least = max(int64(float64(rate)*timeout.Seconds()), 1)
 	go l.receive()
 	return l
 }
@@ -119,15 +130,17 @@ func (l *link) do(c *call) error {
 		return l.err
 	}
 	l.next++
-	cookie := l.next
-	l.calls[cookie] = c
-	l.conn.SetReadDeadline(time.Now().Add(l.timeout))
+	c.cookie = l.next
+	l.calls[c.cookie] = c
+	if len(l.calls) == 1 {
+		l.watchOldest()
+	}
 	l.mu.Unlock()
 
 	b := be.AppendUint32(make([]byte, 0, 28), magicRequest)
 	b = be.AppendUint16(b, 0)
 	b = be.AppendUint16(b, c.typ)
-	b = be.AppendUint64(b, cookie)
+	b = be.AppendUint64(b, c.cookie)
 	b = be.AppendUint64(b, uint64(c.off))
 	n := uint32(len(c.p))
 	if c.typ == cmdBlockStatus {
@@ -166,27 +179,56 @@ func (l *link) receive() {
 }
 
 // finish ends a call.
-func (l *link) finish(cookie uint64, c *call) {
+func (l *link) finish(c *call) {
 	l.mu.Lock()
-	delete(l.calls, cookie)
-	if len(l.calls) == 0 {
-		l.conn.SetReadDeadline(time.Time{}) // nothing is waited for
+	delete(l.calls, c.cookie)
+	switch {
+	case c.cookie == l.watch.oldest:
+		l.watchOldest()
+	case c.cookie <= l.watch.last:
+		l.renew()
 	}
 	l.mu.Unlock()
 	close(c.done)
 }
 
-// read fills b. The time begins anew with each portion.
+// watchOldest puts the watch on the oldest call; l.mu is held.
+func (l *link) watchOldest() {
+	if len(l.calls) == 0 {
+		l.conn.SetReadDeadline(time.Time{}) // nothing is waited for
+		return
+	}
+	l.watch.oldest, l.watch.last = l.next, l.next
+	for cookie := range l.calls {
+		l.watch.oldest = min(l.watch.oldest, cookie)
+	}
+	l.renew()
+}
+
+// renew begins the time anew; l.mu is held.
+func (l *link) renew() {
+	l.watch.came = 0
+	l.conn.SetReadDeadline(time.Now().Add(l.timeout))
+}
+
+// read fills b.
 func (l *link) read(b []byte) error {
+	_, err := io.ReadFull(l.r, b)
+	return err
+}
+
+// fill fills b with what a call asks for.
+func (l *link) fill(c *call, b []byte) error {
 	for len(b) > 0 {
-		p := b[:min(len(b), readPortion)]
-		if _, err := io.ReadFull(l.r, p); err != nil {
+		n, err := l.r.Read(b)
+		if b = b[n:]; err != nil && len(b) > 0 {
 			return err
 		}
-		b = b[len(p):]
 		l.mu.Lock()
-		if len(l.calls) > 0 {
-			l.conn.SetReadDeadline(time.Now().Add(l.timeout))
+		if c.cookie <= l.watch.last {
+			if l.watch.came += int64(n); l.watch.came >= l.least {
+				l.renew()
+			}
 		}
 		l.mu.Unlock()
 	}
@@ -241,11 +283,11 @@ func (l *link) simple(code uint32, cookie uint64) error {
 	case c.typ == cmdBlockStatus || l.e.structured:
 		return broken("reply", "it is simple, and was agreed on to be structured")
 	default:
-		if err := l.read(c.p); err != nil {
+		if err := l.fill(c, c.p); err != nil {
 			return err
 		}
 	}
-	l.finish(cookie, c)
+	l.finish(c)
 	return nil
 }
 
@@ -285,7 +327,7 @@ func (l *link) chunk(flags, typ uint16, cookie uint64, n uint32) error {
 			return broken("reply", "a block status ends without any")
 		}
 	}
-	l.finish(cookie, c)
+	l.finish(c)
 	return nil
 }
 
@@ -348,7 +390,7 @@ func (l *link) data(c *call, n uint32) error {
 	if err != nil {
 		return err
 	}
-	return l.read(p)
+	return l.fill(c, p)
 }
 
 func (l *link) hole(c *call, n uint32) error {
@@ -372,7 +414,7 @@ func (l *link) states(c *call, n uint32) error {
 		return broken("reply", "a block status has %d bytes", n)
 	}
 	b := make([]byte, n)
-	if err := l.read(b); err != nil {
+	if err := l.fill(c, b); err != nil {
 		return err
 	}
 	if c.status || be.Uint32(b) != l.e.context {

@@ -8,7 +8,7 @@
 // differs later is block.ErrChanged. Pages are cached in memory, within a bound;
 // what is read in order is read ahead by several requests at once. Each request
 // is tried again after failures that may pass (package retry), and goes on where a
-// body ended early.
+// body ended early. What comes too slowly ([Options].MinRate) is such a failure.
 //
 // Exports of NBD servers (nbd://…, nbd+unix://…) are sources as well, by the client of
 // package nbd, which makes a connection that broke again.

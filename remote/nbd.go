@@ -17,7 +17,7 @@ type nbdSource struct{ *nbd.Client }
 func (o *Options) openNBD(address string) (format.Source, error) {
 	o = o.filled()
 	var received atomic.Int64
-	c, err := nbd.Dial(address, &nbd.ClientOptions{Context: o.Context, TLS: o.TLS, Timeout: o.Timeout, Retry: o.Retry, CacheBytes: o.CacheBytes,
+	c, err := nbd.Dial(address, &nbd.ClientOptions{Context: o.Context, TLS: o.TLS, Timeout: o.Timeout, MinRate: o.MinRate, Retry: o.Retry, CacheBytes: o.CacheBytes,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err != nil {

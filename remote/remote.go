@@ -41,9 +41,12 @@ type Options struct {
 	Login func(host string) (user, password string)
 	// Retry is the policy for each request.
 	Retry retry.Policy
-	// Timeout bounds how long a request may go without an answer, and a body
-	// without a byte; 0 means a minute.
+	// Timeout bounds how long a request may go without an answer, headers and all,
+	// and a body below MinRate; 0 means a minute.
 	Timeout time.Duration
+	// MinRate is how many bytes a second a body has at least, over each Timeout: one
+	// that trickles is given up, as one that stalls. 0 means 1 KiB, -1 any byte at all.
+	MinRate int64
 	// PageBytes is how much is fetched at least, 0 for 384 KiB; CacheBytes
 	// bounds the pages in memory, 0 for 64 MiB.
 	PageBytes  int
@@ -69,6 +72,7 @@ const (
 	defaultPage    = 384 << 10
 	defaultCache   = 64 << 20
 	defaultTimeout = time.Minute
+	defaultMinRate = 1 << 10
 	// aheadPiece is how much one request takes of what is read in order, and
 	// aheadPieces how many of these are under way or wait.
 	aheadPiece  = 4 << 20
@@ -85,6 +89,9 @@ func (o *Options) filled() *Options {
 	}
 	if out.Timeout <= 0 {
 		out.Timeout = defaultTimeout
+	}
+	if out.MinRate == 0 {
+		out.MinRate = defaultMinRate
 	}
 	if out.PageBytes <= 0 {
 		out.PageBytes = defaultPage

@@ -169,8 +169,8 @@ func (s *source) request(ctx context.Context, p []byte, off int64, first bool) (
 	n := int64(len(p))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(s.o.Timeout, func() { cancel(s.fail(context.DeadlineExceeded, "no answer for %s", s.o.Timeout)) })
-	defer watch.Stop()
+	answered := time.AfterFunc(s.o.Timeout, func() { cancel(s.fail(context.DeadlineExceeded, "no answer for %s", s.o.Timeout)) })
+	defer answered.Stop()
 	req, err := s.newRequest(ctx, off, n, first)
 	if err != nil {
 		return nil, retry.Permanent(err)
@@ -182,11 +182,9 @@ func (s *source) request(ctx context.Context, p []byte, off int64, first bool) (
 		if errors.As(err, &e) && (errors.Is(e, block.ErrLimit) || errors.Is(e, block.ErrRefused)) {
 			return nil, retry.Permanent(e)
 		}
-		if cause := context.Cause(ctx); cause != nil && errors.As(cause, &e) {
-			return nil, e
-		}
-		return nil, plainError(err)
+		return nil, because(ctx, plainError(err))
 	}
+	answered.Stop()
 	defer res.Body.Close()
 	if err := s.status(res, first, off); err != nil {
 		return nil, err
@@ -199,10 +197,17 @@ func (s *source) request(ctx context.Context, p []byte, off int64, first bool) (
 		return a, nil
 	}
 	want := int(min(n, a.total-off))
-	for a.n < want {
-		watch.Reset(s.o.Timeout)
+	least := max(int(float64(s.o.MinRate)*s.o.Timeout.Seconds()), 1)
+	slow := time.AfterFunc(s.o.Timeout, func() {
+		cancel(s.fail(context.DeadlineExceeded, "fewer than %d bytes came within %s", least, s.o.Timeout))
+	})
+	defer slow.Stop()
+	for mark := 0; a.n < want; {
 		m, err := res.Body.Read(p[a.n:min(a.n+64<<10, want)])
-		a.n += m
+		if a.n += m; a.n-mark >= least {
+			mark = a.n
+			slow.Reset(s.o.Timeout)
+		}
 		if total := s.o.Count.Bytes.Add(int64(m)); s.o.MaxBytes > 0 && total > s.o.MaxBytes {
 			return nil, retry.Permanent(s.fail(block.ErrLimit, "more than %d bytes were received", s.o.MaxBytes))
 		}
@@ -210,10 +215,19 @@ func (s *source) request(ctx context.Context, p []byte, off int64, first bool) (
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return a, err
+			return a, because(ctx, err)
 		}
 	}
 	return a, nil
+}
+
+// because is why ctx was cancelled, where it is what ended a request; else err.
+func because(ctx context.Context, err error) error {
+	var e *block.Error
+	if errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return err
 }
 
 func (s *source) newRequest(ctx context.Context, off, n int64, first bool) (*http.Request, error) {
