@@ -42,10 +42,11 @@
 // # In place
 //
 // [Rebase], [CommitInto] and [Empty] change delta disks, monolithicSparse ones and those
-// of a descriptor and sparse or flat extents; [Sparsify] changes monolithicSparse disks
-// without a parent. While one of them runs, the free bytes of the header of a sparse file
+// of a descriptor and sparse or flat extents; [Sparsify] changes the same without a parent.
+// While one of them runs, the free bytes of the header of a sparse file
 // say where its tables and the descriptor in it belong, so that the next run can end it.
-// A descriptor that is a file of its own is replaced as a whole.
+// A descriptor that is a file of its own is replaced as a whole. streamOptimized disks, and
+// those with an extent of the kinds VMFSSPARSE (COWD) and SESPARSE, are refused by name.
 //
 // # References
 //

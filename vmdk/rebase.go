@@ -152,11 +152,7 @@ func Empty(ctx context.Context, f block.Storage, opts *Options) error {
 			continue
 		}
 		s.given = blocks.NewWithin([]block.Range{{Len: s.g.size}})
-		p, err := s.packing()
-		if err != nil {
-			return err
-		}
-		if err := s.pack(ctx, p); err != nil {
+		if err := s.pack(ctx); err != nil {
 			return err
 		}
 	}

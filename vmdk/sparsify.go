@@ -15,46 +15,112 @@ import (
 	"github.com/guestkit/guestkit/internal/problem"
 )
 
-// Sparsify gives back the grains of a monolithicSparse image that lie in the given
-// parts of the disk as a whole, in rising order; they read as zeros from then on.
-// The grains behind them move down, and the file is cut. If it is interrupted, the
-// image is whole, and the grains are as before or all of them read as zeros: each
-// grain has an entry in two tables, so that the header is switched to other tables
-// at the end of the file by one write, and back when those in their place are on
-// the disk. It returns how many bytes of the disk were given back. The image gets a
-// new content ID, by which an image that lies upon it tells that it has changed.
+// Sparsify gives back what lies in the given parts of the disk, in rising order; it reads
+// as zeros from then on. Of a sparse file it is the grains that lie in them as a whole:
+// those behind them move down, and the file is cut. Flat extents get holes, for which
+// their files need a method Punch(off, n int64) error, as convert.Storage has it. If it
+// is interrupted, the image is whole; of each sparse file the grains are as before or all
+// of them read as zeros: each grain has an entry in two tables, so that the header is
+// switched to other tables at the end of the file by one write, and back when those in
+// their place are on the disk. It returns how many bytes of the disk were given back, of
+// flat extents all that was given. The image gets a new content ID, by which an image
+// that lies upon it tells that it has changed.
+//
+// For images in several files see [Rebase].
 func Sparsify(ctx context.Context, f block.Storage, parts []block.Range, opts *Options) (int64, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
-	im, s, err := edit(ctx, f, opts)
+	e, err := editAll(ctx, f, opts)
 	if err != nil {
 		return 0, err
 	}
-	if im.d.parentCID != noParent {
+	if e.delta() {
 		return 0, block.Errorf(format, "sparsify", -1, block.ErrUnsupported, "a delta disk is not made smaller in place")
 	}
-	freed, err := s.discard(parts)
+	freed, do := int64(0), []func() error{}
+	for _, x := range e.extents {
+		own := within(parts, x.off, x.size, 1)
+		switch {
+		case x.sparse != nil:
+			n, some, err := x.sparse.give(own)
+			if err != nil {
+				return 0, err
+			}
+			if freed += n; some {
+				do = append(do, func() error { return x.sparse.pack(ctx) })
+			}
+		case len(own) == 0 || x.zeros:
+		case x.flat == nil:
+			return 0, block.Errorf(format, "sparsify", x.off, block.ErrUnsupported, "something would be given back of an extent that is not written to: %s", x.why)
+		default:
+			p, ok := x.flat.(puncher)
+			if !ok {
+				return 0, notInPlace("descriptor", "a flat extent whose file cannot get holes")
+			}
+			for _, r := range own {
+				freed += r.Len
+			}
+			do = append(do, func() error { return punch(ctx, p, own, x.at) })
+		}
+	}
+	if freed > 0 {
+		if err := e.text.setKeys([2]string{"CID", fmt.Sprintf("%08x", newCID())}); err != nil {
+			return 0, err
+		}
+	}
+	for _, do := range do {
+		if err := do(); err != nil {
+			return 0, err
+		}
+	}
+	return freed, nil
+}
+
+// A puncher is a file that can get holes.
+type puncher interface {
+	block.Storage
+	Punch(off, n int64) error
+}
+
+// punch lets parts of a flat extent, which begins at at in its file, take no room.
+func punch(ctx context.Context, p puncher, parts []block.Range, at int64) error {
+	for _, r := range parts {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := p.Punch(at+r.Off, r.Len); err != nil {
+			return err
+		}
+	}
+	return p.Sync()
+}
+
+// give notes the grains that lie in parts as a whole. some tells whether there is
+// anything to do: grains to give back, or room between others.
+func (s *editor) give(parts []block.Range) (freed int64, some bool, err error) {
+	s.given = blocks.NewWithin(parts)
+	err = s.each(func(i int64, _ place) error {
+		if s.gone(i) {
+			freed += s.g.need(i)
+		}
+		return nil
+	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	p, err := s.packing()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	if freed == 0 { // is there anything to do?
-		if moves, end, err := p.Plan(); err != nil || len(moves) == 0 && end >= f.Size() {
-			return 0, err
-		}
-	} else if err := s.putCID(); err != nil {
-		return 0, err
-	}
-	return freed, s.pack(ctx, p)
+	moves, end, err := p.Plan()
+	return freed, freed > 0 || len(moves) > 0 || end < s.f.Size(), err
 }
 
 // pack frees the grains that are given back, moves the others down and cuts the file
 // behind them.
-func (s *editor) pack(ctx context.Context, p *blocks.Packing) error {
+func (s *editor) pack(ctx context.Context) error {
+	p, err := s.packing()
+	if err != nil {
+		return err
+	}
 	// The new tables lie behind all else, and lead to what is left.
 	if err := s.shadow(ctx); err != nil {
 		return err
@@ -88,7 +154,8 @@ type editor struct {
 	size  int64 // of the file when its tables are in their place
 	delta bool  // what it does not hold the parent has
 
-	total int64
+	total int64          // grains of the disk
+	whole int64          // of the file, of which a descriptor may use less
 	given *blocks.Within // the parts of the disk that are given back, or nil
 	moves []blocks.Move  // of grains, by their numbers
 	spare int64          // where there is room for new tables
@@ -202,18 +269,6 @@ func (s *editor) goBack(ctx context.Context) (back bool, err error) {
 	return true, s.home(ctx, home, true)
 }
 
-// discard notes the grains that lie in parts as a whole.
-func (s *editor) discard(parts []block.Range) (freed int64, err error) {
-	s.given = blocks.NewWithin(parts)
-	err = s.each(func(i int64, _ place) error {
-		if s.gone(i) {
-			freed += s.g.need(i)
-		}
-		return nil
-	})
-	return freed, err
-}
-
 func (s *editor) gone(i int64) bool {
 	return s.given != nil && s.given.Has(i*s.d.grain, s.g.need(i))
 }
@@ -252,6 +307,11 @@ func (s *editor) packing() (*blocks.Packing, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for i := s.total; i < s.whole; i++ {
+		if at, err := s.d.find(i, 0); err != nil || at.kind != placeUnset {
+			return nil, errors.Join(err, block.Errorf(format, "grain table", -1, block.ErrUnsupported, "grain %d is there, and the descriptor uses %d of the extent", i, s.total))
+		}
 	}
 	p.AlignAs(sectorSize, s.d.grain)
 	tables, err := s.tables()
@@ -299,10 +359,11 @@ func (s *editor) table(n int64, b []byte) (found, changed bool, err error) {
 	}
 	for k := range s.d.perTable {
 		i := n*s.d.perTable + k
-		if i >= s.total {
-			break
+		e := b[4*k : 4*k+4]
+		if binary.LittleEndian.Uint32(e) == 0 {
+			continue
 		}
-		if e := b[4*k : 4*k+4]; binary.LittleEndian.Uint32(e) != 0 && s.gone(i) {
+		if s.gone(i) { // what is behind the disk has no place
 			clear(e)
 			changed = true
 		}
@@ -453,11 +514,6 @@ func (s *editor) putHeader(h *sparseHeader) error {
 		return err
 	}
 	return s.f.Sync()
-}
-
-// putCID gives the content another identity.
-func (s *editor) putCID() error {
-	return s.setKeys([2]string{"CID", fmt.Sprintf("%08x", newCID())})
 }
 
 // newCID is a random one.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ type sparsifyDoc struct {
 	Free    int64       `json:"free"` // bytes of the disk that nobody needs
 	Held    int64       `json:"held"` // those of them for which the image had room
 	Before  int64       `json:"before"`
-	After   int64       `json:"after"` // what the file took on the host's disk; equal to before with dry_run
+	After   int64       `json:"after"` // what its files took on the host's disk; equal to before with dry_run
 	Volumes []vacantDoc `json:"volumes"`
 }
 
@@ -55,13 +56,14 @@ func newSparsify(a *app) *cobra.Command {
 		Short: "Shrink an image to what its filesystems use, in place",
 		Long: `Gives the room back that an image takes for what nobody needs: blocks that ext2/3/4,
 XFS, NTFS, FAT, exFAT and Btrfs call free, swap space, free extents of LVM, and gaps
-between partitions. A raw image gets holes. Of a qcow2, VHDX, VHD, VDI or VMDK image
-clusters, blocks or grains are freed, but none of which a part is in use; data moves
-down, and the file is cut. What snapshots, compression or LUKS tie to its place in a
-qcow2 image stays there, and the report says how much that is. Fixed and compressed
-images, those in several files, and those that lie upon another one or that another
-one lies upon, or may where it cannot be read: 'convert --skip-free' to a new one. Such
-others are looked for in the same folder, in its folder Snapshots, and where a link leads.
+between partitions. A raw image and flat extents of a VMDK get holes. Of a qcow2, VHDX,
+VHD, VDI or VMDK image clusters, blocks or grains are freed, but none of which a part is
+in use; data moves down, and each file is cut. What snapshots, compression or LUKS tie to
+its place in a qcow2 image stays there, and the report says how much that is. Fixed VHD,
+VHDX and VDI images, compressed ones, those with extents of ESXi's snapshots (COWD,
+seSparse), and those that lie upon another one or that another one lies upon, or may
+where it cannot be read: 'convert --skip-free' to a new one. Such others are looked for
+in the same folder, in its folder Snapshots, and where a link leads.
 
 A volume with a journal to replay, on which a system hibernates, that is encrypted,
 unknown, damaged, shared with a snapshot or a mirror is kept whole, and the report
@@ -141,14 +143,15 @@ func (a *app) sparsify(path string, src *source, dry bool) error {
 		doc.Held += held
 		doc.Volumes = append(doc.Volumes, d)
 	}
-	doc.Before = room(path)
+	files := append([]string{path}, info.Files...)
+	doc.Before = room(files)
 	if !dry {
 		img.Close()
 		if err := a.giveBack(s, info.Format, rep.Runs, src); err != nil {
 			return pathError(path, err)
 		}
 	}
-	doc.After = room(path)
+	doc.After = room(files)
 	if a.json {
 		return a.document(doc)
 	}
@@ -202,7 +205,7 @@ var shrinks = map[string]func(ctx context.Context, s *convert.Storage, parts []b
 		return err
 	},
 	"vmdk": func(ctx context.Context, s *convert.Storage, parts []block.Range, _ *source) error {
-		_, err := vmdk.Sparsify(ctx, s, parts, nil)
+		_, err := vmdk.Sparsify(ctx, s, parts, vmdkFiles())
 		return err
 	},
 }
@@ -219,11 +222,16 @@ func fixedShape(i *format.Info) string {
 		return "a " + i.Format + " image, which is not changed in place"
 	case i.Backing != nil || i.Subformat == "differencing":
 		return "a " + i.Format + " image that lies upon another one"
-	case i.Format == "vmdk" && i.Subformat != vmdk.MonolithicSparse, i.Subformat == "fixed", i.Subformat == "static":
+	case i.VMDK != nil && (i.VMDK.Compressed || i.Subformat == "vmfsSparse"), i.Subformat == "fixed", i.Subformat == "static":
 		return "a " + i.Subformat + " " + i.Format + " image"
+	case i.VMDK != nil && slices.ContainsFunc(i.VMDK.Extents, func(e vmdk.ExtentInfo) bool { return !flat(e) && e.Kind != "SPARSE" }):
+		return "a " + i.Subformat + " " + i.Format + " image with extents that are not changed in place"
 	}
 	return ""
 }
+
+// flat reports whether an extent of a VMDK is as the disk is.
+func flat(e vmdk.ExtentInfo) bool { return e.Kind == "FLAT" || e.Kind == "VMFS" || e.Kind == "ZERO" }
 
 // maxSiblings is how many images of a folder are looked at.
 const maxSiblings = 4096
@@ -346,17 +354,35 @@ const freshCID = "fffffffe"
 // only those are given back.
 func wholeBlocks(runs []vacant.Run, i *format.Info, size int64) []vacant.Run {
 	bs := i.ClusterSize
-	if bs <= 0 || i.Format == "raw" {
+	switch {
+	case bs <= 0 || i.Format == "raw":
 		return runs
+	case i.VMDK == nil || len(i.VMDK.Extents) < 2:
+		return wholeWithin(runs, vacant.Run{Len: size}, bs)
 	}
 	var out []vacant.Run
-	for _, r := range runs {
-		first, end := (r.Off+bs-1)/bs*bs, (r.Off+r.Len)/bs*bs
-		if r.Off+r.Len >= size {
-			end = size
+	at := int64(0)
+	for _, e := range i.VMDK.Extents { // in each of them blocks are counted anew
+		in := vacant.Run{Off: at, Len: e.Size}
+		if flat(e) {
+			out = append(out, both(runs, []vacant.Run{in})...)
+		} else {
+			out = append(out, wholeWithin(runs, in, bs)...)
 		}
-		if first < end {
-			out = append(out, vacant.Run{Off: first, Len: end - first})
+		at += e.Size
+	}
+	return out
+}
+
+// wholeWithin cuts runs to the blocks of a part of a disk; the last one may be cut short.
+func wholeWithin(runs []vacant.Run, in vacant.Run, bs int64) (out []vacant.Run) {
+	for _, r := range runs {
+		off, end := max(r.Off-in.Off, 0), min(r.Off+r.Len-in.Off, in.Len)
+		if off = (off + bs - 1) / bs * bs; end < in.Len {
+			end = end / bs * bs
+		}
+		if off < end {
+			out = append(out, vacant.Run{Off: in.Off + off, Len: end - off})
 		}
 	}
 	return out
@@ -378,16 +404,20 @@ func both(a, b []vacant.Run) (out []vacant.Run) {
 	return out
 }
 
-// room is what a file takes on the host's disk.
-func room(path string) int64 {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return -1
+// room is what files take on the host's disk; -1 if that cannot be told.
+func room(paths []string) (n int64) {
+	for _, path := range paths {
+		fi, err := os.Stat(path)
+		if err != nil {
+			return -1
+		}
+		if took := format.Allocated(fi); took >= 0 {
+			n += took
+		} else {
+			n += fi.Size()
+		}
 	}
-	if n := format.Allocated(fi); n >= 0 {
-		return n
-	}
-	return fi.Size()
+	return n
 }
 
 func fileSize(path string) int64 {

@@ -135,7 +135,7 @@ func TestSparsify(t *testing.T) {
 	}
 	partedManifest := gk(t, "manifest", parted).out
 	images := []string{image, raw}
-	for name, options := range map[string]string{"disk.vhdx": "block_size=1M", "disk.vhd": "block_size=512k", "disk.vmdk": "", "disk.vdi": ""} {
+	for name, options := range map[string]string{"disk.vhdx": "block_size=1M", "disk.vhd": "block_size=512k", "disk.vmdk": "", "disk.vdi": "", "split.vmdk": "subformat=twoGbMaxExtentSparse", "flat.vmdk": "subformat=monolithicFlat"} {
 		path := filepath.Join(dir, name)
 		if r := gk(t, "convert", "-o", options, parted, path); r.code != 0 {
 			t.Fatal(r.err)
@@ -159,7 +159,7 @@ func TestSparsify(t *testing.T) {
 			t.Errorf("%s: %+v", path, r)
 		}
 		r = gk(t, "sparsify", "--json", path)
-		if path == raw && r.code != 0 && strings.Contains(r.err, "holes") {
+		if (path == raw || strings.HasSuffix(path, "flat.vmdk")) && r.code != 0 && strings.Contains(r.err, "holes") {
 			continue // the host cannot
 		}
 		if err := json.Unmarshal([]byte(r.out), &done); err != nil || r.code != 0 || done.After >= done.Before {
