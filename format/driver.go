@@ -45,6 +45,7 @@ func drivers() []driver {
 		{name: "vhd", aliases: []string{"vpc"}, endings: []string{".vhd", ".avhd", ".vpc"}, open: openVHD, describe: describeVHD, check: checkVHD},
 		{name: "vhdx", endings: []string{".vhdx", ".avhdx"}, open: openVHDX, describe: describeVHDX, check: checkVHDX},
 		{name: "vmdk", endings: []string{".vmdk"}, open: openVMDK, describe: describeVMDK, check: checkVMDK},
+		{name: "qed", endings: []string{".qed"}, open: openQED, describe: describeQED, check: checkQED},
 		{name: "luks", open: openLUKS, describe: describeLUKS},
 		{name: "ova", endings: []string{".ova"}, open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},
 		{name: "ovf", endings: []string{".ovf"}, open: openPackage, openAll: openPackageDisks, describe: describePackage, check: checkPackage},

@@ -16,12 +16,12 @@ import (
 // that has it do so.
 func TestBorrowedFormat(t *testing.T) {
 	b := make([]byte, 4096)
-	copy(b, "QED\x00")
+	copy(b, "WithoutFreeSpace")
 	_, err := format.Open(bytes.NewReader(b), nil)
-	if !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), `"qed"`) || !strings.Contains(err.Error(), "tag qemu") {
+	if !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), `"parallels"`) || !strings.Contains(err.Error(), "tag qemu") {
 		t.Errorf("%v", err)
 	}
-	if format.Known("qed") {
-		t.Error("qed may be stated, and is not read")
+	if format.Known("parallels") {
+		t.Error("parallels may be stated, and is not read")
 	}
 }

@@ -37,7 +37,7 @@ func borrowedImages(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	images := map[string]string{}
-	for _, name := range []string{"qcow", "qed", "parallels"} {
+	for _, name := range []string{"qcow", "parallels"} {
 		path := filepath.Join(dir, name)
 		peers.Run(t, "qemu-img", "create", "-q", "-f", name, path, "4M")
 		peers.Run(t, "qemu-io", "-f", name, "-c", "write -q -P 0x11 0 64k", "-c", "write -q -P 0x22 1M 300k", "-c", "write -q -P 0x33 4032k 64k", path)
@@ -217,13 +217,12 @@ func TestFallbackRefuses(t *testing.T) {
 		opts       *format.Options
 		want       error
 	}{
-		{"a QED image with a backing file", create("a.qed", "-f", "qed", "-b", "/etc/passwd", "-F", "raw", "4M"), nil, block.ErrRefused},
-		{"a backing file that may be followed", create("b.qed", "-f", "qed", "-b", images["qed"], "-F", "qed", "4M"), &format.Options{AllowDirs: []string{"/"}}, block.ErrRefused},
+		{"a backing file that may be followed", create("b.qcow", "-f", "qcow", "-b", images["qcow"], "-F", "qcow", "4M"), &format.Options{AllowDirs: []string{"/"}}, block.ErrRefused},
 		{"a QCOW image with a backing file", create("a.qcow", "-f", "qcow", "-b", "/etc/passwd", "-F", "raw", "4M"), nil, block.ErrRefused},
 		{"an encrypted image", create("e.qcow", "-f", "qcow", "--object", "secret,id=s,data=abc", "-o", "encrypt.format=aes,encrypt.key-secret=s", "4M"), nil, block.ErrEncrypted},
-		{"a disk of 2 TiB", create("h.qed", "-f", "qed", "2T"), nil, block.ErrLimit},
+		{"a disk of 2 TiB", create("h.qcow", "-f", "qcow", "2T"), nil, block.ErrLimit},
 		{"half a Parallels image", half("parallels"), nil, block.ErrCorrupt},
-		{"a snapshot", images["qed"], &format.Options{Snapshot: "1"}, block.ErrUnsupported},
+		{"a snapshot", images["qcow"], &format.Options{Snapshot: "1"}, block.ErrUnsupported},
 	} {
 		im, err := format.OpenFile(c.path, c.opts)
 		if err == nil {
@@ -233,10 +232,10 @@ func TestFallbackRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if info := described(t, filepath.Join(dir, "a.qed")); info.Backing == nil || *info.Backing != (format.Reference{Name: "/etc/passwd", Format: "raw"}) {
+	if info := described(t, filepath.Join(dir, "a.qcow")); info.Backing == nil || *info.Backing != (format.Reference{Name: "/etc/passwd"}) {
 		t.Errorf("described with the backing file %+v", info.Backing)
 	}
-	for _, name := range []string{"qed", "qcow", "bochs", "cloop", "dmg"} {
+	for _, name := range []string{"qcow", "bochs", "cloop", "dmg"} {
 		im, err := format.OpenFile(half(name), &format.Options{Format: name})
 		if err != nil {
 			continue
@@ -247,7 +246,7 @@ func TestFallbackRefuses(t *testing.T) {
 		im.Close()
 	}
 
-	b, err := os.ReadFile(images["qed"])
+	b, err := os.ReadFile(images["qcow"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +254,7 @@ func TestFallbackRefuses(t *testing.T) {
 		t.Errorf("an image in memory: %v", err)
 	}
 	t.Setenv("PATH", dir)
-	if _, err := format.OpenFile(images["qed"], nil); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "qemu-img") {
+	if _, err := format.OpenFile(images["qcow"], nil); !errors.Is(err, block.ErrUnsupported) || !strings.Contains(err.Error(), "qemu-img") {
 		t.Errorf("without qemu-img: %v", err)
 	}
 	empty()

@@ -24,9 +24,6 @@ func Promised(name string) string {
 			return d.name
 		}
 	}
-	if ext == ".qed" { // which is known, and read by qemu-img alone
-		return "qed"
-	}
 	return ""
 }
 

@@ -34,6 +34,7 @@ func TestShuffled(t *testing.T) {
 		{"vhd", "vpc", "subformat=dynamic,force_size=on", 9, 2 << 20, true},
 		{"vhdx", "vhdx", "subformat=dynamic,block_size=1M", 12, 1 << 20, true},
 		{"vdi", "vdi", "", 12, 1 << 20, true},
+		{"qed", "qed", "cluster_size=4k,table_size=2", 3 << 10, 4 << 10, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			size := int64(x.units) * x.unit

@@ -15,7 +15,7 @@ import (
 // TestNoBacking: even past the check that refuses it, a backing file is not
 // opened: what the image has not itself are zeros.
 func TestNoBacking(t *testing.T) {
-	for _, format := range []string{"qed", "qcow"} {
+	for _, format := range []string{"qcow", "qcow2"} {
 		path := filepath.Join(t.TempDir(), "image")
 		peers.Run(t, "qemu-img", "create", "-q", "-f", format, "-b", "/etc/passwd", "-F", "raw", path, "1M")
 		f, err := os.Open(path)
@@ -51,7 +51,7 @@ func TestComplaint(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := Describe(f, "qed"); err == nil || !strings.Contains(err.Error(), "Could not open") {
+	if _, err := Describe(f, "qcow"); err == nil || !strings.Contains(err.Error(), "Could not open") {
 		t.Errorf("an empty file: %v", err)
 	}
 }
