@@ -114,3 +114,31 @@ class TestReadOnly(GuestFixtures):
             with pytest.raises(OSError, match="read only"):
                 call()
         assert not fs.exists("/new") and fs.isdir("/target")
+
+
+def test_get_a_tree_with_links(tmp_path):
+    """All is copied that can be, and the rest is named: it neither stops what comes after
+    it nor is silent, and a link to a folder above makes no circle."""
+    tree = tmp_path / "tree" / "a"
+    tree.mkdir(parents=True)
+    (tree / "0-file").write_text("content")
+    (tree / "z-file").write_text("last")
+    for name, to in {"dangling": "nowhere", "up": "..", "self": "self", "good": "0-file"}.items():
+        (tree / name).symlink_to(to)
+    os.mkfifo(tree / "pipe")
+    (tmp_path / "tree" / "alias").symlink_to("a")
+    fs = GuestFileSystem(disk=image(tmp_path / "tree", tmp_path / "disk.raw"))
+    assert {(d["name"], d["type"], d["islink"]) for d in fs.ls("/a")} == {
+        ("/a/0-file", "file", False), ("/a/z-file", "file", False), ("/a/good", "file", True), ("/a/pipe", "other", False),
+        ("/a/dangling", "other", True), ("/a/up", "other", True), ("/a/self", "other", True)}
+    assert fs.isdir("/a/up") and not fs.exists("/a/self") and fs.lexists("/a/self")
+    for source in ("/a", "/alias", "/al*"):
+        out = tmp_path / "out"
+        with pytest.raises(shutil.Error) as e:
+            fs.get(source, str(out), recursive=True)
+        assert sorted(os.path.basename(left[0]) for left in e.value.args[0]) == ["dangling", "pipe", "self", "up"]
+        copied = {str(p.relative_to(out)): p.read_text() for p in out.rglob("*") if p.is_file()}
+        assert {os.path.basename(k): v for k, v in copied.items()} == {"0-file": "content", "z-file": "last", "good": "content"}
+        shutil.rmtree(out)
+    with pytest.raises(FileNotFoundError):
+        fs.get("/a/dangling", str(tmp_path / "x"))

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import datetime
 import errno
-from typing import Any, Optional
+import shutil
+from typing import Any, NamedTuple, Optional
 
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem  # type: ignore[import-untyped]
 
@@ -27,6 +28,13 @@ def _time(text: str) -> Optional[datetime.datetime]:
     seconds, _, fraction = text.rstrip("Z").partition(".")
     at = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
     return at + datetime.timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
+
+
+class _Tree(NamedTuple):
+    """A tree that is copied: where it begins, and what of it is not copied."""
+
+    roots: set[str]
+    left: list[tuple[str, Any, str]]
 
 
 class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -72,8 +80,11 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
         path = self._strip_protocol(path)
         try:
             return self._entry(path, self.tree.stat(path))
-        except errors.NotFound:  # it may be a link that leads nowhere
-            return self._entry(path, self.tree.stat(path, follow=False))
+        except (errors.NotFound, errors.Corrupt):  # it may be a link that leads nowhere, or in a circle
+            s = self.tree.stat(path, follow=False)
+            if s.type != "link":
+                raise
+            return self._entry(path, s)
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         return self._exists(path, True)
@@ -86,6 +97,10 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
             self.tree.stat(self._strip_protocol(path), follow)
         except OSError:
             return False
+        except errors.Corrupt:
+            if follow and self.tree.stat(self._strip_protocol(path), False).type == "link":  # in a circle
+                return False
+            raise
         return True
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
@@ -94,12 +109,33 @@ class GuestFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return [self.info(path)] if detail else [path]
         out = [self._entry(path.rstrip("/") + "/" + s.name, s) for s in self.tree.scandir(path)]
         for d in out:
-            if d["islink"]:  # what a link leads to, if it leads anywhere
-                try:
-                    d.update(type=self.info(d["name"])["type"], size=self.info(d["name"])["size"])
-                except OSError:
-                    pass
+            if d["islink"]:  # a link to a folder is none, as fsspec's local files have it: trees have no circles
+                to = self.info(d["name"])
+                d.update(type="file" if to["type"] == "file" else "other", size=to["size"])
         return out if detail else [d["name"] for d in out]
+
+    def get(self, rpath: Any, lpath: Any, recursive: bool = False, *args: Any, **kwargs: Any) -> None:
+        """Copy out, as the base class does. Of a tree all is copied that can be: what is no
+        file and no folder, and links that lead to neither or to a folder, are named by a
+        ``shutil.Error`` at the end, as ``shutil.copytree`` does."""
+        if recursive:
+            tree = kwargs["_tree"] = _Tree(set(self.expand_path(rpath)), [])
+        super().get(rpath, lpath, recursive, *args, **kwargs)
+        if recursive and tree.left:
+            raise shutil.Error(tree.left)
+
+    def get_file(self, rpath: str, lpath: Any = None, *args: Any, _tree: Optional[_Tree] = None, **kwargs: Any) -> None:
+        if _tree:
+            kind, to = self.tree.stat(self._strip_protocol(rpath), follow=False).type, self.info(rpath)["type"]
+            why = ""
+            if to == "other":
+                why = "the link leads to no file" if kind == "link" else f"no file and no folder: {kind}"
+            elif kind == "link" and to == "directory" and rpath not in _tree.roots:
+                why = "the link leads to a folder"
+            if why:
+                _tree.left.append((rpath, lpath, why))
+                return
+        super().get_file(rpath, lpath, *args, **kwargs)
 
     def _open(self, path: str, mode: str = "rb", block_size: Any = None, **kwargs: Any) -> Any:
         if mode != "rb":
