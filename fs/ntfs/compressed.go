@@ -62,6 +62,16 @@ func (s *compressed) stored(i int64) (int64, error) {
 	return stored, nil
 }
 
+// hole returns how many bytes from unit i on, which is a hole, are one in whole
+// units: a file may be nothing else, of any size.
+func (s *compressed) hole(i int64) (int64, error) {
+	r, err := s.at(i * (s.unit / s.v.cluster))
+	if err != nil {
+		return 0, err
+	}
+	return max(s.unit, r.n*s.v.cluster/s.unit*s.unit), nil
+}
+
 // content returns the bytes of unit i, which is compressed into so many
 // clusters.
 func (s *compressed) content(i, stored int64) ([]byte, error) {
@@ -130,6 +140,9 @@ func (s *compressed) Extent(off int64) (block.Extent, error) {
 	switch {
 	case stored == 0:
 		e.Zero, e.Unset = true, true
+		e.Len, err = s.hole(i)
+		e.Len -= off - i*s.unit
+		return e, err
 	case off >= s.valid:
 		e.Zero = true
 	case stored == s.unit/s.v.cluster:

@@ -104,11 +104,12 @@ func Mutate(t *testing.T, m Mutations) {
 	failed, slowest := 0, time.Duration(0)
 	for i := range m.N {
 		p, what := m.mutant(i)
-		if m.Run = read; m.Open != nil && (number != "" || i/2%16 == 0) { // pairs: one is sealed
-			m.Run = extract
+		run := read
+		if m.Open != nil && (number != "" || i/2%16 == 0) { // pairs: one is sealed
+			run = extract
 		}
 		start := time.Now()
-		err := m.guarded(t, bytes.NewReader(m.Image), what)
+		err := Guarded(t, what, m.MaxHeap, func() error { return run(bytes.NewReader(m.Image)) })
 		slowest = max(slowest, time.Since(start))
 		if err != nil {
 			failed++
@@ -164,8 +165,10 @@ func (m *Mutations) mutant(i int) (*Patch, string) {
 	return p, fmt.Sprintf("mutant %d of seed %d (sealed %v)%s", i, m.Seed, sealed, text)
 }
 
-// guarded runs one mutant under the limits of time and memory.
-func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
+// Guarded runs what reads a damaged image under the limits of time and of memory:
+// two seconds of the processor, and maxHeap bytes more than before. It ends the
+// test where run panics or passes one of them.
+func Guarded(t *testing.T, what string, maxHeap uint64, run func() error) error {
 	t.Helper()
 	limit := 2 * time.Second // of processor time: a busy machine is no hang
 	if raceEnabled {
@@ -181,7 +184,7 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 				done <- panicked{fmt.Sprintf("%v\n%s", x, buf[:runtime.Stack(buf, false)])}
 			}
 		}()
-		done <- m.Run(r)
+		done <- run()
 	}()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -197,9 +200,9 @@ func (m *Mutations) guarded(t *testing.T, r block.Reader, what string) error {
 				buf := make([]byte, 64<<10)
 				t.Fatalf("%s: still running after %v, %v of processor time\n%s", what, time.Since(started).Round(time.Second), used, buf[:runtime.Stack(buf, true)])
 			}
-			if h := heapBytes(); h > base+m.MaxHeap && !raceEnabled {
+			if h := heapBytes(); h > base+maxHeap && !raceEnabled {
 				runtime.GC() // what is left is in use
-				if h = heapBytes(); h > base+m.MaxHeap {
+				if h = heapBytes(); h > base+maxHeap {
 					t.Fatalf("%s: the heap grew by %d MiB", what, (h-base)>>20)
 				}
 			}
