@@ -48,7 +48,8 @@ var distros = [...]distro{
 
 	{"arch", system.FamilyArch, "pacman"}, {"archarm", system.FamilyArch, "pacman"}, {"manjaro", system.FamilyArch, "pacman"},
 	{"endeavouros", system.FamilyArch, "pacman"}, {"cachyos", system.FamilyArch, "pacman"}, {"artix", system.FamilyArch, "pacman"},
-	{"steamos", system.FamilyArch, "pacman"},
+	{"steamos", system.FamilyArch, "pacman"}, {"blackarch", system.FamilyArch, "pacman"}, {"blendos", system.FamilyArch, "pacman"},
+	{"arkane", system.FamilyArch, "pacman"},
 
 	{"alpine", system.FamilyAlpine, "apk"}, {"postmarketos", system.FamilyAlpine, "apk"},
 	{"gentoo", system.FamilyGentoo, "ebuild"}, {"funtoo", system.FamilyGentoo, "ebuild"},

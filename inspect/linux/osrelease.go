@@ -86,6 +86,9 @@ func (r *root) fromOSRelease() {
 		version, _, _ := strings.Cut(a.Value, " ")
 		r.refine(version, rel.path, a.Line)
 	}
+	if a := rel.vars["DEBIAN_VERSION_FULL"]; s.Distro == "debian" { // since Debian 13
+		r.refine(a.Value, rel.path, a.Line)
+	}
 }
 
 // refine takes a version as the exact one if it says more than VERSION_ID
