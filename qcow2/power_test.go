@@ -134,13 +134,9 @@ func survives(t *testing.T, name string, before []byte, opener block.Opener, op 
 	if res, faults := mustCheck(t, p.b); !res.Clean() {
 		t.Fatalf("%s: %+v %v", name, res, faults)
 	}
-	runs := 30
-	if os.Getenv("GUESTKIT_CRASHES") != "" {
-		runs = 10000
-	}
 	i := 0
 	seen := map[bool]int{}
-	p.crashes(rand.New(rand.NewPCG(1, uint64(len(name)))), runs, func(what string, b []byte) {
+	p.crashes(rand.New(rand.NewPCG(1, uint64(len(name)))), testimg.CrashRuns(30), func(what string, b []byte) {
 		got := state(t, b, opener)
 		if got != was && got != is {
 			t.Fatalf("%s, %s: neither as before nor as after:\n%s\nbefore:\n%s\nafter:\n%s", name, what, got, was, is)
@@ -156,6 +152,7 @@ func survives(t *testing.T, name string, before []byte, opener block.Opener, op 
 	if was != is && (seen[false] == 0 || seen[true] == 0) {
 		t.Errorf("%s: %v, want both", name, seen)
 	}
+	t.Logf("%s: %d crashes survived", name, i)
 	// And with a disk that is full.
 	testimg.FillsUp(before, func(f *testimg.Full) error { return op(f) }, func(left int, b []byte, err error) {
 		if err != nil && !errors.Is(err, syscall.ENOSPC) {
@@ -180,7 +177,7 @@ func judge(t *testing.T, what string, b []byte) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "crash.qcow2")
-	for _, base := range []string{"base.raw", "new.raw"} {
+	for _, base := range []string{"base.raw", "new.raw", "x.data"} {
 		if err := os.WriteFile(filepath.Join(dir, base), make([]byte, 64<<10), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +185,9 @@ func judge(t *testing.T, what string, b []byte) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := peers.Command(t, "qemu-img", "check", "-f", "qcow2", path).CombinedOutput(); err != nil {
+	cmd := peers.Command(t, "qemu-img", "check", "-f", "qcow2", path)
+	cmd.Dir = dir // where it looks for a data file
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v %s", what, err, out)
 	}
 	os.Remove(path)
@@ -203,15 +202,22 @@ var haveQemu = func() bool {
 	return false
 }()
 
-// layouts are those that in-place changes are tried on.
-var layouts = map[string]Layout{
-	"512":        {ClusterSize: 512},
-	"4k":         {ClusterSize: 4096},
-	"refcount64": {ClusterSize: 4096, RefcountBits: 64},
-	"version 2":  {ClusterSize: 4096, Version: 2},
-	"extended":   {ClusterSize: 16 << 10, ExtendedL2: true},
-	"overlay":    {ClusterSize: 4096, Backing: "base.raw", BackingFormat: "raw"},
-}
+// layouts are those that in-place changes are tried on. Clusters of the usual size take
+// long, and are tried where many losses of power are.
+var layouts = func() map[string]Layout {
+	all := map[string]Layout{
+		"512":        {ClusterSize: 512},
+		"4k":         {ClusterSize: 4096},
+		"refcount64": {ClusterSize: 4096, RefcountBits: 64},
+		"version 2":  {ClusterSize: 4096, Version: 2},
+		"extended":   {ClusterSize: 16 << 10, ExtendedL2: true},
+		"overlay":    {ClusterSize: 4096, Backing: "base.raw", BackingFormat: "raw"},
+	}
+	if os.Getenv("GUESTKIT_CRASHES") != "" {
+		all["64k"] = Layout{ClusterSize: 64 << 10, Size: 24<<16 + 512}
+	}
+	return all
+}()
 
 // baseDisk is the backing file of overlays.
 func baseDisk(block.Ref) (block.Device, error) {

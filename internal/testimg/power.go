@@ -122,7 +122,7 @@ func (p *Power) cut(size int64) {
 // GUESTKIT_CRASHES says, if it does. It returns how many files there were.
 func (p *Power) Crashes(t testing.TB, n int, do func(what string, file func() []byte)) int {
 	t.Helper()
-	n = crashes(n)
+	n = CrashRuns(n)
 	rng := rand.New(rand.NewPCG(1, uint64(len(p.log))))
 	step, count := 1, 0
 	if os.Getenv("GUESTKIT_CRASHES") == "" {
@@ -147,8 +147,8 @@ func (p *Power) Crashes(t testing.TB, n int, do func(what string, file func() []
 	return count + n
 }
 
-// crashes is n, or what the environment variable says.
-func crashes(n int) int {
+// CrashRuns is n, or what the environment variable says.
+func CrashRuns(n int) int {
 	s := os.Getenv("GUESTKIT_CRASHES")
 	if s == "" {
 		return n

@@ -27,7 +27,7 @@ func Together(files ...[]byte) Powers {
 // all of them.
 func (all Powers) Crashes(t testing.TB, n int, do func(what string, files [][]byte)) int {
 	t.Helper()
-	n = crashes(n)
+	n = CrashRuns(n)
 	last := *all[0].clock
 	rng := rand.New(rand.NewPCG(1, uint64(last)))
 	at := func(when int, keep func() bool) (files [][]byte) {
