@@ -1,10 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,8 +91,8 @@ func ddOperands(args []string) (from, to string, part convert.Range, err error) 
 			to = value
 			continue
 		case "bs":
-			if bs, err = bytesize.Parse(value); err != nil || bs < 1 {
-				return "", "", part, usagef("bs=%s is no size", value)
+			if bs, err = ddNumber(value); err != nil || bs < 1 {
+				return "", "", part, usagef("bs=%s is no size: a whole number, with K, M, G or KiB … behind it", value)
 			}
 			continue
 		case "count":
@@ -104,10 +104,8 @@ func ddOperands(args []string) (from, to string, part convert.Range, err error) 
 		default:
 			return "", "", part, usagef("%q is no operand of dd: if=, of=, bs=, count=, skip=", shownImage(arg))
 		}
-		if *to64, err = strconv.ParseInt(value, 10, 64); err != nil || *to64 < 0 {
-			if *to64, err = bytesize.Parse(value); err != nil || *to64 < 0 {
-				return "", "", part, usagef("%s=%s is no number of blocks", key, value)
-			}
+		if *to64, err = ddNumber(value); err != nil {
+			return "", "", part, usagef("%s=%s is no number of blocks", key, value)
 		}
 	}
 	switch {
@@ -121,4 +119,14 @@ func ddOperands(args []string) (from, to string, part convert.Range, err error) 
 		part.Len = count * bs
 	}
 	return from, to, part, nil
+}
+
+// ddNumber reads a whole number with a unit like K or KiB. Others are refused: b is 512
+// bytes and kB 1000 to the dd of coreutils, and not to others.
+func ddNumber(value string) (int64, error) {
+	unit := strings.TrimLeft(value, "0123456789")
+	if unit != "" && (!strings.Contains("kKMGTPE", unit[:1]) || unit[1:] != "" && unit[1:] != "iB") {
+		return 0, errors.New("no whole number")
+	}
+	return bytesize.Parse(value)
 }

@@ -51,6 +51,7 @@ func TestDd(t *testing.T) {
 	for args, want := range map[string][]byte{
 		"":                      b,
 		"bs=1K count=3":         b[:3<<10],
+		"bs=1KiB count=1K":      b[:1<<20],
 		"bs=4k skip=2 count=1":  b[8<<10 : 12<<10],
 		"skip=4000 count=4096":  b[4000*512:],
 		"bs=1M count=1 skip=1":  b[1<<20:],
@@ -66,7 +67,7 @@ func TestDd(t *testing.T) {
 		t.Errorf("a part past the end: %+v", r)
 	}
 	must(t, "compare", raw, out+".vmdk")
-	for _, args := range []string{"if=x", "if=" + image + " of=" + out, "if=" + image + " of=y seek=1", "if=" + image + " of=y bs=0", "if=" + image + " of=y count=-1", "if=" + image + " of=y x"} {
+	for _, args := range []string{"if=x", "if=" + image + " of=" + out, "if=" + image + " of=y seek=1", "if=" + image + " of=y bs=0", "if=" + image + " of=y count=-1", "if=" + image + " of=y bs=1kB", "if=" + image + " of=y bs=2b", "if=" + image + " of=y skip=1.5", "if=" + image + " of=y bs=1KK", "if=" + image + " of=y bs=iB", "if=" + image + " of=y x"} {
 		if r := gk(t, append([]string{"dd"}, strings.Fields(args)...)...); r.code == 0 {
 			t.Errorf("dd %s: %+v", args, r)
 		}
