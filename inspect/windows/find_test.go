@@ -1,10 +1,12 @@
 package windows_test
 
 import (
+	"fmt"
 	"io/fs"
 	"testing"
 	"testing/fstest"
 
+	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/windows"
 )
 
@@ -36,5 +38,34 @@ func TestFindElsewhere(t *testing.T) {
 		if dir != "." && dir != "windows" {
 			t.Errorf("it lists %q", dir)
 		}
+	}
+}
+
+// unix is a filesystem of Linux; what is not of it is not called.
+type unix struct {
+	vfs.FS
+	files fstest.MapFS
+	asked int
+}
+
+func (u *unix) Info() vfs.Info                             { return vfs.Info{Type: "ext4"} }
+func (u *unix) ReadDir(name string) ([]fs.DirEntry, error) { return u.files.ReadDir(name) }
+func (u *unix) Open(name string) (fs.File, error)          { u.asked++; return u.files.Open(name) }
+func (u *unix) Stat(name string) (fs.FileInfo, error)      { u.asked++; return u.files.Stat(name) }
+func (u *unix) Lstat(name string) (fs.FileInfo, error)     { u.asked++; return u.files.Lstat(name) }
+
+// TestFindAmongMany: of a filesystem of Linux, not each folder is looked into; one with a
+// usual name is.
+func TestFindAmongMany(t *testing.T) {
+	u := &unix{files: fstest.MapFS{}}
+	for i := range 1000 {
+		u.files[fmt.Sprintf("folder%d/file", i)] = &fstest.MapFile{}
+	}
+	if found := windows.Find(t.Context(), u, nil); len(found) != 0 || u.asked > 10 {
+		t.Errorf("%+v, and it asked for %d files", found, u.asked)
+	}
+	u.files["Windows/System32/config/software"], u.files["Windows/System32/config/system"] = &fstest.MapFile{}, &fstest.MapFile{}
+	if found := windows.Find(t.Context(), u, nil); len(found) != 1 {
+		t.Error("the usual folder is not found")
 	}
 }

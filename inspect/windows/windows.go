@@ -12,16 +12,22 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/inspect/internal/guest"
 	"github.com/guestkit/guestkit/inspect/system"
 )
 
 // systemRoots are the folders that Windows was installed to over time.
 var systemRoots = [...]string{"Windows", "WINNT", "WIN32", "WIN", "ReactOS"}
+
+// foreign are filesystems that no Windows starts from, and which may have thousands of
+// folders in their root: of those none is looked into for a name that is not usual.
+var foreign = [...]string{"ext2", "ext3", "ext4", "f2fs", "xfs"}
 
 // Find finds Windows in a volume by the registry in its folder.
 func Find(ctx context.Context, fsys fs.FS, o *system.Options) []system.Place {
@@ -50,6 +56,9 @@ func systemRoot(t *guest.Tree) string {
 	}
 	if dir := bootIni(t); dir != "" {
 		return dir
+	}
+	if f, ok := t.FS.(vfs.FS); ok && slices.Contains(foreign[:], f.Info().Type) {
+		return ""
 	}
 	for _, e := range folders {
 		if e.IsDir() && hasSystem32(t, e.Name()) && isSystemRoot(t, e.Name()) {
