@@ -25,7 +25,8 @@ type Report struct {
 	mu       sync.Mutex // of hidden and of what scan opens later
 	hidden   map[*volume.Volume]*Volume
 	problems problem.List
-	cut      bool  // there are more systems
+	cut      error // there are more systems: where, and why they are not read
+	size     int64 // of all systems, as System.Cost counts it
 	packages int   // of all systems, as Packages.Cost counts them
 	steps    steps // while it is made
 }
@@ -52,6 +53,9 @@ func (r *Report) Problems() []error {
 	r.each(say)
 	for _, v := range r.revealed() {
 		say(v)
+	}
+	if r.cut != nil { // however much else there is to say
+		out = append(out, r.cut)
 	}
 	return out
 }
@@ -80,7 +84,7 @@ func (r *Report) Close() error {
 // no system lacks one that it is not whole without (System.Missing), nor are there more
 // systems than are listed.
 func (r *Report) Complete() bool {
-	if r.cut {
+	if r.cut != nil {
 		return false
 	}
 	for _, s := range r.Systems {

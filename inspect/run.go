@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -61,6 +62,10 @@ func Run(ctx context.Context, disks []block.Device, o *Options) (*Report, error)
 // does: a root may have thousands of deployments, or subvolumes.
 const MaxSystems = 64
 
+// MaxSystemBytes bounds what all systems of a guest take beside their packages. Systems
+// that are no trap take less than one MiB each.
+const MaxSystemBytes = 64 << 20
+
 // findSystems adds the systems whose root is on the volume.
 func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error {
 	for _, find := range finders {
@@ -69,9 +74,10 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			places = rep.booted(ctx, v, places, o)
 		}
 		for _, p := range places {
-			if len(rep.Systems) == MaxSystems {
-				rep.cut = true
-				rep.problem(v.Name, block.Errorf("", guest.Shown(p.Dir), -1, block.ErrLimit, "more than %d systems; this and what follows is not read", MaxSystems))
+			if why := rep.full(); why != "" {
+				if rep.cut == nil {
+					rep.cut = guest.Named(v.Name, block.Errorf("", guest.Shown(p.Dir), -1, block.ErrLimit, "%s; this and what follows is not read", why))
+				}
 				break
 			}
 			sys, err := rep.system(ctx, v, p, o)
@@ -81,6 +87,7 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			if sys != nil {
 				sys.Number()
 				rep.Systems = append(rep.Systems, sys)
+				rep.size += sys.Cost()
 				rep.packages += sys.Packages.Cost()
 				for i := range sys.OtherPackages {
 					rep.packages += sys.OtherPackages[i].Cost()
@@ -97,6 +104,17 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 	}
 	v.Role = role(rep.treeOf(ctx, v.fsys, v.Name, o), v)
 	return ctx.Err()
+}
+
+// full says why no further system is read, "" if it is.
+func (rep *Report) full() string {
+	switch {
+	case len(rep.Systems) == MaxSystems:
+		return fmt.Sprintf("more than %d systems", MaxSystems)
+	case rep.size >= MaxSystemBytes:
+		return fmt.Sprintf("more than %d MiB of what the systems before say of themselves", MaxSystemBytes>>20)
+	}
+	return ""
 }
 
 // detect is how detectors read; where names in problems what they read.

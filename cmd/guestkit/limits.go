@@ -118,5 +118,6 @@ func limits() []limitDoc {
 		{"guest: packages of a database", inspect.DefaultMaxPackages, false},
 		{"guest: packages of all databases", int64(system.AllPackages(inspect.DefaultMaxPackages)), false},
 		{"guest: systems", inspect.MaxSystems, false},
+		{"guest: all systems without packages", inspect.MaxSystemBytes, true},
 	}
 }
