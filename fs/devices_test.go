@@ -64,6 +64,36 @@ func TestRealtimeDevice(t *testing.T) {
 	}
 }
 
+// TestNamedDevices: a device that the caller names is used, or refused, whatever else could
+// be found.
+func TestNamedDevices(t *testing.T) {
+	image := func(name string) block.Reader { return bytes.NewReader(testimg.Unpack(t, "xfs/testdata/"+name)) }
+	data, rt := image("rtdev.img.bz2"), image("rtdev.rt.img.bz2")
+	grouped, groups := image("rtgroups.img.bz2"), image("rtgroups.rt.img.bz2")
+	for name, c := range map[string]struct {
+		r  block.Reader
+		o  fs.Options
+		ok bool
+	}{
+		"realtime":               {data, fs.Options{Realtime: rt}, true},
+		"realtime among others":  {grouped, fs.Options{Realtime: groups, Devices: []block.Reader{groups}}, true},
+		"another's groups":       {grouped, fs.Options{Realtime: rt, Devices: []block.Reader{groups}}, false},
+		"log inside":             {data, fs.Options{Realtime: rt, Log: groups}, false},
+		"of a table":             {data, fs.Options{Blobs: []block.Reader{rt}}, false},
+		"realtime of no section": {image("v5-dirty.img.bz2"), fs.Options{Realtime: rt}, false},
+	} {
+		fsys, err := fs.Open(c.r, &c.o)
+		if ok := err == nil; ok != c.ok || !ok && !errors.Is(err, block.ErrOption) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			if ds := fsys.Info().Devices; len(ds) != 1 || ds[0] != c.o.Realtime || len(fsys.Problems()) > 0 {
+				t.Errorf("%s: it lies on %v, %v", name, ds, fsys.Problems())
+			}
+		}
+	}
+}
+
 func journalDevice(t *testing.T, name, bs string) {
 	t.Helper()
 	peers.Run(t, "truncate", "-s", "16M", name)
@@ -131,7 +161,29 @@ func TestExternalJournal(t *testing.T) {
 				if _, err := fsys.Stat("file-19"); (err == nil) != c.found {
 					t.Errorf("%d devices: the last file: %v", len(c.devices), err)
 				}
+				named, err := fs.Open(r, &fs.Options{Devices: c.devices, Log: foreign})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p := named.Problems(); len(p) == 0 || !errors.Is(p[0], block.ErrMissing) {
+					t.Errorf("the journal of another filesystem is named: %v", p)
+				}
 			}
 		})
+	}
+}
+
+// valueReader is of a type that cannot be compared.
+type valueReader struct {
+	block.Reader
+	_ []int
+}
+
+// TestNamedValue: a device may be of any type.
+func TestNamedValue(t *testing.T) {
+	image := func(name string) block.Reader { return bytes.NewReader(testimg.Unpack(t, "xfs/testdata/"+name)) }
+	rt := valueReader{Reader: image("rtdev.rt.img.bz2")}
+	if fsys, err := fs.Open(image("rtdev.img.bz2"), &fs.Options{Realtime: rt}); err != nil || len(fsys.Problems()) > 0 {
+		t.Error(err)
 	}
 }

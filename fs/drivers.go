@@ -34,10 +34,10 @@ var drivers = [...]Driver{
 		return btrfs.Open(append([]block.Reader{r}, o.Devices...), &btrfs.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay})
 	}},
 	{[]string{"ext2", "ext3", "ext4"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay, Journal: ext4.FindJournal(r, o.Devices)})
+		return ext4.Open(r, &ext4.Options{CacheBytes: o.CacheBytes, NoReplay: o.NoReplay, Journal: named(o.Log, func() block.Reader { return ext4.FindJournal(r, o.Devices) })})
 	}},
 	{[]string{"erofs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes, Among: o.Devices})
+		return erofs.Open(r, &erofs.Options{CacheBytes: o.CacheBytes, Devices: o.Blobs, Among: o.Devices})
 	}},
 	{[]string{"iso9660"}, func(r block.Reader, o *Options) (vfs.FS, error) {
 		return iso9660.Open(r, &iso9660.Options{CacheBytes: o.CacheBytes})
@@ -61,8 +61,18 @@ var drivers = [...]Driver{
 		return ntfs.Open(r, &ntfs.Options{CacheBytes: o.CacheBytes, Drive: o.Drive})
 	}},
 	{[]string{"xfs"}, func(r block.Reader, o *Options) (vfs.FS, error) {
-		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay, Log: xfs.FindLog(r, o.Devices), Realtime: xfs.FindRealtime(r, o.Devices)})
+		return xfs.Open(r, &xfs.Options{CacheBytes: o.CacheBytes, IgnoreLog: o.NoReplay,
+			Log:      named(o.Log, func() block.Reader { return xfs.FindLog(r, o.Devices) }),
+			Realtime: named(o.Realtime, func() block.Reader { return xfs.FindRealtime(r, o.Devices) })})
 	}},
+}
+
+// named is the device that the caller names, or else the one that is found.
+func named(r block.Reader, find func() block.Reader) block.Reader {
+	if r != nil {
+		return r
+	}
+	return find()
 }
 
 // Types are the types that this package has drivers for, sorted.

@@ -1,6 +1,9 @@
 package fs
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/guestkit/guestkit/block"
 	"github.com/guestkit/guestkit/fs/vfs"
 	"github.com/guestkit/guestkit/volume/probe"
@@ -23,6 +26,13 @@ type Options struct {
 	// several (Btrfs, external logs and journals) takes its own by what they
 	// hold, and lists them in its Info; what lacks one wraps block.ErrMissing.
 	Devices []block.Reader
+	// Log, Realtime and Blobs are devices that the caller names, by what mount calls
+	// logdev=, rtdev= and device=: an external log or journal, the realtime device of an
+	// XFS, and the further devices of an EROFS in the order of its table. They go before
+	// what Devices has; some carry nothing by which they could be found there. One that
+	// the filesystem does not lie on is an error that wraps block.ErrOption.
+	Log, Realtime block.Reader
+	Blobs         []block.Reader
 	// Drivers are asked before those of this package.
 	Drivers []Driver
 	// NoProcesses starts no other program that reads filesystems for
@@ -68,7 +78,39 @@ func open(r block.Reader, typ string, opts *Options) (vfs.FS, error) {
 	if d == nil {
 		return nil, block.Errorf(typ, "filesystem", -1, block.ErrUnsupported, "there is no driver for %s%s", typ, advice(typ))
 	}
-	return d.Open(r, opts)
+	fsys, err := d.Open(r, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := opts.checkNamed(typ, fsys.Info().Devices); err != nil {
+		return nil, errors.Join(err, fsys.Close())
+	}
+	return fsys, nil
+}
+
+// checkNamed refuses a device that the caller names and the filesystem does not use.
+func (o *Options) checkNamed(typ string, used []block.Reader) error {
+	check := func(option string, named block.Reader) error {
+		if named == nil || slices.ContainsFunc(used, func(d block.Reader) bool { return same(d, named) }) {
+			return nil
+		}
+		return block.Errorf(typ, "filesystem", -1, block.ErrOption, "it does not lie on the device that %s names", option)
+	}
+	errs := []error{check("logdev", o.Log), check("rtdev", o.Realtime)}
+	for _, d := range o.Blobs {
+		errs = append(errs, check("device", d))
+	}
+	return errors.Join(errs...)
+}
+
+// same compares devices. Two of a type that cannot be compared may be the same.
+func same(a, b block.Reader) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = true
+		}
+	}()
+	return a == b
 }
 
 // refusal says why Open does not open what was found.

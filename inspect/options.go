@@ -23,6 +23,11 @@ type Options struct {
 	// its name, place and content. Nil states nothing.
 	Type func(v *Volume) string
 
+	// Devices name the devices of filesystems that lie on several, where what is on
+	// these does not tell whose they are. A name that no volume has, or several, and a
+	// filesystem that has no such device are errors of Run that wrap block.ErrOption.
+	Devices []DeviceOf
+
 	// Progress is told how far Run, or Volumes, is: by their own goroutine, so
 	// that it may ask for nothing of what is being inspected. Nil is told nothing.
 	Progress func(Progress)

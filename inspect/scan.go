@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -38,6 +39,9 @@ func scanVolumes(ctx context.Context, disks []block.Device, o *Options, each int
 	rep := &Report{Volumes: []*Volume{}, Systems: []*System{}, tree: tree, steps: at}
 	rep.steps.total(each * len(tree.Volumes))
 	s := newScan(ctx, rep, o)
+	if err := s.nameDevices(o.Devices); err != nil {
+		return nil, errors.Join(err, rep.Close())
+	}
 	rep.scan = s
 	for _, err := range tree.Problems {
 		rep.problem("", err)
@@ -51,6 +55,9 @@ func scanVolumes(ctx context.Context, disks []block.Device, o *Options, each int
 		}
 		rep.steps.next(PhaseOpen, vol.Name)
 		rep.Volumes = append(rep.Volumes, s.look(vol))
+		if s.misnamed != nil {
+			return nil, errors.Join(s.misnamed, rep.Close())
+		}
 		rep.steps.done()
 	}
 	s.claim()
@@ -66,6 +73,8 @@ type scan struct {
 	rep      *Report
 	fs       fs.Options
 	typeOf   func(v *Volume) string
+	named    map[*volume.Volume]*fs.Options // devices that the caller names
+	misnamed error                          // of a volume that has no such device
 	borrowed int
 }
 
@@ -201,7 +210,14 @@ func (s *scan) open(v *Volume, stated string) bool {
 		o.Type = stated
 	}
 	o.NoProcesses = o.NoProcesses || s.borrowed >= maxBorrowed
+	n := s.named[v.vol]
+	if n != nil {
+		o.Log, o.Realtime, o.Blobs = n.Log, n.Realtime, n.Blobs
+	}
 	fsys, err := fs.OpenFound(v.vol.Device, v.vol.Found, &o)
+	if n != nil && errors.Is(err, block.ErrOption) {
+		s.misnamed = fmt.Errorf("%s: %w", v.Name, err)
+	}
 	if err != nil {
 		if stated == "" && v.vol.Found.Kind == fs.Unknown && errors.Is(err, block.ErrFormat) {
 			return false

@@ -12,6 +12,11 @@ import (
 // completeVolumes completes --volume with the volumes of the image that is
 // given already.
 func (s *source) completeVolumes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return s.volumesOf(args, func(v *inspect.Volume) bool { _, err := v.FS(); return err == nil })
+}
+
+// volumesOf are the volumes of the image that is given, of those that are wanted.
+func (s *source) volumesOf(args []string, wanted func(*inspect.Volume) bool) ([]string, cobra.ShellCompDirective) {
 	const none = cobra.ShellCompDirectiveNoFileComp
 	disks, _, err := s.one(args)
 	if err != nil {
@@ -29,7 +34,7 @@ func (s *source) completeVolumes(_ *cobra.Command, args []string, _ string) ([]s
 	var out []string
 	for _, v := range rep.Volumes {
 		for _, v := range append([]*inspect.Volume{v}, v.Parts...) {
-			if _, err := v.FS(); err == nil && terminal.Escape(v.Name) == v.Name {
+			if wanted(v) && terminal.Escape(v.Name) == v.Name {
 				out = append(out, v.Name+"\t"+terminal.Escape(v.Content+" "+v.Label))
 			}
 		}

@@ -40,6 +40,8 @@ type source struct {
 	remote remotes
 	keys   keySource
 
+	devices devicesOf // --device-of
+
 	// snapshot is one of a qcow2, where the command lets it be named.
 	snapshot string
 
@@ -55,6 +57,7 @@ func (a *app) sourceFlags(cmd *cobra.Command) *source {
 	f := cmd.Flags()
 	s.formatFlag(cmd)
 	f.VarP(&s.added, "add", "a", "add a `DISK` to the same guest; repeatable. DISK,format=FORMAT states its format in place of -f")
+	s.deviceFlag(cmd)
 	s.allowFlag(cmd)
 	s.keyFlags(cmd)
 	s.remoteFlags(cmd)

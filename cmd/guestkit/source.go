@@ -163,7 +163,7 @@ func (s *source) open(disks []string, o *inspect.Options) (*guestkit.Guest, erro
 	}
 	all := s.options()
 	single := append(make([]*format.Options, max(0, len(disks)-len(s.disks))), s.added.options(all)...)
-	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: all, Disks: single, Inspect: s.keys.volumeOptions(o), Unlock: s.unlock})
+	g, err := guestkit.OpenDisks(disks, &guestkit.Options{Format: all, Disks: single, Inspect: s.devices.inspectOptions(s.keys.volumeOptions(o)), Unlock: s.unlock})
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ type filesystem struct {
 	pieces   *lru.Cache[pieceKey, []byte]
 	prefixes []string // of attributes
 	dirs     onetree.Dirs
+	given    []block.Reader // those of Options.Devices that the table has
 	problems problem.List
 }
 
@@ -163,6 +164,7 @@ func (f *filesystem) openDevices(given, among []block.Reader) error {
 		tag, _, _ := bytes.Cut(b[:64], []byte{0})
 		if i < len(given) && given[i] != nil {
 			d.dev = block.Plain(given[i])
+			f.given = append(f.given, given[i])
 		} else if r := tagged(tag, among); r != nil {
 			d.dev = block.Plain(r)
 		} else {
@@ -241,7 +243,7 @@ func (f *filesystem) Root() (vfs.Inode, error) {
 func (f *filesystem) Info() vfs.Info {
 	s := f.sb
 	label, _, _ := bytes.Cut(s.volumeName[:], []byte{0})
-	i := vfs.Info{Type: format, Label: string(label), BlockSize: int(s.blockSize()), Size: int64(min(s.blocks(), 1<<46)) << s.blockBits}
+	i := vfs.Info{Type: format, Label: string(label), BlockSize: int(s.blockSize()), Size: int64(min(s.blocks(), 1<<46)) << s.blockBits, Devices: f.given}
 	if u := s.uuid; u != [16]byte{} {
 		i.UUID = fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 	}

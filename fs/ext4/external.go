@@ -37,6 +37,9 @@ func (f *filesystem) openExternal() (*journal, error) {
 	if f.external == nil {
 		return nil, block.Errorf("ext4", "superblock", field, block.ErrMissing, "the journal is on another device, with the UUID %x; add its disk with -a", s.journalUUID)
 	}
+	if FindJournal(f.dev, []block.Reader{f.external}) == nil {
+		return nil, block.Errorf("ext4", "superblock", field, block.ErrMissing, "the device that is given is not the journal with the UUID %x", s.journalUUID)
+	}
 	j := &journal{fs: f, dev: block.Plain(f.external)}
 	first := uint32(superblockOff/s.blockSize) + 1
 	b, err := j.read(first)

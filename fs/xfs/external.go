@@ -43,6 +43,24 @@ func FindRealtime(r block.Reader, devices []block.Reader) block.Reader {
 	return nil
 }
 
+// checkRealtime says what is wrong with the realtime device, and takes none that is
+// another filesystem's.
+func (f *filesystem) checkRealtime(r block.Reader) {
+	rt := f.opts.Realtime
+	if rt == nil {
+		f.problems.Add(block.Errorf(format, "superblock", 0x10, block.ErrMissing, "the realtime device, which files may lie on, is not given; add its disk with -a, and name it with --device-of"))
+		return
+	}
+	if f.sb.metadir() && FindRealtime(r, []block.Reader{rt}) == nil {
+		f.opts.Realtime = nil
+		f.problems.Add(block.Errorf(format, "superblock", 0x10, block.ErrMissing, "the realtime device that is given is that of another filesystem"))
+		return
+	}
+	if need := f.sb.rblocks << f.sb.blocklog; uint64(rt.Size()) < need {
+		f.problems.Add(block.Errorf(format, "realtime device", rt.Size(), block.ErrTruncated, "it ends before its %d bytes", need))
+	}
+}
+
 // FindLog returns the one of the devices that holds the external log of the
 // filesystem on r, by the UUID that its records have; nil if r is no XFS, has its
 // log inside, or none of them does. It is what Options.Log takes.

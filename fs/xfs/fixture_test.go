@@ -206,6 +206,29 @@ func TestRealtimeGroups(t *testing.T) {
 	}
 }
 
+// TestRealtimeDevice reads files whose blocks lie on a device that nothing calls the
+// filesystem's own.
+func TestRealtimeDevice(t *testing.T) {
+	data, rt := bytes.NewReader(fixture(t, "rtdev.img")), fixture(t, "rtdev.rt.img")
+	fsys := mustOpen(t, data, &xfs.Options{Realtime: bytes.NewReader(rt)})
+	got, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
+	if err != nil || len(fsys.Problems()) > 0 {
+		t.Fatal(err, fsys.Problems())
+	}
+	testimg.CompareTrees(t, got, list(t, "rtdev"), testimg.TreeOptions{})
+	if p := mustOpen(t, data, &xfs.Options{Realtime: bytes.NewReader(rt[:48<<20])}).Problems(); len(p) != 1 || !errors.Is(p[0], block.ErrTruncated) {
+		t.Errorf("problems with a device that is cut: %v", p)
+	}
+	if p := mustOpen(t, data, nil).Problems(); len(p) != 1 || !errors.Is(p[0], block.ErrMissing) {
+		t.Errorf("problems without the device: %v", p)
+	}
+	grouped := bytes.NewReader(fixture(t, "rtgroups.img"))
+	other := mustOpen(t, grouped, &xfs.Options{Realtime: bytes.NewReader(rt)})
+	if p := other.Problems(); len(p) != 1 || !errors.Is(p[0], block.ErrMissing) || len(other.Info().Devices) > 0 {
+		t.Errorf("problems with a device without groups: %v", p)
+	}
+}
+
 // TestRealtimeGeometry: what the superblock says of realtime groups is not believed where
 // it does not fit.
 func TestRealtimeGeometry(t *testing.T) {

@@ -90,8 +90,8 @@ func open(r block.Reader, opts *Options) (*filesystem, error) {
 	if f.sb.incompat&incompatNeedsRepair != 0 && f.sb.v5() {
 		f.problems.Add(block.Errorf(format, "superblock", 0xd8, block.ErrCorrupt, "marked as needing repair"))
 	}
-	if f.sb.rblocks > 0 && f.sb.rtstart == 0 && f.opts.Realtime == nil {
-		f.problems.Add(block.Errorf(format, "superblock", 0x10, block.ErrMissing, "the realtime device, which files may lie on, is not given"))
+	if f.sb.rblocks > 0 && f.sb.rtstart == 0 {
+		f.checkRealtime(r)
 	}
 	f.recover(r)
 	root, err := f.inode(f.sb.rootino)

@@ -1,6 +1,7 @@
 #!/bin/bash
-# realtime.sh DIR: makes the fixtures with realtime groups in DIR, as root, by xfsprogs
-# 7.2 and a Linux of 6.15 or newer that has CONFIG_XFS_RT. "rtgroups" lies on two devices;
+# realtime.sh DIR: makes the fixtures with realtime files in DIR, as root, by xfsprogs
+# 7.2 and a Linux of 6.15 or newer that has CONFIG_XFS_RT. "rtdev" lies on two devices, and
+# nothing on the second tells whose it is; "rtgroups" lies on two devices, of groups;
 # "rtzoned" has its zones behind its data, and is copied in use.
 set -euo pipefail
 lists=$(cd "$(dirname "$0")" && pwd)
@@ -27,17 +28,25 @@ fill() {
 }
 
 mkdir m
-truncate -s 48M rtgroups.img
-truncate -s 51M rtgroups.rt.img
-"${mkfs[@]}" -m metadir=1 -l size=9m -d rtinherit=1 -r rtdev=rtgroups.rt.img,rgcount=3,extsize=8k rtgroups.img
-rt=$(losetup -f --show rtgroups.rt.img)
-mount -o loop,rtdev="$rt" rtgroups.img m
-fill m
-umount m
-mount -o loop,ro,rtdev="$rt" rtgroups.img m
-bash "$lists/list.sh" m >rtgroups.list
-umount m
-losetup -d "$rt"
+# two NAME OPTIONS…: a filesystem whose realtime section is a device of its own.
+two() {
+	local name=$1
+	shift
+	truncate -s 48M "$name.img"
+	truncate -s 51M "$name.rt.img"
+	"${mkfs[@]}" "$@" -l size=9m -d rtinherit=1 "$name.img"
+	rt=$(losetup -f --show "$name.rt.img")
+	mount -o loop,rtdev="$rt" "$name.img" m
+	fill m
+	umount m
+	mount -o loop,ro,rtdev="$rt" "$name.img" m
+	bash "$lists/list.sh" m >"$name.list"
+	umount m
+	losetup -d "$rt"
+	bzip2 -9 "$name.img" "$name.rt.img" "$name.list"
+}
+two rtdev -r rtdev=rtdev.rt.img,extsize=8k
+two rtgroups -m metadir=1 -r rtdev=rtgroups.rt.img,rgcount=3,extsize=8k
 
 truncate -s 130M live.img
 "${mkfs[@]}" -m metadir=1,reflink=0,rmapbt=1 -d size=48m,rtinherit=1 -l size=9m -r zoned=1,rgsize=16m live.img
@@ -53,4 +62,4 @@ bash "$lists/list.sh" m >rtzoned.list
 umount m
 rm live.img
 rmdir m
-bzip2 -9 rtgroups.img rtgroups.rt.img rtgroups.list rtzoned.img rtzoned.list
+bzip2 -9 rtzoned.img rtzoned.list
