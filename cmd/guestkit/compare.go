@@ -46,7 +46,7 @@ Exit codes: 0 they are the same, 1 they differ, 2 the comparison failed.`,
 	}
 	ignoredFlags(cmd, "T")
 	cmd.Flags().VarP((*formatFlag)(&formatB), "second-format", "F", "take the second image to be of this `FORMAT`")
-	cmd.Flags().BoolVarP(&strict, "strict", "s", false, "disks of different sizes differ")
+	cmd.Flags().BoolVarP(&strict, "strict", "s", false, "disks of different sizes differ; what is allocated is not compared")
 	skipFreeFlag(cmd, &skipFree)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		how, err := a.newProgress(*show)

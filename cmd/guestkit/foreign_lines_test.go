@@ -23,7 +23,7 @@ func foreignLines() []foreignLine {
 		{"qemu-img convert -O vmdk -o subformat=streamOptimized disk.raw disk.vmdk", "guestkit convert -o subformat=streamOptimized disk.raw disk.vmdk"},
 		{"qemu-img convert -O vmdk -o adapter_type=lsilogic,compat6 disk.raw disk.vmdk", "guestkit convert -o adapter_type=lsilogic,compat6 disk.raw disk.vmdk"},
 		{"qemu-img convert -l snap1 -O qcow2 disk.qcow2 snap1.qcow2", "guestkit convert -l snap1 disk.qcow2 snap1.qcow2"},
-		{"qemu-img convert -B base.qcow2 -F qcow2 -O qcow2 top.qcow2 new.qcow2", "guestkit rebase -b base.qcow2 -F qcow2 top.qcow2"},
+		{"qemu-img convert -B base.qcow2 -F qcow2 -O qcow2 top.qcow2 new.qcow2", "guestkit convert -B base.qcow2 -F qcow2 top.qcow2 new.qcow2"},
 		{"qemu-img convert -S 4k -O raw disk.qcow2 disk.raw", "guestkit convert -S 4k disk.qcow2 disk.raw"},
 		{"qemu-img convert -m 16 -W -O raw disk.qcow2 disk.raw", "guestkit convert -m 16 -W disk.qcow2 disk.raw"},
 		{"qemu-img convert -t none -T none -O raw disk.qcow2 disk.raw", "guestkit convert -t none -T none disk.qcow2 disk.raw"},
