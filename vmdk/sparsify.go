@@ -168,10 +168,7 @@ func edit(ctx context.Context, f block.Storage, opts *Options) (*Image, *editor,
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(im.parts) == 0 || im.d == nil {
-		return nil, nil, notInPlace("descriptor", "a %s image in several files", im.info.Subformat)
-	}
-	if _, ok := im.parts[0].dev.(*grains); !ok || im.info.Compressed || im.d.createType != MonolithicSparse {
+	if im.d == nil || im.info.Compressed || im.d.createType != MonolithicSparse {
 		return nil, nil, notInPlace("descriptor", "a %s image", im.info.Subformat)
 	}
 	if err := sound(ctx, f, opts); err != nil {
