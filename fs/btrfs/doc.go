@@ -13,8 +13,8 @@
 // # What is read
 //
 // Profiles single, DUP, RAID0, RAID1, RAID1C3, RAID1C4, RAID10, RAID5 and RAID6, in
-// which what a missing device had is computed from parity; seeds; mixed block
-// groups; all sizes of nodes; all four checksums, of metadata and of data. Every
+// which what a missing device had is computed from parity; seeds; zoned ones, also of
+// host-managed devices, where superblocks are a log; mixed block groups; all sizes of nodes; all four checksums, of metadata and of data. Every
 // block and every sector that is read is compared with its checksum. One that is
 // bad is taken from another copy, or from parity, and a problem says so; without
 // one it is an error.
@@ -29,6 +29,5 @@
 //
 // The raid stripe tree, extent tree v2 and what else a filesystem says is
 // incompatible and is not known here is refused by name, and so are encrypted
-// files. A host-managed zoned device keeps its superblock elsewhere and is not
-// recognised; a zoned filesystem on another device is read.
+// files.
 package btrfs

@@ -31,6 +31,9 @@ func (f *filesystem) Free(yield func(off, n int64) error) error {
 	if len(f.devices) == 0 || f.devices[0].given != nil {
 		return block.Errorf(format, "device", -1, block.ErrMissing, "the first one is none of the filesystem")
 	}
+	if f.sb.logged() {
+		return block.Errorf(format, "device", -1, block.ErrUnsupported, "free blocks beside logs of superblocks")
+	}
 	if len(f.seeds) > 0 {
 		return block.Errorf(format, "device", -1, block.ErrUnsupported, "free blocks over a seed")
 	}

@@ -126,6 +126,9 @@ func (s *superblock) bad(field int64, detail string, args ...any) error {
 // readSuperblock reads the superblock of a device. A mirror serves where the
 // first is damaged, and the error that comes with it says so.
 func readSuperblock(r block.Reader) (*superblock, error) {
+	if s, err := logged(r); s != nil || err != nil {
+		return s, err
+	}
 	first, err := readSuperblockAt(r, superblockOffs[0])
 	if err == nil {
 		return first, nil
@@ -143,6 +146,11 @@ func readSuperblock(r block.Reader) (*superblock, error) {
 }
 
 func readSuperblockAt(r block.Reader, off int64) (*superblock, error) {
+	return checkedSuperblock(r, off, off)
+}
+
+// checkedSuperblock reads the superblock at off, which says that it lies at address.
+func checkedSuperblock(r block.Reader, off, address int64) (*superblock, error) {
 	if r.Size() < off+superblockSize {
 		return nil, block.Errorf(format, "superblock", off, block.ErrFormat, "")
 	}
@@ -152,14 +160,14 @@ func readSuperblockAt(r block.Reader, off int64) (*superblock, error) {
 	}
 	s := &superblock{off: off}
 	s.decode(b)
-	if err := s.validate(); err != nil {
+	if err := s.validate(address); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // validate checks all that later arithmetic relies on.
-func (s *superblock) validate() error {
+func (s *superblock) validate(address int64) error {
 	unsupported := func(field int64, detail string, args ...any) error {
 		return block.Errorf(format, "superblock", s.off+field, block.ErrUnsupported, detail, args...)
 	}
@@ -177,7 +185,7 @@ func (s *superblock) validate() error {
 	}
 	power := func(n uint32) bool { return n&(n-1) == 0 }
 	switch {
-	case s.bytenr != uint64(s.off):
+	case s.bytenr != uint64(address):
 		return s.bad(0x30, "it says that it lies at %#x", s.bytenr)
 	case s.nodeSize < minNodeSize || s.nodeSize > maxNodeSize || !power(s.nodeSize):
 		return s.bad(0x94, "node size %d", s.nodeSize)

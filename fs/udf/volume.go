@@ -77,7 +77,40 @@ func (f *filesystem) findStructure() (*structure, error) {
 			return nil, err // that of an earlier one would be another volume
 		}
 	}
-	return f.findAnchor(0, 2048, 512, 4096, 1024, 8192, 16384, 32768)
+	sizes := []int64{2048, 512, 4096, 1024, 8192, 16384, 32768}
+	if step := f.recognition(); step != 0 { // an older filesystem of other sectors may have left its anchors
+		fits := func(size int64) bool { return max(size, minStep) == step }
+		sizes = append(slices.DeleteFunc(slices.Clone(sizes), func(n int64) bool { return !fits(n) }), slices.DeleteFunc(sizes, fits)...)
+	}
+	return f.findAnchor(0, sizes...)
+}
+
+// Where the recognition sequence is: its descriptors take a sector each, and no less
+// than minStep.
+const (
+	recognitionOff = 32 << 10
+	minStep        = 2048
+)
+
+// recognition returns how far apart the descriptors of the recognition sequence are, 0 if
+// there is none that says that this is UDF.
+func (f *filesystem) recognition() int64 {
+	for step := int64(minStep); step <= 32<<10; step *= 2 {
+		for i := range int64(64) {
+			b, err := block.ReadBytes(f.dev, recognitionOff+i*step, 6, 6)
+			if err != nil {
+				break
+			}
+			id := string(b[1:])
+			if id == "NSR02" || id == "NSR03" {
+				return step
+			}
+			if !slices.Contains([]string{"BEA01", "BOOT2", "CD001", "CDW02", "TEA01"}, id) {
+				break
+			}
+		}
+	}
+	return 0
 }
 
 // findAnchor looks for an anchor with each size of sectors, at its places from a

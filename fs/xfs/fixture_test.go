@@ -48,7 +48,13 @@ func openFixture(t testing.TB, name string) vfs.FS {
 // a fixture.
 func list(t *testing.T, name string) map[string]testimg.Node {
 	t.Helper()
-	fields := strings.Split(string(fixture(t, name+".list")), "\x00")
+	return listFrom(t, name, string(fixture(t, name+".list")))
+}
+
+// listFrom is list of what was printed.
+func listFrom(t *testing.T, name, printed string) map[string]testimg.Node {
+	t.Helper()
+	fields := strings.Split(printed, "\x00")
 	next := func() string {
 		if len(fields) == 0 {
 			t.Fatalf("%s: the list ends early", name)

@@ -194,7 +194,8 @@ func soundXFS(v *view) bool {
 // standard library, and that the root of the chunk tree is where the first
 // system chunk says, if that is on this device.
 func soundBtrfs(v *view) bool {
-	const sb, array = 64 << 10, 64<<10 + 0x32B
+	sb := btrfsSuper(v)
+	array := sb + 0x32B
 	b := v.at(sb, 4096)
 	if b == nil {
 		return false
@@ -210,9 +211,9 @@ func soundBtrfs(v *view) bool {
 		}
 	}
 	root, logical := v.le64(sb+0x58), v.le64(array+9)
-	const chunk, stripe = array + 17, array + 17 + 48
+	chunk, stripe := array+17, array+17+48
 	if root-logical >= v.le64(chunk) || v.le64(stripe) != v.le64(sb+0xC9) {
-		return v.le64(sb+0x30) == sb
+		return v.le64(sb+0x30) == 64<<10
 	}
 	at := int64(v.le64(stripe+8) + root - logical)
 	return v.le64(at+48) == root && bytes.Equal(v.at(at+32, 16), v.at(sb+0x20, 16))

@@ -59,8 +59,18 @@ func probeXFS(v *view) (Found, bool) {
 	return f, v.has(0, "XFSB")
 }
 
-func probeBtrfs(v *view) (Found, bool) {
+// btrfsSuper is where the superblock of a Btrfs is: on a host-managed zoned device the
+// first of a log of them, at the start.
+func btrfsSuper(v *view) int64 {
 	const sb = 64 << 10
+	if v.has(0x40, "_BHRfS_M") && v.le64(0x30) == sb {
+		return 0
+	}
+	return sb
+}
+
+func probeBtrfs(v *view) (Found, bool) {
+	sb := btrfsSuper(v)
 	f := filesystem("btrfs", sb+0x40)
 	f.UUID, f.Label = v.uuid(sb+0x20), v.text(sb+0x12B, 256)
 	return f, v.has(sb+0x40, "_BHRfS_M")

@@ -1,0 +1,117 @@
+package btrfs
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/guestkit/guestkit/block"
+	"github.com/guestkit/guestkit/internal/testimg"
+	"github.com/guestkit/guestkit/qcow2"
+	"github.com/guestkit/guestkit/volume/probe"
+)
+
+// zonedDevice is what a host-managed device held: six GiB, of which testdata has what is
+// not empty, as qcow2.
+func zonedDevice(t *testing.T) block.Device {
+	t.Helper()
+	img, err := qcow2.Open(bytes.NewReader(testimg.Unpack(t, "testdata/zoned.qcow2.bz2")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { img.Close() })
+	return img
+}
+
+// TestHostManaged: of the superblocks that lie one behind the other on a zoned device the
+// newest counts, and not the one that happens to lie where others have theirs. What the
+// kernel showed of it is in testdata.
+func TestHostManaged(t *testing.T) {
+	dev := zonedDevice(t)
+	for _, off := range []int64{0, 64 << 10} { // both are older
+		if s := loggedAt(dev, off); s == nil || s.generation >= 52 {
+			t.Fatalf("at %#x: %+v", off, s)
+		}
+	}
+	fsys, err := openFS(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := testimg.ReadTree(fsys, testimg.TreeOptions{})
+	if err != nil || len(fsys.Problems()) > 0 {
+		t.Fatal(err, fsys.Problems())
+	}
+	testimg.CompareListings(t, testimg.Listing(tree), string(testimg.Unpack(t, "testdata/zoned.tree.gz")))
+	if s, err := readSuperblock(dev); err != nil || s.generation != 52 {
+		t.Errorf("generation %d, %v", s.generation, err)
+	}
+	found, err := probe.Volume(dev)
+	if i := fsys.Info(); err != nil || found.Type != "btrfs" || found.UUID != i.UUID || found.Label != i.Label || i.Label != "zoned" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	f, err := open([]block.Reader{dev}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Free(func(off, n int64) error { return nil }); !errors.Is(err, block.ErrUnsupported) {
+		t.Errorf("free: %v", err)
+	}
+}
+
+// TestLogOfSuperblocks has logs in two zones of 4 MiB.
+func TestLogOfSuperblocks(t *testing.T) {
+	const zone, full = 4 << 20, 4 << 20 / superblockSize
+	first, err := block.ReadBytes(zonedDevice(t), 0, superblockSize, superblockSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := func(generation uint64) []byte {
+		b := bytes.Clone(first)
+		binary.LittleEndian.PutUint64(b[0x48:], generation)
+		binary.LittleEndian.PutUint64(b[0x32B+keySize:], zone)
+		seal(b)
+		return b
+	}
+	logs := func(zones ...[2]uint64) []byte { // from a generation on, so many
+		image := make([]byte, 3*zone)
+		for i, z := range zones {
+			for n := range z[1] {
+				copy(image[uint64(i)*zone+n*superblockSize:], entry(z[0]+n))
+			}
+		}
+		return image
+	}
+	for name, c := range map[string]struct {
+		image []byte
+		want  uint64
+	}{
+		"one":              {logs([2]uint64{7, 1}), 7},
+		"some":             {logs([2]uint64{7, 30}), 36},
+		"a zone":           {logs([2]uint64{7, full}), 6 + full},
+		"two zones":        {logs([2]uint64{7, full}, [2]uint64{7 + full, 3}), 9 + full},
+		"the first again":  {logs([2]uint64{7 + 2*full, 5}, [2]uint64{7 + full, full}), 11 + 2*full},
+		"less than a zone": {logs([2]uint64{7, full - 100}, [2]uint64{7 + full, 1}), 7 + full},
+	} {
+		if s, err := readSuperblock(bytes.NewReader(c.image)); err != nil || s.generation != c.want {
+			t.Errorf("%s: %+v, %v, want generation %d", name, s, err, c.want)
+		}
+	}
+	damaged := logs([2]uint64{7, 30})
+	damaged[29*superblockSize+0x50] ^= 1
+	if s, err := readSuperblock(bytes.NewReader(damaged)); s == nil || s.generation != 35 || !errors.Is(err, block.ErrCorrupt) {
+		t.Errorf("with the last one damaged: %+v, %v", s, err)
+	}
+	sizeless := logs([2]uint64{7, 2})
+	binary.LittleEndian.PutUint64(sizeless[0x32B+keySize:], 5<<20)
+	if s, err := readSuperblock(bytes.NewReader(sizeless)); s != nil || !errors.Is(err, block.ErrUnsupported) {
+		t.Errorf("without the size of zones: %+v, %v", s, err)
+	}
+}
+
+// seal gives a superblock its checksum.
+func seal(b []byte) {
+	var s superblock
+	s.decode(b)
+	copy(b, s.sum[:s.csumType.size()])
+}
