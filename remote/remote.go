@@ -135,6 +135,7 @@ func Open(address string, o *Options) (format.Source, error) {
 	s.client = s.newClient()
 	if err := s.start(); err != nil {
 		cancel()
+		s.client.CloseIdleConnections() // one that was dialled for what is cancelled becomes idle
 		return nil, err
 	}
 	return s, nil

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -97,6 +98,34 @@ func TestTrickle(t *testing.T) {
 					t.Errorf("%v after %s", err, took)
 				}
 			})
+		})
+	}
+}
+
+// TestLeavesNothing: a request that is given up while it is dialled leaves no idle
+// connection, signed or not.
+func TestLeavesNothing(t *testing.T) {
+	for name, o := range map[string]*remote.Options{
+		"http://example.org/disk": {},
+		"s3://bucket/disk":        {S3: &remote.S3{Endpoint: "http://example.org", KeyID: "id", Secret: "secret"}},
+	} {
+		synctest.Test(t, func(t *testing.T) { // which fails while a goroutine is left
+			ctx, cancel := context.WithCancel(t.Context())
+			ours, theirs := net.Pipe()
+			o.Context = ctx
+			o.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+				cancel()
+				time.Sleep(time.Second)
+				return ours, nil
+			}}
+			if _, err := remote.Open(name, o); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+			time.Sleep(2 * time.Second)
+			theirs.SetReadDeadline(time.Now())
+			if _, err := theirs.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("%s: the connection is left: %v", name, err)
+			}
 		})
 	}
 }

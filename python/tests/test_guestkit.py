@@ -96,7 +96,7 @@ def test_convert(tmp_path):
 
 def test_interrupt(tmp_path, monkeypatch):
     """The copy is told to stop before its source gives the rest of the disk."""
-    cancelled = threading.Event()
+    copying, cancelled = threading.Event(), threading.Event()
     call = guestkit._native.call
 
     def tell(method, **request):
@@ -108,11 +108,13 @@ def test_interrupt(tmp_path, monkeypatch):
     class Disk(io.BytesIO):
         def read(self, n=-1, /):
             if self.tell() >= 1 << 20:
+                copying.set()
                 cancelled.wait(60)
             return super().read(n)
 
     def stop(done, total):
-        raise KeyboardInterrupt
+        if copying.is_set():
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(guestkit._native, "call", tell)
     with pytest.raises(KeyboardInterrupt):
@@ -147,6 +149,27 @@ def test_interrupt_of_a_stalled_server(tmp_path, interruptible):
                 call(address)
             asked[0].close()
     assert not list(tmp_path.iterdir())
+
+
+def test_interrupt_while_it_begins(monkeypatch):
+    """An interrupt in the moment in which the thread begins leaves no request behind."""
+
+    class Interrupted(threading.Thread):
+        def start(self):
+            super().start()
+            server.settimeout(60)
+            asked.append(server.accept()[0])
+            raise KeyboardInterrupt
+
+    asked: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+            m.setattr(threading, "Thread", Interrupted)
+            guestkit.open(f"http://127.0.0.1:{server.getsockname()[1]}/disk.qcow2")
+        with asked[0] as s:
+            s.settimeout(10)
+            while s.recv(1 << 16):  # up to the end, which comes as the request is given up
+                pass
 
 
 def test_many_opens():

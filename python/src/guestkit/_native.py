@@ -118,27 +118,30 @@ def _error(d: Any) -> BaseException:
 
 def long_call(method: str, progress: Optional[Callable[[int, int], None]] = None, **request: Any) -> Any:
     """Run a method that may take long: in a thread, so that Ctrl-C reaches this one."""
-    number = next(_numbers)
+    number, done = next(_numbers), threading.Event()
     box: dict[str, Any] = {}
 
     def run() -> None:
+        box["begun"] = True
         try:
-            box["result"] = call(method, op=number, **request)
+            if "cancelled" not in box:
+                box["result"] = call(method, op=number, **request)
         except BaseException as e:  # noqa: BLE001 - it is raised again below
             box["error"] = e
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.1)
-            if progress is not None and thread.is_alive():
-                done, total = call("progress", op=number)
-                progress(done, total)
+        threading.Thread(target=run, daemon=True).start()
+        while not done.wait(0.1):
+            if progress is not None:
+                at, total = call("progress", op=number)
+                progress(at, total)
     except BaseException:
-        while thread.is_alive():  # it may not have begun when it is first told
+        box["cancelled"] = True
+        while "begun" in box and not done.is_set():  # the library may not have begun when it is first told
             call("cancel", op=number)
-            thread.join(0.1)
+            done.wait(0.1)
         if "result" in box and method in ("open", "fs"):
             call("close", handle=box["result"])
         raise
