@@ -26,7 +26,8 @@ type Report struct {
 	hidden   map[*volume.Volume]*Volume
 	problems problem.List
 	cut      error // there are more systems: where, and why they are not read
-	size     int64 // of all systems, as System.Cost counts it
+	size     int64 // of the first counted systems, as System.Cost counts it
+	counted  int
 	packages int   // of all systems, as Packages.Cost counts them
 	steps    steps // while it is made
 }

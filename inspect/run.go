@@ -87,7 +87,6 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 			if sys != nil {
 				sys.Number()
 				rep.Systems = append(rep.Systems, sys)
-				rep.size += sys.Cost()
 				rep.packages += sys.Packages.Cost()
 				for i := range sys.OtherPackages {
 					rep.packages += sys.OtherPackages[i].Cost()
@@ -106,8 +105,12 @@ func (rep *Report) findSystems(ctx context.Context, v *Volume, o *Options) error
 	return ctx.Err()
 }
 
-// full says why no further system is read, "" if it is.
+// full says why no further system is read, "" if it is. What the systems before it take
+// is counted here, since most guests have one, and no other to ask for it.
 func (rep *Report) full() string {
+	for ; rep.counted < len(rep.Systems); rep.counted++ {
+		rep.size += rep.Systems[rep.counted].Cost()
+	}
 	switch {
 	case len(rep.Systems) == MaxSystems:
 		return fmt.Sprintf("more than %d systems", MaxSystems)
