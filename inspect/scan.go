@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -198,6 +199,10 @@ func (s *scan) fill(v *Volume) {
 	case fs.Member:
 		v.setStatus(StatusUnsupported, found.Reason)
 	case fs.Filesystem:
+		if iso := s.isoAround(v); iso != nil && found.Type == iso.Content && sameDisc(iso, v) {
+			v.setStatus(StatusReserved, "it is the disc on "+iso.Name+", as a partition has it")
+			break
+		}
 		s.open(v, "")
 	}
 }
@@ -300,6 +305,22 @@ func (s *scan) isoAround(v *Volume) *Volume {
 		}
 	}
 	return nil
+}
+
+// sameDisc reports whether two ISOs on one disk are the same disc: with -partition_offset,
+// xorriso writes its directories once more, as the first partition has them. What else
+// the volume descriptor says is the same then, down to the hundredths of its times.
+func sameDisc(a, b *Volume) bool {
+	says := func(v *Volume) []byte {
+		const sector = 2048
+		d, err := block.ReadBytes(v.vol.Device, 16*sector, sector, sector)
+		if err != nil {
+			return nil
+		}
+		return append(d[40:72:72], d[190:881]...) // from the name of the set to the times
+	}
+	x := says(a)
+	return x != nil && bytes.Equal(x, says(b))
 }
 
 // isBSDSwap reports whether a partition is swap space by its type.
