@@ -102,7 +102,8 @@ func usedGuest() *winGuest {
 	g.system.Set(set+`Control\Session Manager\Memory Management`, regftest.MultiSZ("PagingFiles", `C:\pagefile.sys 0 0`, `D:\pagefile.sys 1024 2048`))
 	const class = `{4d36e972-e325-11ce-bfc1-08002be10318}`
 	adapter := func(n int, id, name, device, mac string, values ...regftest.Value) {
-		g.system.Set(fmt.Sprintf(`%sControl\Class\%s\%04d`, set, class, n), regftest.SZ("NetCfgInstanceId", id), regftest.SZ("DriverDesc", device), regftest.SZ("NetworkAddress", mac))
+		g.system.Set(fmt.Sprintf(`%sControl\Class\%s\%04d`, set, class, n), regftest.SZ("NetCfgInstanceId", id), regftest.SZ("DriverDesc", device), regftest.SZ("NetworkAddress", mac),
+			regftest.DWORD("NetLuidIndex", uint32(8+n)), regftest.DWORD("*IfType", 6))
 		if name != "" {
 			g.system.Set(set+`Control\Network\`+class+`\`+id+`\Connection`, regftest.SZ("Name", name))
 		}
@@ -113,6 +114,15 @@ func usedGuest() *winGuest {
 	adapter(2, "{AAAAAAAA-0000-4000-8000-000000000002}", "Ethernet1", "Intel(R) 82574L", "", regftest.DWORD("EnableDHCP", 1), regftest.SZ("DhcpIPAddress", "192.168.1.9"), regftest.SZ("DhcpSubnetMask", "255.255.255.0"),
 		regftest.MultiSZ("IPAddress", "1.2.3.4"))
 	g.system.Set(set+`Services\Tcpip\Parameters\Interfaces\{bbbbbbbb-0000-4000-8000-000000000003}`, regftest.DWORD("EnableDHCP", 1))
+
+	// The names are as netsh writes them: the first is that of an example that people give
+	// for the adapter with the index 9.
+	v6 := func(length byte) []byte {
+		return append(append(bytes.Repeat([]byte{0xFF}, 8), 1, 0, 0, 0, 1, 0, 0, 0, length), make([]byte, 31)...)
+	}
+	g.system.Set(set+`Control\Nsi\{eb004a01-9b1a-11d4-9123-0050047759bc}\10`, regftest.Binary("000000090000060020010000000000000000000000000001", v6(64)),
+		regftest.Binary("0000000900000600FD000000000000000000000000000002", v6(0)), regftest.Binary("00000009000083002001000000000000000000000000000f", v6(64)),
+		regftest.Binary("0000000900000600", nil), regftest.Binary("000000090000060020010000000000000000000000000003", nil))
 
 	hive := func(k *regftest.Key) *fstest.MapFile {
 		return &fstest.MapFile{Data: regftest.Build(k, nil), Mode: 0o644}
@@ -173,7 +183,7 @@ func TestUsedWindows(t *testing.T) {
 		`user ada S-1-5-21-1-2-3-1001 "Ada Lovelace" "" local true disabled false [Administrators] C:\Users\Ada 2024-05-12`,
 		`user bob.CORP S-1-5-21-9-9-9-1104 "" "" local false disabled false [Administrators] %SystemDrive%\Users\bob.CORP `,
 		`membership {Kind:domain Name:CORP DNSName:corp.example SID:S-1-5-21-9-9-9}`,
-		`interface Ethernet0 00:50:56:99:aa:bb vmxnet3 Ethernet Adapter dhcp false [10.0.0.5/24 10.0.1.5/16] leased [] gw [10.0.0.1] dns [10.0.0.2 10.0.0.3]`,
+		`interface Ethernet0 00:50:56:99:aa:bb vmxnet3 Ethernet Adapter dhcp false [10.0.0.5/24 10.0.1.5/16 2001::1/64 fd00::2 2001::3] leased [] gw [10.0.0.1] dns [10.0.0.2 10.0.0.3]`,
 		`interface Ethernet1  Intel(R) 82574L dhcp true [] leased [192.168.1.9/24] gw [] dns []`,
 		`roles [AD-Domain-Services Web-Server] features [Microsoft-Windows-Subsystem-Linux]`,
 		`wsl [{User:ada Name:Ubuntu Version:2 Path:\\?\C:\WSL\Ubuntu Disk:/WSL/Ubuntu/ext4.vhdx Default:true}]`,
