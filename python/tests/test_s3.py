@@ -82,14 +82,12 @@ def client(**config):
     return boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3"), region_name=os.environ["AWS_REGION"], config=botocore.config.Config(**config))
 
 
-@pytest.mark.parametrize("key", KEYS)
+# The last moto for Python 3.9 refuses some signs in signed keys, of boto3 too.
+SIGNED = KEYS if moto.__version__ >= "5.2" else KEYS[:1]
+
+
+@pytest.mark.parametrize("key", SIGNED)
 def test_read(account, key):
-    try:
-        client().head_object(Bucket="images", Key=key)
-    except botocore.exceptions.ClientError:
-        if moto.__version__ >= "5.2":
-            raise
-        pytest.skip(f"moto {moto.__version__}, the last one for Python 3.9, refuses boto3 too")
     address = f"s3://images/{key}"
     assert guestkit.detect(address) == guestkit.GuestkitWrapper().detect(address) == "qcow2"
     with guestkit.open(address) as g:
@@ -215,7 +213,7 @@ def test_bucket_in_the_name(server, amazon, tmp_path, monkeypatch):
         out.unlink(missing_ok=True)
         return text, run.stderr
 
-    for key in KEYS:
+    for key in SIGNED:
         assert copied(f"s3://images/{key}") == ("web-1\n", "")
     assert {a.split()[0] for a in amazon} == {"images.s3.eu-central-1.amazonaws.com:443", "GET"}
     assert "GET /disk.qcow2 HTTP/1.1" in amazon
