@@ -126,10 +126,15 @@ func (s *superblock) bad(field int64, detail string, args ...any) error {
 // readSuperblock reads the superblock of a device. A mirror serves where the
 // first is damaged, and the error that comes with it says so.
 func readSuperblock(r block.Reader) (*superblock, error) {
-	if s, err := logged(r); s != nil || err != nil {
-		return s, err
-	}
 	first, err := readSuperblockAt(r, superblockOffs[0])
+	if err == nil && first.incompat&incompatZoned == 0 {
+		return first, nil // whatever a boot loader keeps before it
+	}
+	if s, bad := logged(r); s != nil && (err != nil || s.fsid == first.fsid) {
+		return s, bad
+	} else if bad != nil && err != nil {
+		return nil, bad
+	}
 	if err == nil {
 		return first, nil
 	}

@@ -19,7 +19,8 @@ const maxInterfaces = 256
 // netClass is the class of network adapters.
 const netClass = "{4D36E972-E325-11CE-BFC1-08002BE10318}"
 
-// nsiV6 has the addresses of version 6 that are static, of all adapters.
+// nsiV6 has the addresses of version 6 that are static, of all adapters. Its layout is
+// known by descriptions alone: it is unproven.
 const nsiV6 = `Control\Nsi\{eb004a01-9b1a-11d4-9123-0050047759bc}\10`
 
 // findInterfaces lists the adapters that IP is bound to, with their names, their
