@@ -59,29 +59,51 @@ func TestHostManaged(t *testing.T) {
 	}
 }
 
-// TestLogOfSuperblocks has logs in two zones of 4 MiB.
-func TestLogOfSuperblocks(t *testing.T) {
-	const zone, full = 4 << 20, 4 << 20 / superblockSize
+// Zones of the logs that tests make, and how many superblocks fill one.
+const zone, full = 4 << 20, 4 << 20 / superblockSize
+
+// logs makes logs in zones: from a generation on, so many superblocks.
+func logs(t *testing.T, zones ...[2]uint64) []byte {
+	t.Helper()
 	first, err := block.ReadBytes(zonedDevice(t), 0, superblockSize, superblockSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry := func(generation uint64) []byte {
-		b := bytes.Clone(first)
-		binary.LittleEndian.PutUint64(b[0x48:], generation)
-		binary.LittleEndian.PutUint64(b[0x32B+keySize:], zone)
-		seal(b)
-		return b
-	}
-	logs := func(zones ...[2]uint64) []byte { // from a generation on, so many
-		image := make([]byte, 3*zone)
-		for i, z := range zones {
-			for n := range z[1] {
-				copy(image[uint64(i)*zone+n*superblockSize:], entry(z[0]+n))
-			}
+	binary.LittleEndian.PutUint64(first[0x32B+keySize:], zone)
+	image := make([]byte, 3*zone)
+	for i, z := range zones {
+		for n := range z[1] {
+			b := bytes.Clone(first)
+			binary.LittleEndian.PutUint64(b[0x48:], z[0]+n)
+			seal(b)
+			copy(image[uint64(i)*zone+n*superblockSize:], b)
 		}
-		return image
 	}
+	return image
+}
+
+// TestLogMutations damages the superblocks of two logs.
+func TestLogMutations(t *testing.T) {
+	image := logs(t, [2]uint64{7, full}, [2]uint64{7 + full, 3})
+	testimg.Mutate(t, testimg.Mutations{Image: image, Seed: 4,
+		Where: []testimg.Range{{Off: 0, N: superblockSize}, {Off: zone - superblockSize, N: superblockSize}, {Off: zone, N: 3 * superblockSize}},
+		Run: func(r block.Reader) error {
+			_, err := readSuperblock(r)
+			return err
+		},
+		Seal: func(p *testimg.Patch, changed []int64) {
+			for _, off := range changed {
+				b := bytes.Clone(image[off/superblockSize*superblockSize:][:superblockSize])
+				seal(b)
+				p.Write(off/superblockSize*superblockSize, b)
+			}
+		},
+	})
+}
+
+// TestLogOfSuperblocks has logs in two zones of 4 MiB.
+func TestLogOfSuperblocks(t *testing.T) {
+	logs := func(zones ...[2]uint64) []byte { return logs(t, zones...) }
 	for name, c := range map[string]struct {
 		image []byte
 		want  uint64
