@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -105,7 +106,7 @@ func TestBombs(t *testing.T) {
 		})
 		for _, off := range at {
 			for _, bomb := range bombs {
-				e := newEditor(t)
+				e := &editor{t: t, img: bytes.Clone(whole.img), records: whole.records}
 				what := ""
 				e.record(num, func(b []byte) {
 					a := b[off : off+int(le.Uint32(b[off+4:]))]
@@ -125,7 +126,9 @@ func TestBombs(t *testing.T) {
 						return err
 					}
 					fsys.Info()
-					read(fsys)
+					if read(fsys); made%8 > 0 && os.Getenv("GUESTKIT_MUTATIONS") == "" {
+						return nil // the other way takes ten times as long
+					}
 					return testimg.Extract(bytes.NewReader(e.img), func(r block.Reader) (vfs.FS, error) {
 						return ntfs.Open(r, &ntfs.Options{CacheBytes: 4 << 20})
 					}, t.TempDir())
