@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/guestkit/guestkit/block"
@@ -128,6 +130,30 @@ func TestLogOfSuperblocks(t *testing.T) {
 	binary.LittleEndian.PutUint64(sizeless[0x32B+keySize:], 5<<20)
 	if s, err := readSuperblock(bytes.NewReader(sizeless)); s != nil || !errors.Is(err, block.ErrUnsupported) {
 		t.Errorf("without the size of zones: %+v, %v", s, err)
+	}
+}
+
+// TestLogInBootArea has something like such a log where boot loaders are kept: a
+// filesystem in the usual place counts, to the driver and to the probe.
+func TestLogInBootArea(t *testing.T) {
+	for name, change := range map[string]func(b []byte){
+		"not zoned":          func(b []byte) { b[0xBC+1] &^= 1 << 4 },
+		"another filesystem": func(b []byte) {},
+	} {
+		image := logs(t, [2]uint64{7, 1})
+		b := bytes.Clone(image[:superblockSize])
+		b[0x20] ^= 1 // of its UUID
+		binary.LittleEndian.PutUint64(b[0x48:], 3)
+		change(b)
+		seal(b)
+		copy(image[64<<10:], b)
+		if s, err := readSuperblock(bytes.NewReader(image)); err != nil || s.generation != 3 {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		found, err := probe.Volume(bytes.NewReader(image))
+		if want := fmt.Sprintf("%x", b[0x20:0x24]); err != nil || found.Type != "btrfs" || !strings.HasPrefix(found.UUID, want) {
+			t.Errorf("%s: %+v, %v; want the UUID %s…", name, found, err, want)
+		}
 	}
 }
 

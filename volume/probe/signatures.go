@@ -60,13 +60,18 @@ func probeXFS(v *view) (Found, bool) {
 }
 
 // btrfsSuper is where the superblock of a Btrfs is: on a host-managed zoned device the
-// first of a log of them, at the start.
+// first of a log of them, at the start. Elsewhere a boot loader may keep anything there,
+// so that one in the usual place counts unless it is zoned and of the same filesystem.
 func btrfsSuper(v *view) int64 {
 	const sb = 64 << 10
-	if v.has(0x40, "_BHRfS_M") && v.le64(0x30) == sb {
-		return 0
+	zoned := func(at int64) bool { return v.has(at+0x40, "_BHRfS_M") && v.le64(at+0xBC)>>12&1 != 0 }
+	switch {
+	case !zoned(0) || v.le64(0x30) != sb:
+		return sb
+	case v.has(sb+0x40, "_BHRfS_M") && (!zoned(sb) || v.uuid(sb+0x20) != v.uuid(0x20)):
+		return sb
 	}
-	return sb
+	return 0
 }
 
 func probeBtrfs(v *view) (Found, bool) {
