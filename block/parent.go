@@ -94,6 +94,19 @@ func Close(d Device) error {
 	return nil
 }
 
+// OpenReference opens the one file that ref names, for an image of a format: its error
+// says so, and wraps ErrRefused if open is nil.
+func OpenReference(open Opener, format string, ref Ref) (Device, error) {
+	if open == nil {
+		return nil, Errorf(format, ref.Kind, -1, ErrRefused, "%q, and no file that an image names may be opened", ref.Name)
+	}
+	d, err := open(ref)
+	if err != nil {
+		return nil, Locate(format, ref.Kind, -1, err)
+	}
+	return d, nil
+}
+
 // ReadParent fills p with the bytes of a parent image at off. A parent that is
 // shorter than its child reads as zeros past its end.
 func ReadParent(parent Device, p []byte, off int64) error {

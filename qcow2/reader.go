@@ -114,7 +114,7 @@ func (im *Image) openReferences(opts *Options) error {
 		if im.ext.dataFile == "" {
 			return block.Errorf(format, "data file", -1, block.ErrParent, "the image does not name it")
 		}
-		d, err := openReference(opts, block.Ref{Kind: "data file", Name: im.ext.dataFile, Format: "raw", From: im.r})
+		d, err := block.OpenReference(opts.Opener, format, block.Ref{Kind: "data file", Name: im.ext.dataFile, Format: "raw", From: im.r})
 		if err != nil {
 			return err
 		}
@@ -127,20 +127,9 @@ func (im *Image) openReferences(opts *Options) error {
 	if ref.Format == "" {
 		ref.Format = opts.BackingFormat
 	}
-	d, err := openReference(opts, ref)
+	d, err := block.OpenReference(opts.Opener, format, ref)
 	im.backing = d
 	return err
-}
-
-func openReference(opts *Options, ref block.Ref) (block.Device, error) {
-	if opts.Opener == nil {
-		return nil, block.Errorf(format, ref.Kind, -1, block.ErrRefused, "%q, and no file that an image names may be opened", ref.Name)
-	}
-	d, err := opts.Opener(ref)
-	if err != nil {
-		return nil, block.Locate(format, ref.Kind, -1, err)
-	}
-	return d, nil
 }
 
 // Size returns the size of the virtual disk in bytes.

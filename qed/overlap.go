@@ -26,6 +26,9 @@ func (im *Image) overlap(ctx context.Context, all bool) error {
 			return err
 		}
 		for i := range im.h.l2Tables() {
+			if i%4096 == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			table, at, err := im.l2Table(i)
 			switch {
 			case err != nil && !blocks.OfImage(err):
@@ -37,6 +40,9 @@ func (im *Image) overlap(ctx context.Context, all bool) error {
 				return err
 			}
 			for j := int64(0); all && j < entries && (i*entries+j)*size < im.Size(); j++ {
+				if j%4096 == 0 && ctx.Err() != nil { // entries of nothing are not told to use
+					return context.Cause(ctx)
+				}
 				k, host, at, err := im.cluster(table, j, (i*entries+j)*size)
 				switch {
 				case err != nil && !blocks.OfImage(err):

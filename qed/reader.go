@@ -114,18 +114,12 @@ func open(r block.Reader, opts *Options) (*Image, error) {
 
 func (im *Image) openBacking(opts *Options) error {
 	ref := block.Ref{Kind: "backing file", Name: im.name, Format: im.backingFormat(), From: im.r}
-	if opts.Opener == nil {
-		return block.Errorf(format, ref.Kind, -1, block.ErrRefused, "%q, and no file that an image names may be opened", ref.Name)
-	}
 	if ref.Format == "" {
 		ref.Format = opts.BackingFormat
 	}
-	d, err := opts.Opener(ref)
-	if err != nil {
-		return block.Locate(format, ref.Kind, -1, err)
-	}
+	d, err := block.OpenReference(opts.Opener, format, ref)
 	im.backing = d
-	return nil
+	return err
 }
 
 func (im *Image) backingFormat() string {

@@ -28,7 +28,7 @@ type Mutations struct {
 	Run func(r block.Reader) error
 	// Open is for filesystems: what a mutant holds is copied and archived as well,
 	// under the same limits; without GUESTKIT_MUTATIONS of a pair in 16, or in 64 where
-	// no peers are required, so that the tests take no minute there.
+	// no peers are required: it takes most of the time.
 	Open Opener
 	// Seal repairs the checksums that cover the bytes changed at the given
 	// offsets, through p.Write. Every second mutant is sealed; nil for
